@@ -1,0 +1,34 @@
+# Every target sets up .venv by itself when it is missing or older than the pins.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help course lab test lint clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "geolib needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks]'
+	@touch $@
+
+course: $(READY) ## run every notebook in order, write executed copies to build/, print their headline numbers
+	$(BIN)/python tools/course.py
+
+lab: $(READY) ## open JupyterLab at the first notebook
+	$(BIN)/jupyter lab "$$(ls notebooks/[0-9]*.ipynb | head -n 1)"
+
+test: $(READY) ## unit and property tests, and every notebook at its fast setting; no network is used
+	GEOLIB_FAST=1 $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=600 tests notebooks
+
+lint: $(READY) ## ruff (code and notebooks) and mypy --strict on geolib
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy geolib tools
+
+clean: ## remove what the other targets made here; downloads and drawn images stay in geolib's cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,90 @@
+"""The runner of the course, and what every notebook of it must have. (`make test` also runs them all, by nbmake.)"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import course  # noqa: E402
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def write_notebook(path, *sources, tags=()):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    if tags:
+        cells[-1].metadata["tags"] = list(tags)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_a_row_for_each_notebook_and_a_total(tmp_path, capsys):
+    first = write_notebook(tmp_path / "00_a.ipynb", "x = 41", "print(f'median {x + 1} km')", tags=["headline"])
+    second = write_notebook(tmp_path / "01_b.ipynb", "{'within 25 km': 0.5}", tags=["headline"])
+    assert course.main([str(first), str(second), "--out", str(tmp_path / "out")]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"00_a +\d+\.\d  median 42 km", rows[1])
+    assert re.fullmatch(r"01_b +\d+\.\d  \{'within 25 km': 0\.5\}", rows[2])
+    assert re.fullmatch(r"total +\d+\.\d  2 of 2 ran", rows[3])
+    executed = nbformat.read(tmp_path / "out" / "00_a.ipynb", as_version=4)
+    assert executed.cells[1].outputs[0].text == "median 42 km\n"
+
+
+def test_a_failing_notebook_is_named_with_cell_and_error_and_the_next_still_runs(tmp_path, capsys):
+    bad = write_notebook(tmp_path / "00_bad.ipynb", "x = 1", "assert x == 2, 'off by one'")
+    no_json = tmp_path / "01_torn.ipynb"
+    no_json.write_text("{")
+    good = write_notebook(tmp_path / "02_good.ipynb", "1")
+    assert course.main([str(bad), str(no_json), str(good), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert "00_bad: cell 2: AssertionError: off by one" in said.err
+    assert "    | assert x == 2" in said.err
+    assert "01_torn: not a notebook" in said.err
+    assert "1 of 3 ran" in said.out
+
+
+def test_no_notebook_is_a_usage_error(tmp_path, capsys):
+    assert course.main([str(tmp_path / "none.ipynb")]) == 2
+    assert "no such notebook" in capsys.readouterr().err
+
+
+def test_the_guard_reaches_notebook_kernels(tmp_path, capsys):
+    path = write_notebook(
+        tmp_path / "00.ipynb", "import urllib.request as u; u.urlopen('http://192.0.2.1/', timeout=1)"
+    )
+    bare = write_notebook(
+        tmp_path / "01.ipynb", "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
+    )
+    assert course.main([str(path), str(bare), "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "00: cell 1: URLError" in said
+    assert "01: cell 1: ConnectionRefusedError: the tests run without network" in said
+
+
+def test_the_course_starts_with_the_tour():
+    assert [path.name for path in NOTEBOOKS][:1] == ["00_tour.ipynb"]
+
+
+def without_pictures(output):
+    data = {kind: value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")}
+    return {**output, "data": data}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_committed_notebook_is_fit_to_be_read(path):
+    assert path.stat().st_size < 1_000_000, "large notebooks do not show on GitHub: make the figures smaller"
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert sum("headline" in cell.metadata.get("tags", []) for cell in code) == 1, "one cell is tagged `headline`"
+    assert course.headline(notebook), "the headline cell prints its numbers"
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "committed after a clean run"
+    assert "widgets" not in notebook.metadata, "widget state is not committed"
+    text = json.dumps([without_pictures(output) for cell in code for output in cell.outputs])
+    assert not re.search(r"/home/|/root/|/tmp/|/Users/|[A-Z]:\\\\", text), "an output shows a path of one machine"
+    assert "Traceback" not in text

@@ -1,0 +1,108 @@
+"""Run the course without a browser: every notebook in order, one row each.
+
+    python tools/course.py [NOTEBOOK...] [--out build/notebooks]
+
+A row holds the notebook's name, the seconds it took, and its headline: whatever its cell tagged `headline` printed
+or displayed as text. Executed copies go to `--out`. A notebook that fails is named with its cell and error, the
+others still run, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+CELL_TIMEOUT_S = 900
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of one notebook: seconds, headline text, and what failed where (empty when nothing did)."""
+
+    name: str
+    seconds: float
+    headline: str
+    failure: str = ""
+
+
+def cell_text(cell: NotebookNode) -> str:
+    """What a cell printed or displayed as plain text, on one line."""
+    parts = [output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    return "; ".join(line.strip() for part in parts for line in part.splitlines() if line.strip())
+
+
+def headline(notebook: NotebookNode) -> str:
+    """The text of the cell tagged `headline`; empty when there is none."""
+    cells = (c for c in notebook.cells if c.cell_type == "code" and "headline" in c.metadata.get("tags", []))
+    return "; ".join(cell_text(cell) for cell in cells)
+
+
+def failure(notebook: NotebookNode, error: Exception) -> str:
+    """Which cell failed, its first lines, and the error in one line."""
+    for number, cell in enumerate(notebook.cells, start=1):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                return f"cell {number}: {output.ename}: {output.evalue}\n{_indented(cell.source)}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _indented(source: str, lines: int = 10) -> str:
+    return "\n".join(f"    | {line}" for line in source.splitlines()[:lines])
+
+
+def run(path: Path, out: Path) -> Run:
+    """Execute one notebook in its own folder with a fresh kernel; write the executed copy to `out`."""
+    start = time.perf_counter()
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat raises whatever its JSON reader and its validator raise
+        return Run(path.stem, 0.0, "", f"not a notebook: {error}")
+    client = NotebookClient(
+        notebook, timeout=CELL_TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
+    problem = ""
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        problem = failure(notebook, error)
+    out.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, out / path.name)
+    return Run(path.stem, time.perf_counter() - start, headline(notebook), problem)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the notebooks given (default: `notebooks/[0-9]*.ipynb` in order); 0 when all of them ran."""
+    parser = argparse.ArgumentParser(description="Run the notebooks in order and print one row each.")
+    parser.add_argument("notebooks", nargs="*", type=Path)
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "notebooks")
+    options = parser.parse_args(argv)
+    paths = options.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing or not paths:
+        print(f"no such notebook: {', '.join(missing) or ROOT / 'notebooks'}", file=sys.stderr)
+        return 2
+    width = max(len("notebook"), *(len(path.stem) for path in paths))
+    print(f"{'notebook':<{width}}  seconds  headline")
+    runs = []
+    for path in paths:
+        done = run(path, options.out)
+        runs.append(done)
+        print(f"{done.name:<{width}}  {done.seconds:7.1f}  {'FAILED' if done.failure else done.headline}", flush=True)
+    failed = [done for done in runs if done.failure]
+    print(f"{'total':<{width}}  {sum(r.seconds for r in runs):7.1f}  {len(runs) - len(failed)} of {len(runs)} ran")
+    for done in failed:
+        print(f"\n{done.name}: {done.failure}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
