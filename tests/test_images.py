@@ -256,7 +256,7 @@ def test_a_cut_file_is_refused(tmp_path, format, kept):
     path = tmp_path / "cut.jpg"
     path.write_bytes(content[: int(len(content) * kept) + 1])
     message = refusal(path)
-    assert str(path) in message and "again" in message or "is not a JPEG" in message
+    assert message.startswith(f"{path} is damaged or cut short") and "again" in message
 
 
 def test_a_text_file_called_jpg(tmp_path):
@@ -344,7 +344,7 @@ def test_a_real_bomb_is_refused_before_it_is_decoded(monkeypatch):
 
 
 def test_the_limit_can_be_moved_and_lets_the_largest_phones_through():
-    assert 16_320 * 12_240 < MAX_PIXELS
+    assert MAX_PIXELS > 16_320 * 12_240
     assert load_rgb(encode(PIXELS), max_pixels=260).shape == PIXELS.shape
     assert "over the limit of 259" in refusal(encode(PIXELS), max_pixels=259)
     assert "20 x 13" in refusal(Image.fromarray(PIXELS), max_pixels=259)
