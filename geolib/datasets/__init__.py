@@ -1,0 +1,188 @@
+"""Photographs with known places, all behind one interface: `open_dataset(name) -> Dataset`.
+
+Every dataset has a table with one row a photo, files for the pictures (made or drawn on demand), embeddings,
+and splits that keep photographers and regions apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from geolib.datasets import sources
+from geolib.errors import MismatchError, MissingDataError
+from geolib.files import cache_path
+from geolib.settings import Settings
+
+if TYPE_CHECKING:
+    from geolib.embed import EmbeddingStore, Encoder
+
+__all__ = ["Dataset", "open_dataset", "safe_split"]
+
+_SHARES = {"test": 0.1, "calibration": 0.1}  # the rest trains
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Photographs with known places.
+
+    name: what `open_dataset` was asked for.
+    photos: one row a photo, indexed by `id` (string): `lat`, `lon` (degrees, WGS84), `photographer`, `licence`,
+        `author`, `source` (empty strings where unknown), and what else the dataset knows.
+    """
+
+    name: str
+    photos: pd.DataFrame = field(repr=False)
+    _file: Callable[[str], Path] | None = field(repr=False, default=None)
+    _version: str = field(repr=False, default="")
+    _shipped: Path | None = field(repr=False, default=None)
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def path(self, photo: str) -> Path:
+        """The picture's file, made now when it is drawn on demand. Raises `ValueError` for an unknown id."""
+        if photo not in self.photos.index:
+            raise ValueError(f"no photo {photo!r} in {self.name}: ids look like {self.photos.index[0]!r}")
+        if self._file is None:
+            raise MissingDataError(
+                f"{self.name} holds coordinates only, no pictures; open_dataset('postcards') has some"
+            )
+        return self._file(photo)
+
+    def image(self, photo: str) -> npt.NDArray[np.uint8]:
+        """Pixels of a photo, uint8 (h, w, 3). Raises `ValueError` for an unknown id, `ImageError` for a bad file."""
+        from geolib.images import load_rgb
+
+        return load_rgb(self.path(photo))
+
+    def embeddings(self, encoder: Encoder, progress: bool = False) -> EmbeddingStore:
+        """Embeddings of all photos: those that ship with the dataset, else from the cache, else computed into it.
+
+        A shipped store serves only the very encoder that made it (same fingerprint). Photos that cannot be read
+        are in the store's `failures`.
+        """
+        from geolib.embed import EmbeddingStore, embed_photos
+
+        if self._shipped is not None and self._shipped.is_dir():
+            store = EmbeddingStore.open(self._shipped)
+            if store.meta["encoder"]["fingerprint"] == encoder.fingerprint:
+                self._check_ids(store)
+                return store
+        if self._file is None:
+            self.path(self.photos.index[0])  # says that there are no pictures
+        folder = cache_path("embeddings", self.key(encoder))
+        return embed_photos(encoder, _Paths(self), list(self.photos.index), folder, progress=progress)
+
+    def key(self, encoder: Encoder) -> str:
+        """A name for what is computed from these photos and this encoder: other photos or weights, other name."""
+        content = "\n".join([self._version, encoder.fingerprint, *self.photos.index])
+        return f"{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+    def _check_ids(self, store: EmbeddingStore) -> None:
+        strangers = set(store.ids) - set(self.photos.index)
+        if strangers:
+            raise MismatchError(
+                f"{self._shipped} holds {len(strangers):,} ids that are not photos of {self.name}, such as "
+                f"{min(strangers)!r}: table and embeddings are of different builds; restore both from the clone"
+            )
+
+    def split(self, kind: str = "safe", seed: int = 0) -> pd.Series[str]:
+        """Which photos train, calibrate and test: a Series id -> "train", "calibration", "test" or "left_out".
+
+        kind "safe": no photographer and no 1-degree block on two sides. The split that the dataset publishes (column
+            `split`) where there is one, else `safe_split`, seeded.
+        kind "random": photo by photo, 80 / 10 / 10 %, seeded; for showing what leaks, not for measuring.
+        """
+        if kind == "safe" and "split" in self.photos:
+            return self.photos["split"].rename("split")
+        if kind == "safe":
+            return safe_split(self.photos, seed)
+        if kind == "random":
+            ids = self.photos.index.sort_values()
+            sides = _deal(pd.Series(1, index=ids), np.random.default_rng(seed))
+            return sides.reindex(self.photos.index).rename("split")
+        raise ValueError(f"kind={kind!r}: expected 'safe' or 'random'")
+
+    def credits(self, photos: Iterable[str] | None = None) -> str:
+        """Whom to name under a figure that shows these photos (default: all): a line for each author and licence."""
+        rows = self.photos if photos is None else self.photos.loc[list(photos)]
+        count = Counter(zip(rows["author"], rows["licence"], rows["source"], strict=True))
+        return "\n".join(
+            f"{n:,} photo{'s' if n > 1 else ''}: " + (", ".join(filter(None, who)) or "author unknown")
+            for who, n in sorted(count.items())
+        )
+
+
+@dataclass(frozen=True)
+class _Paths(Sequence[Path]):
+    """The files of a dataset in order, each made where and when it is asked for: in the processes that decode."""
+
+    dataset: Dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, position: Any) -> Any:
+        return self.dataset.path(self.dataset.photos.index[position])
+
+
+def safe_split(photos: pd.DataFrame, seed: int = 0) -> pd.Series[str]:
+    """Split photos so that neither a photographer nor a 1-degree block is on two sides: a Series id -> side.
+
+    Blocks are dealt out at random, 80 / 10 / 10 % of the photos to train, calibration and test. A photographer goes
+    where most of their photos lie; their photos elsewhere are "left_out". Photos without a photographer follow
+    their block. The result does not depend on the order of the rows.
+    """
+    ordered = photos.sort_index()
+    block = (np.floor(ordered["lat"]) * 1000 + np.floor(ordered["lon"])).astype(np.int64)
+    side = block.map(_deal(block.value_counts().sort_index(), np.random.default_rng(seed)))
+    known = ordered["photographer"] != ""
+    votes = pd.crosstab(ordered["photographer"][known], side[known])
+    home = ordered["photographer"].map(votes.idxmax(axis=1)) if len(votes) else side
+    kept: pd.Series[str] = side.where((side == home) | ~known, "left_out")
+    return kept.reindex(photos.index).rename("split")
+
+
+def _deal(sizes: pd.Series[int], rng: np.random.Generator) -> pd.Series[str]:
+    """Deal units (index) of so many photos (value) to the sides in random order, by the middle of each one's turn."""
+    shuffled = sizes.iloc[rng.permutation(len(sizes))]
+    middle = (shuffled.cumsum() - shuffled / 2) / max(shuffled.sum(), 1)
+    edges = np.cumsum(list(_SHARES.values()))
+    return pd.Series(np.array([*_SHARES, "train"])[np.searchsorted(edges, middle)], index=shuffled.index)
+
+
+def open_dataset(name: str | None = None, **options: Any) -> Dataset:
+    """Open a dataset by name; without one, by `GEOLIB_DATASET` (default `postcards`).
+
+    postcards: drawn street scenes at real places, with embeddings; ships with the clone.
+    gallery: coordinates of 100,000 real photographs, no pictures; ships with the clone.
+    folder: photos with GPS in their EXIF: `open_dataset("folder", path=...)` or `"folder:/path"`.
+    table: a csv or parquet of id, lat, lon with a folder of pictures:
+        `open_dataset("table", path=..., folder=..., columns={"id": "IMG_ID", ...})` or `"table:/path/table.csv"`.
+
+    Raises `ValueError` for an unknown name or a table with bad rows, `MissingDataError` for data that is not there.
+    """
+    asked = Settings.from_env().dataset if name is None else name
+    kind, _, path = asked.partition(":")
+    if path:
+        options["path"] = path
+    if kind not in sources.OPENERS:
+        why = "is not in this version yet" if kind in sources.PLANNED else "is not known"
+        raise ValueError(f"dataset {asked!r} {why}; available: {', '.join(sources.OPENERS)}")
+    opener = sources.OPENERS[kind]
+    try:
+        inspect.signature(opener).bind(**options)
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(opener).parameters) or "no options"
+        raise ValueError(f"dataset {kind!r}: {error}; it takes {takes}") from None
+    return Dataset(kind, **opener(**options))

@@ -1,0 +1,207 @@
+"""Where the datasets come from: each opener reads a table of photos and says how to get a picture's file.
+
+An opener returns the keyword arguments of `geolib.datasets.Dataset` besides its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import ExifTags, Image
+
+from geolib.errors import CorruptFileError, ImageError, MissingDataError
+from geolib.files import cache_path, data_path, sha256_file, write_bytes
+
+PLANNED = ("commons", "osv5m")
+PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+_TEXTS = ("photographer", "licence", "author", "source")
+# The names that published tables use (Im2GPS3k, YFCC4k, OSV-5M), lower case.
+_ALIASES = {"id": ("id", "img_id"), "lat": ("lat", "latitude"), "lon": ("lon", "lng", "longitude"), "path": ("path",)}
+
+
+def postcards() -> dict[str, Any]:
+    """The drawn dataset that ships with the clone; pictures are drawn on demand into the cache."""
+    table = data_path("postcards", "photos.parquet")
+    photos = checked(read_table(table), str(table))
+    version = sha256_file(table)
+    cache = cache_path("postcards", version[:16])
+    shipped = table.parent / "embeddings"
+    file = partial(_postcard, photos, table.parent / "samples", cache)
+    return {"photos": photos, "_file": file, "_version": version, "_shipped": shipped}
+
+
+def _postcard(photos: pd.DataFrame, samples: Path, cache: Path, photo: str) -> Path:
+    sample, drawn = samples / f"{photo}.jpg", cache / f"{photo}.jpg"
+    if sample.is_file():
+        return sample
+    if not drawn.is_file():
+        from geolib.postcards import render_bytes  # the renderer is large; most uses never draw
+
+        write_bytes(drawn, render_bytes({"id": photo} | {str(key): value for key, value in photos.loc[photo].items()}))
+    return drawn
+
+
+def gallery() -> dict[str, Any]:
+    """Coordinates only; see data/gallery/README.md."""
+    path = data_path("gallery", "gallery.parquet")
+    photos = checked(
+        read_table(path).assign(
+            licence="MIT", author="GeoCLIP (Vicente Vivanco)", source="https://github.com/VicenteVivan/geo-clip"
+        ),
+        str(path),
+    )
+
+    return {"photos": photos, "_version": sha256_file(path)}
+
+
+def folder(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Photos below a folder that carry GPS coordinates in their EXIF; an id is the path below the folder.
+
+    Raises `MissingDataError` when there is no such folder, `ValueError` when no picture in it has coordinates.
+    """
+    files = pictures(path)
+    found = {file.relative_to(path).as_posix(): place for file in files if (place := exif_place(file))}
+    if not found:
+        raise ValueError(f"none of the {len(files)} pictures in {path} has GPS coordinates in its EXIF")
+    photos = pd.DataFrame.from_dict(found, orient="index", columns=["lat", "lon", "author"])
+    photos["source"] = str(path)
+    return _with_files(checked(photos, str(path)), Path(path), list(found))
+
+
+def pictures(path: str | os.PathLike[str]) -> list[Path]:
+    """JPEG, PNG and WEBP files below a folder, sorted. Raises `MissingDataError` for no folder or an empty one."""
+    root = Path(path)
+    if not root.is_dir():
+        raise MissingDataError(f"{root} is not a folder; expected a folder of pictures")
+    found = sorted(file for file in root.rglob("*") if file.suffix.lower() in PICTURES and file.is_file())
+    if not found:
+        raise MissingDataError(f"{root} holds no pictures ({', '.join(sorted(PICTURES))})")
+    return found
+
+
+def exif_place(path: Path) -> tuple[float, float, str] | None:
+    """(lat, lon, artist) from a picture's EXIF: the label. None without usable coordinates. Never used to predict."""
+    try:
+        with Image.open(path, formats=("JPEG", "MPO", "PNG", "WEBP")) as picture:
+            exif = picture.getexif()
+            gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+        lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef], "S")
+        lon = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef], "W")
+    except Exception:  # hostile EXIF raises nearly anything; a photo without a readable place has no label
+        return None
+    if not (abs(lat) <= 90 and abs(lon) <= 180):
+        return None
+    return lat, lon, str(exif.get(ExifTags.Base.Artist, ""))
+
+
+def _degrees(parts: Any, ref: str, negative: str) -> float:
+    degrees, minutes, seconds = (float(part) for part in parts)
+    value = degrees + minutes / 60 + seconds / 3600
+    return -value if ref.strip("\0 ").upper() == negative else value
+
+
+def table(
+    path: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """A csv or parquet with id, lat and lon, and a folder of pictures (default: the folder of the table).
+
+    columns: which column of the table is `id`, `lat`, `lon`, `path`, `photographer`, ...; common names are found
+        without. A picture's file is its `path` below the folder, or its id with `.jpg` added when it has no ending.
+    """
+    photos = read_table(Path(path), columns)
+    files = [str(name) for name in photos.get("path", photos.index)]
+    files = [name if Path(name).suffix.lower() in PICTURES else f"{name}.jpg" for name in files]
+    return _with_files(checked(photos, str(path)), Path(folder or Path(path).parent), files)
+
+
+def _with_files(photos: pd.DataFrame, root: Path, files: list[str]) -> dict[str, Any]:
+    stamps = (f"{name} {_stamp(root / name)}" for name in files)
+    version = hashlib.sha256("\n".join(stamps).encode()).hexdigest()
+    names = dict(zip(photos.index, files, strict=True))
+    return {"photos": photos, "_file": partial(_inside, root, names), "_version": version}
+
+
+def _inside(root: Path, names: Mapping[str, str], photo: str) -> Path:
+    file = root / names[photo]
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise ImageError(f"photo {photo!r} names {names[photo]!r}, which is outside {root}")
+    return file
+
+
+def _stamp(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:
+        return "missing"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Read a csv or parquet into a frame indexed by `id`, with `lat` and `lon` found under their usual names.
+
+    Raises `MissingDataError` for no file, `CorruptFileError` for one that cannot be read, `ValueError` for columns
+    that are not there.
+    """
+    if not path.is_file():
+        raise MissingDataError(f"{path} does not exist; expected a csv or parquet with columns id, lat, lon")
+    try:
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=_as_text(columns))
+    except Exception as error:  # pyarrow and pandas raise a dozen kinds on hostile bytes
+        raise CorruptFileError(f"{path} is not a readable table ({error}); restore or rebuild it") from error
+    if frame.index.name is not None:
+        frame = frame.reset_index()
+    lower = {str(name).lower(): name for name in reversed(frame.columns)}
+    wanted = {key: next((lower[a] for a in names if a in lower), None) for key, names in _ALIASES.items()}
+    wanted |= dict(columns or {})
+    absent = [key for key, name in wanted.items() if name not in frame.columns and (key != "path" or name)]
+    if absent:
+        raise ValueError(
+            f"{path} has no column for {', '.join(absent)}: it has {', '.join(map(str, frame.columns))}; "
+            "name them with columns={'id': ..., 'lat': ..., 'lon': ...}"
+        )
+    frame = frame.rename(columns={name: key for key, name in wanted.items() if name})
+    return frame.astype({"id": str}).set_index("id")
+
+
+def _as_text(columns: Mapping[str, str] | None) -> dict[str, type[str]]:
+    """Columns of ids, to be read as text: `0012` is not 12."""
+    names = [(columns or {}).get("id", "id"), *_ALIASES["id"]]
+    return {spelled: str for name in names for spelled in (name, name.upper())}
+
+
+def checked(photos: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The table with all columns that every dataset has; raises `ValueError` that names the first bad rows."""
+    photos = photos.rename_axis("id")
+    if photos.empty:
+        raise ValueError(f"{where} has no rows")
+    bad = photos.index[photos.index.duplicated() | photos.index.isna()]
+    _refuse(bad, where, "an id that is missing or there twice", "give every photo an id of its own")
+    for column, limit in (("lat", 90), ("lon", 180)):
+        values = pd.to_numeric(photos[column], errors="coerce")
+        bad = photos.index[~values.between(-limit, limit)]
+        _refuse(bad, where, f"{column} that is not a number in [-{limit}, {limit}]", "mend or drop these rows")
+        photos = photos.assign(**{column: values.astype("float64")})
+    texts = {name: photos[name].astype(object) if name in photos else "" for name in _TEXTS}
+    return photos.assign(**texts).fillna(dict.fromkeys(_TEXTS, "")).astype(dict.fromkeys(_TEXTS, str))
+
+
+def _refuse(bad: pd.Index[Any], where: str, what: str, mend: str) -> None:
+    if len(bad):
+        rows = ", ".join(repr(row) for row in bad[:3])
+        raise ValueError(f"{where} has {len(bad):,} rows with {what}, such as {rows}: {mend}")
+
+
+OPENERS: dict[str, Callable[..., dict[str, Any]]] = {
+    "postcards": postcards,
+    "gallery": gallery,
+    "folder": folder,
+    "table": table,
+}
