@@ -1,0 +1,93 @@
+"""The baselines that print beside every result: exact nearest neighbours, and guesses without looking."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from geolib.cells import GeocellTree
+from geolib.heads import Vectors, as_vectors
+from geolib.sphere import FloatArray, check_lat_lon, geoscore, haversine_km
+
+_GALLERY_ROWS = 65_536  # similarities of a block of queries to so many gallery photos are held at a time
+
+
+class NearestNeighbour:
+    """Exact nearest neighbours by cosine similarity: "it was taken where the most similar training photo was".
+
+    vectors: unit-length embeddings (n, dim) of the gallery, numpy or torch; searched where a tensor lies.
+    lat, lon: degrees, (n,).
+    """
+
+    def __init__(self, vectors: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike) -> None:
+        self.lat, self.lon = check_lat_lon(lat, lon)
+        self.vectors = _unit_length(as_vectors(vectors, len(self.lat), name="gallery vectors"))
+
+    def top_k(
+        self, vectors: Vectors, k: int, block: int = 1024
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """The `k` most similar gallery photos of each query (m, dim): similarity and index, each (m, k), best first.
+
+        The gallery is read once a block of queries, and never more than block x 65,536 similarities are held.
+        """
+        if not 1 <= k <= len(self.vectors) or block < 1:
+            raise ValueError(f"k={k}, block={block}: expected k from 1 to {len(self.vectors)} photos, block at least 1")
+        queries = _unit_length(as_vectors(vectors, dim=self.vectors.shape[1], name="query vectors"))
+        found = [self._search(part.to(self.vectors.device).float(), k) for part in torch.split(queries, block)]
+        return torch.cat([near[0] for near in found]).cpu().numpy(), torch.cat(
+            [near[1] for near in found]
+        ).cpu().numpy()
+
+    def predict(self, vectors: Vectors, block: int = 1024) -> tuple[FloatArray, FloatArray]:
+        """Coordinates (lat, lon) of each query's nearest gallery photo, float64 (m,)."""
+        nearest = self.top_k(vectors, 1, block)[1][:, 0]
+        return self.lat[nearest], self.lon[nearest]
+
+    def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        best = (
+            queries.new_empty(len(queries), 0),
+            torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device),
+        )
+        for start in range(0, len(self.vectors), _GALLERY_ROWS):
+            similarity = queries @ self.vectors[start : start + _GALLERY_ROWS].float().T
+            here = similarity.topk(min(k, similarity.shape[1]), dim=1)
+            both = torch.cat([best[0], here.values], dim=1), torch.cat([best[1], here.indices + start], dim=1)
+            values, order = both[0].topk(min(k, both[0].shape[1]), dim=1)
+            best = values, both[1].gather(1, order)
+        return best
+
+
+def constant_guess(
+    lat: npt.ArrayLike, lon: npt.ArrayLike, *, candidates: int = 1000, points: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """The best single answer to every photo: the training photo (lat, lon) with the highest mean GeoScore to all.
+
+    The point of least mean distance would lie between the continents, near nobody; the GeoScore rewards being near
+    many. Exact for up to `candidates` photos; else `candidates` are scored on `points`, both drawn from `seed`.
+    """
+    lat, lon = check_lat_lon(lat, lon)
+    order = np.random.default_rng(seed).permutation(len(lat))
+    tried, scored = order[:candidates], order[:points]
+    scores = [geoscore(haversine_km(lat[i], lon[i], lat[scored], lon[scored])).mean() for i in tried]
+    best = tried[int(np.argmax(scores))]
+    return float(lat[best]), float(lon[best])
+
+
+def prior(tree: GeocellTree) -> npt.NDArray[np.float32]:
+    """Share of the training photos in each finest cell, float32 (n_finest,): the posterior before seeing a photo."""
+    counts = tree.counts(-1).astype(np.float64)
+    return np.asarray(counts / counts.sum(), dtype=np.float32)
+
+
+def _unit_length(vectors: Tensor) -> Tensor:
+    """Refuse vectors that are not unit-length: their dot product is not a cosine, and long ones would always win."""
+    for start in range(0, len(vectors), _GALLERY_ROWS):
+        lengths = torch.linalg.vector_norm(vectors[start : start + _GALLERY_ROWS].float(), dim=1)
+        if not ((lengths - 1).abs() < 1e-2).all():
+            row = start + int((lengths - 1).abs().argmax())
+            raise ValueError(
+                f"row {row} has length {lengths[row - start]:.4g}, expected 1: divide each row by its norm"
+            )
+    return vectors
