@@ -59,6 +59,11 @@ class Dataset:
             )
         return self._file(photo)
 
+    @property
+    def paths(self) -> Sequence[Path]:
+        """All files in the order of `photos`, each made only when it is asked for."""
+        return _Paths(self)
+
     def image(self, photo: str) -> npt.NDArray[np.uint8]:
         """Pixels of a photo, uint8 (h, w, 3). Raises `ValueError` for an unknown id, `ImageError` for a bad file."""
         from geolib.images import load_rgb
@@ -81,7 +86,7 @@ class Dataset:
         if self._file is None:
             self.path(self.photos.index[0])  # says that there are no pictures
         folder = cache_path("embeddings", self.key(encoder))
-        return embed_photos(encoder, _Paths(self), list(self.photos.index), folder, progress=progress)
+        return embed_photos(encoder, self.paths, list(self.photos.index), folder, progress=progress)
 
     def key(self, encoder: Encoder) -> str:
         """A name for what is computed from these photos and this encoder: other photos or weights, other name."""

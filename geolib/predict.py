@@ -1,0 +1,417 @@
+"""The geolocator: encoder, geocells, heads and rules in one object that predicts, saves and loads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+import geolib
+from geolib.cells import GeocellTree
+from geolib.countries import country_name, country_of
+from geolib.datasets import Dataset, open_dataset
+from geolib.decode import decode
+from geolib.embed import Encoder
+from geolib.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
+from geolib.evaluate import compare
+from geolib.files import cache_path, read_json, read_tensors, sha256_file, write_json, write_tensors
+from geolib.fusion import fuse, marginals
+from geolib.heads import HierarchicalHeads, predict_logits, train_heads
+from geolib.images import ImageSource
+from geolib.retrieve import NearestNeighbour, constant_guess
+from geolib.settings import Settings
+from geolib.sphere import haversine_km
+
+FloatArray = npt.NDArray[np.float64]
+Vectors = npt.NDArray[np.float32]
+
+
+class Photos(NamedTuple):
+    """Embeddings (n, dim) of photos with their places, degrees (n,), and ids."""
+
+    vectors: Vectors
+    lat: npt.ArrayLike
+    lon: npt.ArrayLike
+    ids: list[str]
+
+
+_FORMAT = "geolib-model/1"
+_FILES = ("tree.safetensors", "heads.safetensors")
+_PHOTOS_PER_CELL = 20  # in the article: 50,000 finest cells on a million photos
+_MOST_CELLS, _FEWEST_CELLS = 50_000, 100  # of the article's finest and coarsest level
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Where one photo may have been taken.
+
+    lat, lon: the answer of the decoding rule, degrees.
+    top: the likeliest finest cells, best first: `lat`, `lon` (the centre), `probability`, `cell`, `country` (ISO A3).
+    posterior: probability of each finest cell, float32 (n_finest,); sums to 1.
+    levels: the same summed up to each level, coarse to fine: float32 (n_cells[level],) each.
+    entropy: of the posterior, in bits: 0 when one cell has it all, log2(n_finest) when every cell is as likely.
+    radius_km: with even odds the photo was taken within this distance of (lat, lon), if the model is calibrated.
+    countries: probability of each country (ISO A3, "" for the open sea), likeliest first.
+    """
+
+    lat: float
+    lon: float
+    top: pd.DataFrame
+    posterior: npt.NDArray[np.float32] = field(repr=False)
+    levels: list[npt.NDArray[np.float32]] = field(repr=False)
+    entropy: float
+    radius_km: float
+    countries: pd.Series[float] = field(repr=False)
+
+    def sentence(self) -> str:
+        """The prediction in words."""
+        code, share = str(self.countries.index[0]), float(self.countries.iloc[0])
+        where = country_name(code) if code else "the open sea"
+        sure = "Almost certainly" if share > 0.95 else "Probably" if share > 0.5 else "Perhaps"
+        place = f"{abs(self.lat):.2f}° {'NS'[self.lat < 0]}, {abs(self.lon):.2f}° {'EW'[self.lon < 0]}"
+        odds = f"even odds of being within {self.radius_km:,.0f} km"
+        return f"{sure} {where} ({100 * share:.0f} %): best guess {place}, {odds}."
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photo without an answer, and why."""
+
+    image: str
+    reason: str
+
+
+@dataclass(eq=False)
+class Geolocator:
+    """A photo geolocator. Made by `fit`, `fit_dataset` or `load`.
+
+    fusion, decoding: rules of `geolib.fusion.fuse` and `geolib.decode.decode`.
+    training: what it was fitted on and how, as JSON can hold it.
+    history: of the training, an epoch a row; None after loading.
+    """
+
+    encoder: Encoder
+    tree: GeocellTree
+    heads: HierarchicalHeads = field(repr=False)
+    fusion: str = "consistency"
+    decoding: str = "argmax"
+    training: dict[str, Any] = field(default_factory=dict, repr=False)
+    history: pd.DataFrame | None = field(default=None, repr=False)
+
+    @classmethod
+    def fit(
+        cls,
+        encoder: Encoder,
+        vectors: Vectors,
+        lat: npt.ArrayLike,
+        lon: npt.ArrayLike,
+        *,
+        calibration: tuple[Vectors, npt.ArrayLike, npt.ArrayLike] | None = None,
+        cells_per_level: Sequence[int] | str = "auto",
+        min_photos: int = 5,
+        fusion: str = "consistency",
+        decoding: str = "argmax",
+        seed: int = 0,
+        **training: Any,
+    ) -> Geolocator:
+        """Draw geocells on training photos and train the heads on their embeddings.
+
+        vectors: what `encoder` made of the photos, (n, dim), unit length.  lat, lon: degrees, (n,).
+        calibration: (vectors, lat, lon) of photos of other photographers and regions, for early stopping.
+        cells_per_level: as `GeocellTree.fit` takes them; "auto" scales with n, see `cells_for`.
+        training: further arguments of `geolib.heads.train_heads`, such as `epochs`, `device`, `progress`.
+
+        Raises `ValueError` for coordinates, vectors or settings that cannot be, `MismatchError` for vectors that are
+        not of this encoder's length.
+        """
+        if np.ndim(vectors) != 2 or np.shape(vectors)[1] != encoder.dim:
+            raise MismatchError(
+                f"vectors of shape {np.shape(vectors)}: expected (n, {encoder.dim}), made by {encoder.name}"
+            )
+        if isinstance(cells_per_level, str):
+            if cells_per_level != "auto":
+                raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
+            cells_per_level = cells_for(len(vectors))
+        tree = GeocellTree.fit(lat, lon, cells_per_level, min_photos)
+        heads, history = train_heads(vectors, lat, lon, tree, calibration=calibration, seed=seed, **training)
+        record = {
+            "photos": len(vectors),
+            "calibration_photos": 0 if calibration is None else len(calibration[0]),
+            "cells_per_level": list(tree.n_cells),
+            "min_photos": min_photos,
+            "seed": seed,
+            "epochs": len(history),
+            "settings": {key: value for key, value in training.items() if key not in ("progress", "device")},
+        }
+        made = cls(encoder, tree, heads, fusion, decoding, record, history)
+        made.predict_vectors(vectors[:1])  # an unknown rule is refused now, not at the first photo
+        return made
+
+    @classmethod
+    def fit_dataset(cls, dataset: Dataset, encoder: Encoder, *, split: str = "safe", **options: Any) -> Geolocator:
+        """Fit on a dataset's training photos and calibrate on its calibration photos; the test photos stay unseen.
+
+        options: of `fit`; the seed also draws the split. Photos that could not be embedded are left out.
+        Raises `ValueError` when the split leaves no photo to train on.
+        """
+        parts = split_photos(dataset, encoder, split, options.get("seed", 0))
+        if "train" not in parts:
+            raise ValueError(f"the {split} split of {dataset.name} leaves no photo to train on: use more photos")
+        held_out = parts["calibration"][:3] if "calibration" in parts else None
+        made = cls.fit(encoder, *parts["train"][:3], calibration=held_out, **options)
+        made.training |= {"dataset": dataset.name, "split": split}
+        return made
+
+    def posterior(self, vectors: Vectors) -> npt.NDArray[np.float32]:
+        """Posterior over the finest cells, float32 (n, n_finest), of embeddings (n, dim)."""
+        fused: npt.NDArray[np.float32] = fuse(predict_logits(self.heads, vectors), self.tree, self.fusion)
+        return fused
+
+    def predict_vectors(self, vectors: Vectors, batch_size: int = 1024) -> tuple[FloatArray, FloatArray]:
+        """Latitude and longitude, degrees (n,) each, of embeddings (n, dim); `batch_size` bounds the memory.
+
+        Raises `ValueError` for vectors that are not (n, dim) and finite.
+        """
+        starts = range(0, max(len(vectors), 1), batch_size)
+        parts = [
+            decode(self.posterior(vectors[start : start + batch_size]), self.tree, self.decoding) for start in starts
+        ]
+        return np.concatenate([lat for lat, _ in parts]), np.concatenate([lon for _, lon in parts])
+
+    def predict(self, image: ImageSource, top_k: int = 5) -> Prediction:
+        """Where a photo may have been taken, from its pixels alone (`geolib.images.load_rgb`).
+
+        top_k: length of `Prediction.top`. Raises `ImageError` for what is no picture, `ValueError` for `top_k` < 1.
+        """
+        if top_k < 1:
+            raise ValueError(f"top_k={top_k}: expected at least 1")
+        posterior = self.posterior(self.encoder.embed_images([image]))
+        (lat,), (lon,) = decode(posterior, self.tree, self.decoding)
+        mass = posterior[0].astype(np.float64)
+        best = np.argsort(-mass, kind="stable")[:top_k]
+        top = self._cells.iloc[best].assign(probability=mass[best], cell=best)
+        top = (
+            top[["lat", "lon", "probability", "cell", "country"]].set_axis(range(1, len(best) + 1)).rename_axis("rank")
+        )
+        return Prediction(
+            lat=float(lat),
+            lon=float(lon),
+            top=top,
+            posterior=posterior[0],
+            levels=[level[0] for level in marginals(posterior, self.tree)],
+            entropy=float(-np.sum(mass * np.log2(mass, where=mass > 0, out=np.zeros_like(mass)))),
+            radius_km=self._radius_km(float(lat), float(lon), mass),
+            countries=self._cells["country"].pipe(_shares, mass),
+        )
+
+    def predict_many(self, images: Sequence[ImageSource], top_k: int = 5) -> list[Prediction | Failure]:
+        """One answer an image, in order; an image that cannot be read gives a `Failure` in its place.
+
+        Each is embedded alone, so that an answer is the same bit for bit whatever else is asked. For thousands
+        of photos use `embed_photos` and `predict_vectors`.
+        """
+        answers: list[Prediction | Failure] = []
+        for image in images:
+            try:
+                answers.append(self.predict(image, top_k))
+            except ImageError as error:
+                name = os.fspath(image) if isinstance(image, str | os.PathLike) else type(image).__name__
+                answers.append(Failure(str(name), str(error)))
+        return answers
+
+    def evaluate(self, dataset: Dataset, n_boot: int = 1000) -> pd.DataFrame:
+        """Errors on the test photos of the split that this model was fitted on: `evaluate.compare`, a row a method.
+
+        Beside the model stand a constant guess (`prior`) and the nearest training photo (`nearest neighbour`).
+        Intervals are drawn over photographers; a photo without one counts as one of its own.
+        """
+        kind, seed = self.training.get("split", "safe"), self.training.get("seed", 0)
+        parts = split_photos(dataset, self.encoder, kind, seed)
+        if not {"train", "test"} <= set(parts):
+            raise ValueError(f"the {kind} split of {dataset.name} has no training or no test photos: use more photos")
+        train, test = parts["train"], parts["test"]
+        lat, lon = constant_guess(train.lat, train.lon)
+        methods = {
+            "prior": (np.full(len(test.ids), lat), np.full(len(test.ids), lon)),
+            "nearest neighbour": NearestNeighbour(train.vectors, train.lat, train.lon).predict(test.vectors),
+            "geolocator": self.predict_vectors(test.vectors),
+        }
+        names = dataset.photos["photographer"].loc[test.ids]
+        return compare(methods, test.lat, test.lon, clusters=names.where(names != "", names.index), n_boot=n_boot)
+
+    @cached_property
+    def _cells(self) -> pd.DataFrame:
+        """Centre and country of each finest cell."""
+        lat, lon = self.tree.centers(-1)
+        return pd.DataFrame({"lat": lat, "lon": lon, "country": country_of(lat, lon)})
+
+    def _radius_km(self, lat: float, lon: float, mass: FloatArray) -> float:
+        """Distance from (lat, lon) to the cell centre at which half of the posterior is reached."""
+        km = haversine_km(lat, lon, self._cells["lat"].to_numpy(), self._cells["lon"].to_numpy())
+        order = np.argsort(km, kind="stable")
+        return float(km[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2)])
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write model.json, tree.safetensors and heads.safetensors into `folder`: all of them or nothing.
+
+        A model that is already there is replaced. Raises `ValueError` when something else is there.
+        """
+        target = Path(folder)
+        if target.exists() and not (
+            target.is_dir() and ((target / "model.json").exists() or not any(target.iterdir()))
+        ):
+            raise ValueError(f"{target} exists and is not a model folder: choose another name")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+            new, old = Path(scratch) / "new", Path(scratch) / "old"
+            new.mkdir()
+            self._write(new)
+            if target.exists():
+                os.replace(target, old)
+            os.replace(new, target)
+
+    def _write(self, folder: Path) -> None:
+        self.tree.save(folder / "tree.safetensors")
+        state = {name: tensor.cpu().numpy() for name, tensor in self.heads.state_dict().items()}
+        write_tensors(folder / "heads.safetensors", state)
+        model = {
+            "format": _FORMAT,
+            "encoder": self.encoder.describe(),
+            "fusion": self.fusion,
+            "decoding": self.decoding,
+            "training": self.training,
+            "versions": versions(),
+            "files": {name: sha256_file(folder / name) for name in _FILES},
+        }
+        write_json(folder / "model.json", model | {"checksum": _checksum(model)})
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], encoder: Encoder | None = None, device: str = "auto") -> Geolocator:
+        """Read what `save` wrote, with its encoder, or with `encoder` if that is the very same.
+
+        Every file is checked against its sha256. Raises `MissingDataError` for a missing file, `CorruptFileError`,
+        naming the file, for one that was cut short or changed, `MismatchError` for another encoder.
+        """
+        folder = Path(folder)
+        model = _read_model(folder)
+        made_with = model["encoder"]
+        if encoder is None:
+            encoder = Encoder.load(made_with["name"], made_with["pretrained"], device)
+        if encoder.fingerprint != made_with["fingerprint"]:
+            raise MismatchError(
+                f"{folder} was trained on embeddings of {made_with['name']} ({made_with['fingerprint'][:12]}), this "
+                f"encoder is {encoder.name} ({encoder.fingerprint[:12]}): load that encoder, or fit the model again"
+            )
+        tree = GeocellTree.load(folder / "tree.safetensors")
+        heads = HierarchicalHeads(encoder.dim, tree.n_cells)
+        try:
+            state = read_tensors(folder / "heads.safetensors")
+            heads.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        except RuntimeError as error:  # torch's word for missing, unknown or misshapen weights
+            raise CorruptFileError(f"{folder}: heads and tree do not fit together ({error})") from error
+        return cls(encoder, tree, heads.eval(), model["fusion"], model["decoding"], model["training"])
+
+
+def cells_for(photos: int) -> tuple[int, ...]:
+    """Cells per level for so many training photos: four levels, the finest with about 20 photos a cell.
+
+    With a million photos and more, 100 to 50,000 cells as in the article; with fewer, the finest level shrinks in
+    proportion and the coarsest as its square root. Levels that would coincide are left out.
+    """
+    finest = min(max(photos // _PHOTOS_PER_CELL, 1), _MOST_CELLS)
+    coarsest = max(_FEWEST_CELLS * (finest / _MOST_CELLS) ** 0.5, 1)
+    return tuple(sorted({round(number) for number in np.geomspace(coarsest, finest, 4).tolist()}))
+
+
+def split_photos(dataset: Dataset, encoder: Encoder, kind: str = "safe", seed: int = 0) -> dict[str, Photos]:
+    """The sides of a dataset's split, {"train": ..., "test": ...}, of the photos that have an embedding."""
+    store = dataset.embeddings(encoder)
+    photos = dataset.photos.loc[store.ids]
+    sides = dataset.split(kind, seed).loc[store.ids].to_numpy()
+    parts = {str(side): np.flatnonzero(sides == side) for side in np.unique(sides)}
+    lat, lon = photos["lat"].to_numpy(), photos["lon"].to_numpy()
+    return {
+        side: Photos(store.vectors[rows], lat[rows], lon[rows], photos.index[rows].to_list())
+        for side, rows in parts.items()
+    }
+
+
+def default_model(settings: Settings | None = None) -> Geolocator:
+    """The model for the dataset and encoder of `settings` (default: the environment), fitted once, then cached."""
+    settings = settings or Settings.from_env()
+    encoder = Encoder.load(*settings.encoder_name, device=settings.device)
+    dataset = open_dataset(settings.dataset)
+    folder = cache_path("models", f"{dataset.key(encoder)}-{geolib.__version__}-seed{settings.seed}")
+    try:
+        return Geolocator.load(folder, encoder)
+    except GeolibError:  # not there yet, or damaged: a cache can always be made again
+        shutil.rmtree(folder, ignore_errors=True)
+    made = Geolocator.fit_dataset(dataset, encoder, seed=settings.seed)
+    with suppress(OSError):  # another process was faster, or the cache cannot be written: the model is good anyway
+        made.save(folder)
+    return made
+
+
+_default_model = lru_cache(maxsize=1)(default_model)
+
+
+def predict_location(image_path: ImageSource, top_k: int = 5) -> pd.DataFrame:
+    """The `top_k` likeliest places of a photo: `lat`, `lon`, `probability`, `cell`, `country`, best first.
+
+    Uses the default model (`default_model`), which the first call fits or loads. Raises `ImageError`.
+    """
+    return _default_model(Settings.from_env()).predict(image_path, top_k).top
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a prediction depends on."""
+    packages = ("torch", "open_clip_torch", "numpy", "pillow")
+    return {"geolib": geolib.__version__, "python": platform.python_version()} | {p: version(p) for p in packages}
+
+
+def _shares(countries: pd.Series[str], mass: FloatArray) -> pd.Series[float]:
+    return pd.Series(mass).groupby(countries.to_numpy()).sum().sort_values(ascending=False, kind="stable")
+
+
+def _checksum(model: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
+
+
+def _read_model(folder: Path) -> dict[str, Any]:
+    """The content of model.json, and the other files' hashes checked. This finds damage; it is no signature."""
+    path = folder / "model.json"
+    try:
+        model = read_json(path)
+    except RecursionError as error:
+        raise CorruptFileError(
+            f"{path} is nested too deeply to be a model: restore it, or save the model again"
+        ) from error
+    if not isinstance(model, dict) or model.pop("checksum", None) != _checksum(model):
+        raise CorruptFileError(f"{path} was changed after it was saved: restore it, or save the model again")
+    kinds = {"format": str, "encoder": dict, "fusion": str, "decoding": str, "training": dict, "files": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(model.get(name), kind)]
+    if wrong or model["format"] != _FORMAT or not {"name", "pretrained", "fingerprint"} <= set(model["encoder"]):
+        raise CorruptFileError(f"{path} is not of format {_FORMAT} ({', '.join(wrong)}): save the model again")
+    for name in _FILES:
+        if not (folder / name).is_file():
+            raise MissingDataError(f"{folder / name} is missing: restore it, or save the model again")
+        if sha256_file(folder / name) != model["files"].get(name):
+            raise CorruptFileError(
+                f"{folder / name} was cut short, changed, or is of another model: restore it, or save the model again"
+            )
+    return model
