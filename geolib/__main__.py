@@ -1,0 +1,271 @@
+"""Command line: `python -m geolib predict PHOTO...`, and what leads up to it.
+
+Exit status of `predict`: 0 when every photo got an answer, 1 when some were refused. Everywhere: 2 when what was asked
+cannot be done, 130 when interrupted. Errors are sentences on stderr, never tracebacks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import geolib
+from geolib.errors import GeolibError, MissingDataError
+from geolib.settings import Settings
+
+if TYPE_CHECKING:
+    from geolib.embed import Encoder
+    from geolib.predict import Failure, Geolocator, Prediction
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no error
+    options = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            status = run(options)
+            sys.stdout.flush()
+            return status
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (GeolibError, ValueError, OSError) as error:
+        return _complain(f"error: {error}", 2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="geolib", description="Photo geolocation in the open.")
+    parser.add_argument("--version", action="version", version=f"geolib {geolib.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    settings = "default: GEOLIB_%s, else postcards"
+    predict = command("predict", _predict, "Say where photos may have been taken.")
+    predict.add_argument("photos", nargs="+", metavar="PHOTO", help="JPEG, PNG or WEBP; a folder stands for all in it")
+    predict.add_argument("--top-k", type=int, default=5, metavar="K", help="places to list for each photo (default: 5)")
+    predict.add_argument("--model", type=Path, help="a saved model (default: the one for the postcards, fitted once)")
+    predict.add_argument("--json", action="store_true", help="print one JSON list")
+    predict.add_argument("--map", type=Path, metavar="OUT.png", help="draw the posterior of one photo")
+
+    embed = command("embed", _embed, "Embed a dataset, or all pictures in a folder.")
+    embed.add_argument("photos", metavar="DATASET|FOLDER")
+    embed.add_argument("--encoder", help=settings % "ENCODER")
+    embed.add_argument("--out", type=Path, required=True, help="folder of the embedding store")
+
+    fit = command("fit", _fit, "Draw geocells and train heads on a dataset.")
+    fit.add_argument("--dataset", help=settings % "DATASET")
+    fit.add_argument("--encoder", help=settings % "ENCODER")
+    fit.add_argument("--cells", metavar="N,N,...", help="cells per level, coarse to fine (default: by photos)")
+    fit.add_argument("--epochs", type=int, help="most epochs to train")
+    fit.add_argument("--out", type=Path, required=True, help="folder of the model")
+
+    evaluate = command("evaluate", _evaluate, "Errors on the test split, beside the prior and the nearest neighbour.")
+    evaluate.add_argument("--model", type=Path, help="a saved model (default: the default model of the dataset)")
+    evaluate.add_argument("--dataset", help=settings % "DATASET")
+
+    fetch = command("fetch", _fetch, "Fetch what does not ship with the clone.")
+    fetch.add_argument("name", help="an encoder such as ViT-L-14/openai")
+    command("info", _info, "Print versions, device and settings.")
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from geolib.predict import Failure
+
+    if options.top_k < 1:
+        raise ValueError(f"--top-k {options.top_k}: expected at least 1")
+    photos = [photo for name in options.photos for photo in _expanded(name)]
+    if options.map and len(photos) != 1:
+        raise ValueError(f"--map draws one photo, {len(photos)} were given")
+    model = _model(options.model)
+    answers: list[tuple[str, Prediction | Failure]] = []
+    for photo in photos:
+        answer = photo if isinstance(photo, Failure) else model.predict_many([photo], options.top_k)[0]
+        answers.append((photo.image if isinstance(photo, Failure) else str(photo), answer))
+        if not options.json:
+            _print_answer(*answers[-1])
+    if options.json:
+        print(json.dumps([_as_json(*answer) for answer in answers], indent=1))
+    if options.map and not isinstance(answers[0][1], Failure):
+        _draw(model, answers[0][1], options.map)
+    return int(any(isinstance(answer, Failure) for _, answer in answers))
+
+
+def _expanded(name: str) -> list[Path | Failure]:
+    """The photo of this name, or all pictures of a folder; an empty folder is a failure like a bad photo."""
+    from geolib.datasets.sources import pictures
+    from geolib.predict import Failure
+
+    if not Path(name).is_dir():
+        return [Path(name)]
+    try:
+        return [*pictures(name)]
+    except MissingDataError as error:
+        return [Failure(name, str(error))]
+
+
+def _print_answer(photo: str, answer: Prediction | Failure) -> None:
+    from geolib.predict import Failure
+
+    if isinstance(answer, Failure):
+        _complain(f"refused: {answer.reason}", 1)
+        return
+    print(f"{_printable(photo)}\n  {answer.sentence()}")
+    for rank, place in enumerate(_places(answer), start=1):
+        print(f"  {rank:2}  {place['lat']:7.2f} {place['lon']:8.2f}  {place['probability']:6.1%}  {place['country']}")
+
+
+def _places(answer: Prediction) -> list[dict[str, Any]]:
+    from geolib.countries import country_name
+
+    return [
+        {"lat": row.lat, "lon": row.lon, "probability": row.probability, "country": country_name(str(row.country))}
+        for row in answer.top.itertuples()
+    ]
+
+
+def _as_json(photo: str, answer: Prediction | Failure) -> dict[str, Any]:
+    from geolib.predict import Failure
+
+    if isinstance(answer, Failure):
+        return {"photo": photo, "refused": answer.reason}
+    found = {"lat": answer.lat, "lon": answer.lon, "radius_km": answer.radius_km, "entropy_bits": answer.entropy}
+    return {"photo": photo, **found, "sentence": answer.sentence(), "top": _places(answer)}
+
+
+def _draw(model: Geolocator, answer: Prediction, out: Path) -> None:
+    from geolib import maps
+    from geolib.files import write_bytes
+
+    fig, _ = maps.plot_prediction(answer.posterior, model.tree, top=answer.top)
+    write_bytes(out, maps.png(fig))
+    print(f"drew {_printable(str(out))}", file=sys.stderr)
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from geolib.datasets import open_dataset
+    from geolib.datasets.sources import pictures
+    from geolib.embed import embed_photos
+
+    if Path(options.photos).is_dir():
+        paths: Any = pictures(options.photos)
+        ids = [path.relative_to(options.photos).as_posix() for path in paths]
+    else:
+        dataset = open_dataset(options.photos)
+        paths, ids = dataset.paths, list(dataset.photos.index)
+    store = embed_photos(_encoder(options.encoder), paths, ids, options.out, progress=True)
+    for photo, reason in store.failures:
+        _complain(f"left out {photo}: {reason}", 1)
+    print(f"{len(store.ids):,} vectors of {store.vectors.shape[1]} numbers in {_printable(str(options.out))}")
+    return int(bool(store.failures))
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from geolib.datasets import open_dataset
+    from geolib.predict import Geolocator
+
+    more: dict[str, Any] = {} if options.epochs is None else {"epochs": options.epochs}
+    if options.cells:
+        if not all(number.strip().isdecimal() for number in options.cells.split(",")):
+            raise ValueError(f"--cells {options.cells}: expected whole numbers such as 100,1000")
+        more["cells_per_level"] = tuple(int(number) for number in options.cells.split(","))
+    settings = Settings.from_env()
+    dataset = open_dataset(options.dataset)
+    model = Geolocator.fit_dataset(dataset, _encoder(options.encoder), seed=settings.seed, **more)
+    model.save(options.out)
+    print(f"{model.tree}\n{model.training['epochs']} epochs; saved in {_printable(str(options.out))}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from geolib.datasets import open_dataset
+    from geolib.evaluate import format_table
+
+    settings = Settings.from_env()
+    settings = replace(settings, dataset=options.dataset or settings.dataset)
+    model = _model(options.model, settings)
+    print(format_table(model.evaluate(open_dataset(settings.dataset))).T.to_string())
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from geolib.embed import Encoder
+
+    if options.name in ("postcards", "gallery"):
+        print(f"{options.name} ships with the clone: there is nothing to fetch")
+        return 0
+    model, _, pretrained = options.name.partition("/")
+    if not pretrained:
+        raise ValueError(
+            f"nothing called {options.name!r} can be fetched in this version; expected an encoder of open_clip such as "
+            "ViT-L-14/openai. The datasets postcards and gallery ship with the clone"
+        )
+    encoder = Encoder.load(model, pretrained, device="cpu")
+    print(f"{options.name} is here: vectors of {encoder.dim} numbers")
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    from geolib.files import cache_path
+    from geolib.predict import versions
+
+    settings = Settings.from_env()
+    try:
+        device = _encoder(None).reason
+    except (GeolibError, ValueError) as error:
+        device = f"no encoder: {error}"
+    rows = {**versions(), **asdict(settings), "runs on": device, "cache": str(cache_path())}
+    for name, value in rows.items():
+        print(f"{name:>16}  {_printable(str(value))}")
+    return 0
+
+
+def _model(folder: Path | None, settings: Settings | None = None) -> Geolocator:
+    from geolib.predict import Geolocator, default_model
+
+    settings = settings or Settings.from_env()
+    return Geolocator.load(folder, device=settings.device) if folder else default_model(settings)
+
+
+def _encoder(name: str | None) -> Encoder:
+    from geolib.embed import Encoder
+
+    settings = Settings.from_env()
+    settings = replace(settings, encoder=name or settings.encoder)
+    return Encoder.load(*settings.encoder_name, device=settings.device)
+
+
+def _complain(text: str, status: int) -> int:
+    print(_printable(text), file=sys.stderr)
+    return status
+
+
+def _note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    _complain(f"note: {message}", 0)
+
+
+def _printable(text: str) -> str:
+    """Text without what a file name could do to a terminal: control characters become escapes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
