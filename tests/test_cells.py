@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from geolib.cells import GeocellTree
 from geolib.errors import CorruptFileError, MissingDataError
 from geolib.files import read_tensors, write_tensors
-from geolib.sphere import EARTH_RADIUS_KM, haversine_km, mean_point
+from geolib.sphere import EARTH_RADIUS_KM, haversine_km, mean_point, rectangle_area_km2
 
 SPHERE_KM2 = 4 * np.pi * EARTH_RADIUS_KM**2
 ARRAYS = ("_starts", "_opens", "_counts", "_sums", "ancestors")
@@ -191,13 +191,13 @@ def test_cells_are_the_leaves_of_a_recursive_quadtree(seed):
 
 @pytest.mark.parametrize("min_photos", [2, 5])
 def test_cell_counts_come_closest_among_all_thresholds(min_photos):
-    lat, lon = towns(1000, seed=4)
-    fitted = {target: quiet_fit(lat, lon, (target,), min_photos).n_cells[0] for target in range(1, 300)}
+    lat, lon = towns(600, seed=4)
+    fitted = {target: quiet_fit(lat, lon, (target,), min_photos).n_cells[0] for target in range(1, 130)}
     possible = set(fitted.values())
-    assert len(possible) > 30
+    assert len(possible) > 20
     assert all(n == min(possible, key=lambda p: (abs(p - target), p)) for target, n in fitted.items())
-    together = quiet_fit(lat, lon, (7, 20, 90), min_photos)
-    assert together.n_cells == (fitted[7], fitted[20], fitted[90])
+    together = quiet_fit(lat, lon, (7, 20, 60), min_photos)
+    assert together.n_cells == (fitted[7], fitted[20], fitted[60])
 
 
 def test_towns_come_near_the_asked_numbers(tree):
@@ -256,7 +256,9 @@ def test_centres_are_spherical_means_of_the_photos(tree):
         lat, lon = tree.centers(level)
         cells = tree.assign(*PHOTOS)[:, level]
         expected = [mean_point(PHOTOS[0][cells == c], PHOTOS[1][cells == c]) for c in range(tree.n_cells[level])]
-        assert haversine_km(lat, lon, *np.array(expected).T).max() < 0.01  # keys know the place to 2.4 m
+        off = haversine_km(lat, lon, *np.array(expected).T)
+        assert off.max() < 0.0015  # keys know a place to half of 2.4 m by 1.2 m
+        assert off[tree.counts(level) > 500].max(initial=0) < 0.0003  # which evens out: no bias
 
 
 def test_centre_across_the_pole_and_of_antipodes():
@@ -271,6 +273,11 @@ def test_middles_lie_in_their_cells(tree):
     for level in range(tree.n_levels):
         middles = tree.assign(*tree.centers(level, kind="middle"))[:, level]
         assert middles.tolist() == list(range(tree.n_cells[level]))
+        cells, (south, west, north, east) = tree._quadrants(level)
+        areas = rectangle_area_km2(south, west, north, east)
+        for cell, (lat, lon) in enumerate(zip(*tree.centers(level, kind="middle"), strict=True)):
+            inside = (cells == cell) & (south < lat) & (lat < north) & (west < lon) & (lon < east)
+            assert areas[inside] == pytest.approx([areas[cells == cell].max()])
     with pytest.raises(ValueError, match=r"kind='mean'"):
         tree.centers(0, kind="mean")
 
