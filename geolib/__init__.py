@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from geolib.embed import EmbeddingStore, Encoder, embed_photos
     from geolib.fusion import fuse
     from geolib.heads import HierarchicalHeads, train_heads
-    from geolib.predict import Geolocator, Prediction, predict_location
+    from geolib.predict import Failure, Geolocator, Prediction, default_model, predict_location
     from geolib.settings import Settings
 
 __version__ = "0.1.0"
@@ -23,11 +23,13 @@ _HOMES = {
     "Dataset": "datasets",
     "EmbeddingStore": "embed",
     "Encoder": "embed",
+    "Failure": "predict",
     "GeocellTree": "cells",
     "Geolocator": "predict",
     "HierarchicalHeads": "heads",
     "Prediction": "predict",
     "Settings": "settings",
+    "default_model": "predict",
     "embed_photos": "embed",
     "fuse": "fusion",
     "open_dataset": "datasets",
@@ -39,11 +41,13 @@ __all__ = [
     "Dataset",
     "EmbeddingStore",
     "Encoder",
+    "Failure",
     "GeocellTree",
     "Geolocator",
     "HierarchicalHeads",
     "Prediction",
     "Settings",
+    "default_model",
     "embed_photos",
     "fuse",
     "open_dataset",

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import geolib
 from geolib.errors import GeolibError, MissingDataError
+from geolib.files import cache_path, write_bytes
 from geolib.settings import Settings
 
 if TYPE_CHECKING:
-    from geolib.embed import Encoder
-    from geolib.predict import Failure, Geolocator, Prediction
+    from geolib import Encoder, Failure, Geolocator, Prediction
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,47 +88,45 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from geolib.predict import Failure
-
     if options.top_k < 1:
         raise ValueError(f"--top-k {options.top_k}: expected at least 1")
     photos = [photo for name in options.photos for photo in _expanded(name)]
     if options.map and len(photos) != 1:
         raise ValueError(f"--map draws one photo, {len(photos)} were given")
-    model = _model(options.model)
-    answers: list[tuple[str, Prediction | Failure]] = []
-    for photo in photos:
-        answer = photo if isinstance(photo, Failure) else model.predict_many([photo], options.top_k)[0]
-        answers.append((photo.image if isinstance(photo, Failure) else str(photo), answer))
+    model = _model(options.model, Settings.from_env())
+    answers = []
+    for name, problem in photos:
+        answers.append(geolib.Failure(name, problem) if problem else model.predict_many([name], options.top_k)[0])
         if not options.json:
-            _print_answer(*answers[-1])
+            _print_answer(name, answers[-1])
     if options.json:
-        print(json.dumps([_as_json(*answer) for answer in answers], indent=1))
-    if options.map and not isinstance(answers[0][1], Failure):
-        _draw(model, answers[0][1], options.map)
-    return int(any(isinstance(answer, Failure) for _, answer in answers))
+        rows = [_as_json(name, answer) for (name, _), answer in zip(photos, answers, strict=True)]
+        print(json.dumps(rows, indent=1))
+    if options.map and isinstance(answers[0], geolib.Prediction):
+        from geolib import maps
+
+        fig, _ = maps.plot_prediction(answers[0].posterior, model.tree, top=answers[0].top)
+        write_bytes(options.map, maps.png(fig))
+    return int(any(isinstance(answer, geolib.Failure) for answer in answers))
 
 
-def _expanded(name: str) -> list[Path | Failure]:
-    """The photo of this name, or all pictures of a folder; an empty folder is a failure like a bad photo."""
+def _expanded(name: str) -> list[tuple[str, str]]:
+    """(photo, what is wrong with it) of a name; a folder gives all pictures in it, an empty one a problem."""
     from geolib.datasets.sources import pictures
-    from geolib.predict import Failure
 
     if not Path(name).is_dir():
-        return [Path(name)]
+        return [(name, "")]
     try:
-        return [*pictures(name)]
+        return [(str(path), "") for path in pictures(name)]
     except MissingDataError as error:
-        return [Failure(name, str(error))]
+        return [(name, str(error))]
 
 
-def _print_answer(photo: str, answer: Prediction | Failure) -> None:
-    from geolib.predict import Failure
-
-    if isinstance(answer, Failure):
+def _print_answer(name: str, answer: Prediction | Failure) -> None:
+    if isinstance(answer, geolib.Failure):
         _complain(f"refused: {answer.reason}", 1)
         return
-    print(f"{_printable(photo)}\n  {answer.sentence()}")
+    print(f"{_printable(name)}\n  {answer.sentence()}")
     for rank, place in enumerate(_places(answer), start=1):
         print(f"  {rank:2}  {place['lat']:7.2f} {place['lon']:8.2f}  {place['probability']:6.1%}  {place['country']}")
 
@@ -136,42 +134,27 @@ def _print_answer(photo: str, answer: Prediction | Failure) -> None:
 def _places(answer: Prediction) -> list[dict[str, Any]]:
     from geolib.countries import country_name
 
-    return [
-        {"lat": row.lat, "lon": row.lon, "probability": row.probability, "country": country_name(str(row.country))}
-        for row in answer.top.itertuples()
-    ]
+    top = answer.top[["lat", "lon", "probability"]].assign(country=answer.top["country"].map(country_name))
+    return [{str(key): value for key, value in row.items()} for row in top.to_dict("records")]
 
 
-def _as_json(photo: str, answer: Prediction | Failure) -> dict[str, Any]:
-    from geolib.predict import Failure
-
-    if isinstance(answer, Failure):
-        return {"photo": photo, "refused": answer.reason}
+def _as_json(name: str, answer: Prediction | Failure) -> dict[str, Any]:
+    if isinstance(answer, geolib.Failure):
+        return {"photo": name, "refused": answer.reason}
     found = {"lat": answer.lat, "lon": answer.lon, "radius_km": answer.radius_km, "entropy_bits": answer.entropy}
-    return {"photo": photo, **found, "sentence": answer.sentence(), "top": _places(answer)}
-
-
-def _draw(model: Geolocator, answer: Prediction, out: Path) -> None:
-    from geolib import maps
-    from geolib.files import write_bytes
-
-    fig, _ = maps.plot_prediction(answer.posterior, model.tree, top=answer.top)
-    write_bytes(out, maps.png(fig))
-    print(f"drew {_printable(str(out))}", file=sys.stderr)
+    return {"photo": name, **found, "sentence": answer.sentence(), "top": _places(answer)}
 
 
 def _embed(options: argparse.Namespace) -> int:
-    from geolib.datasets import open_dataset
     from geolib.datasets.sources import pictures
-    from geolib.embed import embed_photos
 
     if Path(options.photos).is_dir():
         paths: Any = pictures(options.photos)
         ids = [path.relative_to(options.photos).as_posix() for path in paths]
     else:
-        dataset = open_dataset(options.photos)
+        dataset = geolib.open_dataset(options.photos)
         paths, ids = dataset.paths, list(dataset.photos.index)
-    store = embed_photos(_encoder(options.encoder), paths, ids, options.out, progress=True)
+    store = geolib.embed_photos(_encoder(options.encoder), paths, ids, options.out, progress=True)
     for photo, reason in store.failures:
         _complain(f"left out {photo}: {reason}", 1)
     print(f"{len(store.ids):,} vectors of {store.vectors.shape[1]} numbers in {_printable(str(options.out))}")
@@ -179,36 +162,30 @@ def _embed(options: argparse.Namespace) -> int:
 
 
 def _fit(options: argparse.Namespace) -> int:
-    from geolib.datasets import open_dataset
-    from geolib.predict import Geolocator
-
     more: dict[str, Any] = {} if options.epochs is None else {"epochs": options.epochs}
     if options.cells:
         if not all(number.strip().isdecimal() for number in options.cells.split(",")):
             raise ValueError(f"--cells {options.cells}: expected whole numbers such as 100,1000")
         more["cells_per_level"] = tuple(int(number) for number in options.cells.split(","))
     settings = Settings.from_env()
-    dataset = open_dataset(options.dataset)
-    model = Geolocator.fit_dataset(dataset, _encoder(options.encoder), seed=settings.seed, **more)
+    dataset, encoder = geolib.open_dataset(options.dataset), _encoder(options.encoder)
+    model = geolib.Geolocator.fit_dataset(dataset, encoder, seed=settings.seed, device=settings.device, **more)
     model.save(options.out)
     print(f"{model.tree}\n{model.training['epochs']} epochs; saved in {_printable(str(options.out))}")
     return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from geolib.datasets import open_dataset
     from geolib.evaluate import format_table
 
     settings = Settings.from_env()
     settings = replace(settings, dataset=options.dataset or settings.dataset)
-    model = _model(options.model, settings)
-    print(format_table(model.evaluate(open_dataset(settings.dataset))).T.to_string())
+    table = _model(options.model, settings).evaluate(geolib.open_dataset(settings.dataset))
+    print(format_table(table).T.to_string())
     return 0
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from geolib.embed import Encoder
-
     if options.name in ("postcards", "gallery"):
         print(f"{options.name} ships with the clone: there is nothing to fetch")
         return 0
@@ -218,39 +195,32 @@ def _fetch(options: argparse.Namespace) -> int:
             f"nothing called {options.name!r} can be fetched in this version; expected an encoder of open_clip such as "
             "ViT-L-14/openai. The datasets postcards and gallery ship with the clone"
         )
-    encoder = Encoder.load(model, pretrained, device="cpu")
+    encoder = geolib.Encoder.load(model, pretrained, device="cpu")
     print(f"{options.name} is here: vectors of {encoder.dim} numbers")
     return 0
 
 
 def _info(options: argparse.Namespace) -> int:
-    from geolib.files import cache_path
     from geolib.predict import versions
 
-    settings = Settings.from_env()
     try:
         device = _encoder(None).reason
     except (GeolibError, ValueError) as error:
         device = f"no encoder: {error}"
-    rows = {**versions(), **asdict(settings), "runs on": device, "cache": str(cache_path())}
+    rows = {**versions(), **asdict(Settings.from_env()), "runs on": device, "cache": str(cache_path())}
     for name, value in rows.items():
         print(f"{name:>16}  {_printable(str(value))}")
     return 0
 
 
-def _model(folder: Path | None, settings: Settings | None = None) -> Geolocator:
-    from geolib.predict import Geolocator, default_model
-
-    settings = settings or Settings.from_env()
-    return Geolocator.load(folder, device=settings.device) if folder else default_model(settings)
+def _model(folder: Path | None, settings: Settings) -> Geolocator:
+    return geolib.Geolocator.load(folder, device=settings.device) if folder else geolib.default_model(settings)
 
 
 def _encoder(name: str | None) -> Encoder:
-    from geolib.embed import Encoder
-
     settings = Settings.from_env()
     settings = replace(settings, encoder=name or settings.encoder)
-    return Encoder.load(*settings.encoder_name, device=settings.device)
+    return geolib.Encoder.load(*settings.encoder_name, device=settings.device)
 
 
 def _complain(text: str, status: int) -> int:
