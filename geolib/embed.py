@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,8 +106,10 @@ class Preprocessing:
 
     def normalise(self, crops: torch.Tensor) -> torch.Tensor:
         """Crops uint8 (n, size, size, 3) to the model's input, float32 (n, 3, size, size), channels last in memory."""
-        mean, std = (torch.tensor(x, device=crops.device).view(3, 1, 1) for x in (self.mean, self.std))
-        return crops.permute(0, 3, 1, 2).float().div_(255).sub_(mean).div_(std)
+        # Whole rows of pixels at a time: three times faster on a CPU than with three colours as the innermost axis.
+        mean, std = (torch.tensor(x, device=crops.device).repeat(self.size) for x in (self.mean, self.std))
+        rows = crops.flatten(2).float().div_(255).sub_(mean).div_(std)
+        return rows.view(crops.shape).permute(0, 3, 1, 2)
 
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
@@ -357,28 +360,28 @@ def embed_photos(
     plan = _plan(encoder.describe(), ids, shard_size, dtype, encoder.precision, reduced)
     if _finished(folder, plan):
         return EmbeddingStore.open(folder)
-    todo = [shard for shard in _pieces(range(len(ids)), shard_size) if not _is_whole(_shard_path(folder, shard, plan))]
-    compiling = encoder.device == "cuda" and len(ids) >= _COMPILE_FROM  # not of what is left: resuming changes no bit
+    todo = [rows for rows in _pieces(range(len(ids)), shard_size) if not _is_whole(_shard_path(folder, rows, plan))]
+    crops = _Crops(paths, encoder.preprocessing, reduced)
+    # Compiled or not by the length of the list, not of what is left of it: resuming must change no bit.
+    compiling = encoder.device == "cuda" and len(ids) >= _COMPILE_FROM
     tower = _compiled(encoder, batch_size) if compiling else None
-    batches = _batches(encoder, _Crops(paths, encoder.preprocessing, reduced), todo, batch_size, workers)
     with ThreadPoolExecutor(1) as writer, tqdm(total=len(ids), unit="photo", disable=not progress) as bar:
         bar.update(len(ids) - sum(map(len, todo)))
-        written: Future[None] | None = None
-        for shard in todo:
+        writing: Future[None] | None = None
+        batches = _batches(encoder, crops, todo, batch_size, workers)
+        for rows in todo:
             vectors, reasons = [], []
-            for _ in _pieces(shard, batch_size):
-                crops, failed = next(batches)
+            for pixels, failed in islice(batches, len(_pieces(rows, batch_size))):
+                vectors += [encoder.forward(pixels, tower)] if len(pixels) else []
                 reasons += failed
-                if len(crops):
-                    vectors.append(encoder.forward(crops, tower))
                 bar.update(len(failed))
-            if written is not None:
-                written.result()
-            # Another thread fetches the vectors from the GPU and writes them, so that this loop never waits for it.
-            names = [ids[position] for position in shard]
-            written = writer.submit(_write_shard, _shard_path(folder, shard, plan), names, reasons, vectors, plan)
-        if written is not None:
-            written.result()
+            if writing:
+                writing.result()
+            # The other thread fetches the vectors from the GPU and writes them; this one goes on without waiting.
+            path, names = _shard_path(folder, rows, plan), ids[rows.start : rows.stop]
+            writing = writer.submit(_write_shard, path, names, reasons, vectors, plan)
+        if writing:
+            writing.result()
     return _finish(folder, plan)
 
 
@@ -506,10 +509,8 @@ class EmbeddingStore:
             raise ValueError(f"vectors of shape {vectors.shape}: expected {(len(ids), identity['dim'])}")
         if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
             raise ValueError("vectors must be finite and of unit length: divide each by its norm")
-        if (folder / "meta.json").exists():
-            raise ValueError(f"{folder} already holds a store: delete it, or choose another folder")
         plan = _plan(identity, ids, shard_size, dtype, getattr(encoder, "precision", "unknown"), reduced=False)
-        files.write_json(folder / "meta.json", plan)
+        _start(folder, plan)
         for shard in _pieces(range(len(ids)), shard_size):
             names, part = ids[shard.start : shard.stop], torch.from_numpy(vectors[shard.start : shard.stop])
             _write_shard(_shard_path(folder, shard, plan), names, [None] * len(names), [part], plan)
@@ -555,7 +556,7 @@ def _plan(
 def _finished(folder: Path, plan: dict[str, Any]) -> bool:
     """Whether the store is there and whole; starts it where there is none. Raises `MismatchError`."""
     if not (folder / "meta.json").exists():
-        files.write_json(folder / "meta.json", plan)
+        _start(folder, plan)
         return False
     meta = _read_meta(folder)
     shards = _pieces(range(meta["photos"]), meta["shard_size"])
@@ -569,6 +570,13 @@ def _finished(folder: Path, plan: dict[str, Any]) -> bool:
                 f"(encoder {ours['name']}): choose another folder, or delete that one"
             )
     return done
+
+
+def _start(folder: Path, plan: dict[str, Any]) -> None:
+    """Write `meta.json` before any shard. Shards without it could be of any encoder: they are not built upon."""
+    if (folder / "meta.json").exists() or any(folder.glob("shard-*")):
+        raise MismatchError(f"{folder} already holds a store or parts of one: delete it, or choose another folder")
+    files.write_json(folder / "meta.json", plan)
 
 
 def _finish(folder: Path, plan: dict[str, Any]) -> EmbeddingStore:

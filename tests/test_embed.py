@@ -613,6 +613,13 @@ def test_a_store_of_something_else_is_refused(encoder, photos, tmp_path):
     assert hashes(store) == before
 
 
+def test_shards_of_unknown_origin_are_not_built_upon(encoder, photos, tmp_path):
+    embed_photos(encoder, photos, IDS, tmp_path, shard_size=8, workers=0)
+    (tmp_path / "meta.json").unlink()
+    with pytest.raises(MismatchError, match="parts of one"):
+        embed_photos(encoder, photos, IDS, tmp_path, shard_size=8, workers=0)
+
+
 def test_an_unfinished_store_of_another_cut_is_refused(encoder, photos, tmp_path):
     embed_photos(encoder, photos, IDS, tmp_path, shard_size=8, workers=0)
     (tmp_path / "shard-00000.safetensors").unlink()
@@ -725,7 +732,7 @@ def test_vectors_that_do_not_belong_in_a_store(encoder, tmp_path):
         with pytest.raises(ValueError, match="unit length"):
             EmbeddingStore.write(tmp_path, list("abc"), vectors, encoder)
     EmbeddingStore.write(tmp_path, list("abc"), good, encoder)
-    with pytest.raises(ValueError, match="already holds a store"):
+    with pytest.raises(MismatchError, match="already holds a store"):
         EmbeddingStore.write(tmp_path, list("abc"), good, encoder)
 
 
