@@ -5,7 +5,7 @@
 fit     against computing the same Morton keys and np.sort of them
 assign  against computing the same keys and one np.searchsorted of them
 split   fit against a recursive split of a pandas data frame into as many cells
-growth  fit at --points against fit at 100,000, as a multiple of what n log n foresees
+growth  fit at --points against fit at 100,000 and at 1,000,000, as a multiple of what n log n foresees
 
 The two sides of a ratio take turns, and medians are compared, so that a busy machine slows both. The keys come from
 geolib itself, in chunks: three times faster than numpy on whole arrays, so the limits are against the stricter side.
@@ -17,6 +17,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ import pandas as pd
 from geolib.cells import GeocellTree, _keys
 
 CELLS = (100, 1000, 10_000, 50_000)
-SMALL = 100_000
+SMALLER = (100_000, 1_000_000)
 
 
 def photos(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -74,15 +75,15 @@ def split_frame(frame: pd.DataFrame, threshold: int, south: float, west: float, 
 
 def measure(n: int, repeats: int) -> list[dict[str, object]]:
     lat, lon = photos(n)
-    small = photos(SMALL)
+    smaller = {size: photos(size) for size in SMALLER if size < n}
     cells = scaled(n)
     tree = GeocellTree.fit(lat, lon, cells)
     starts = np.sort(_keys(lat, lon))[:: max(1, n // tree.n_cells[-1])][: tree.n_cells[-1]]
 
-    fit, keys_sorted, fit_small = seconds(
+    fit, keys_sorted, *fits = seconds(
         lambda: GeocellTree.fit(lat, lon, cells),
         lambda: np.sort(_keys(lat, lon)),
-        lambda: GeocellTree.fit(*small, scaled(SMALL)),
+        *(partial(GeocellTree.fit, *few, scaled(size)) for size, few in smaller.items()),
         repeats=repeats,
     )
     assign, keys_found = seconds(
@@ -94,12 +95,12 @@ def measure(n: int, repeats: int) -> list[dict[str, object]]:
     begin = time.perf_counter()
     leaves = split_frame(frame, int(tree.counts(-1).max()), -90, -180, 180)  # the threshold of about as many cells
     split = time.perf_counter() - begin
-    foreseen = n * np.log(n) / (SMALL * np.log(SMALL))
+    foreseen = {size: taken * n * np.log(n) / (size * np.log(size)) for size, taken in zip(smaller, fits, strict=True)}
     return [
         row("fit / keys + sort", fit, keys_sorted, fit / keys_sorted, 2.5, "at most"),
         row("assign / keys + searchsorted", assign, keys_found, assign / keys_found, 2.5, "at most"),
         row(f"split into {leaves:,} / fit {tree.n_cells[-1]:,}", split, fit, split / fit, 20, "at least"),
-        row(f"fit / n log n from {SMALL:,}", fit, fit_small * foreseen, fit / fit_small / foreseen, 1.5, "at most"),
+        *(row(f"fit / n log n from {size:,}", fit, t, fit / t, 1.5, "at most") for size, t in foreseen.items()),
     ]
 
 
