@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -101,6 +101,7 @@ class Geolocator:
     """A photo geolocator. Made by `fit`, `fit_dataset` or `load`.
 
     fusion, decoding: rules of `geolib.fusion.fuse` and `geolib.decode.decode`.
+    fusion_options: further arguments of `fuse`, such as `temperatures`, as JSON can hold them.
     training: what it was fitted on and how, as JSON can hold it.
     history: of the training, an epoch a row; None after loading.
     """
@@ -110,6 +111,7 @@ class Geolocator:
     heads: HierarchicalHeads = field(repr=False)
     fusion: str = "consistency"
     decoding: str = "argmax"
+    fusion_options: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict, repr=False)
     history: pd.DataFrame | None = field(default=None, repr=False)
 
@@ -126,6 +128,7 @@ class Geolocator:
         min_photos: int = 5,
         fusion: str = "consistency",
         decoding: str = "argmax",
+        fusion_options: Mapping[str, Any] | None = None,
         seed: int = 0,
         **training: Any,
     ) -> Geolocator:
@@ -158,7 +161,7 @@ class Geolocator:
             "epochs": len(history),
             "settings": {key: value for key, value in training.items() if key not in ("progress", "device")},
         }
-        made = cls(encoder, tree, heads, fusion, decoding, record, history)
+        made = cls(encoder, tree, heads, fusion, decoding, dict(fusion_options or {}), record, history)
         made.predict_vectors(vectors[:1])  # an unknown rule is refused now, not at the first photo
         return made
 
@@ -179,7 +182,8 @@ class Geolocator:
 
     def posterior(self, vectors: Vectors) -> npt.NDArray[np.float32]:
         """Posterior over the finest cells, float32 (n, n_finest), of embeddings (n, dim)."""
-        fused: npt.NDArray[np.float32] = fuse(predict_logits(self.heads, vectors), self.tree, self.fusion)
+        logits = predict_logits(self.heads, vectors)
+        fused: npt.NDArray[np.float32] = fuse(logits, self.tree, self.fusion, **self.fusion_options)
         return fused
 
     def predict_vectors(self, vectors: Vectors, batch_size: int = 1024) -> tuple[FloatArray, FloatArray]:
@@ -204,10 +208,9 @@ class Geolocator:
         (lat,), (lon,) = decode(posterior, self.tree, self.decoding)
         mass = posterior[0].astype(np.float64)
         best = np.argsort(-mass, kind="stable")[:top_k]
-        top = self._cells.iloc[best].assign(probability=mass[best], cell=best)
-        top = (
-            top[["lat", "lon", "probability", "cell", "country"]].set_axis(range(1, len(best) + 1)).rename_axis("rank")
-        )
+        columns = ["lat", "lon", "probability", "cell", "country"]
+        top = self._cells.assign(probability=mass, cell=self._cells.index).loc[best, columns]
+        top.index = pd.RangeIndex(1, len(best) + 1, name="rank")
         return Prediction(
             lat=float(lat),
             lon=float(lon),
@@ -216,7 +219,7 @@ class Geolocator:
             levels=[level[0] for level in marginals(posterior, self.tree)],
             entropy=float(-np.sum(mass * np.log2(mass, where=mass > 0, out=np.zeros_like(mass)))),
             radius_km=self._radius_km(float(lat), float(lon), mass),
-            countries=self._cells["country"].pipe(_shares, mass),
+            countries=self._cells.assign(mass=mass).groupby("country")["mass"].sum().sort_values(ascending=False),
         )
 
     def predict_many(self, images: Sequence[ImageSource], top_k: int = 5) -> list[Prediction | Failure]:
@@ -272,9 +275,7 @@ class Geolocator:
         A model that is already there is replaced. Raises `ValueError` when something else is there.
         """
         target = Path(folder)
-        if target.exists() and not (
-            target.is_dir() and ((target / "model.json").exists() or not any(target.iterdir()))
-        ):
+        if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / "model.json").is_file()):
             raise ValueError(f"{target} exists and is not a model folder: choose another name")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
@@ -294,6 +295,7 @@ class Geolocator:
             "encoder": self.encoder.describe(),
             "fusion": self.fusion,
             "decoding": self.decoding,
+            "fusion_options": self.fusion_options,
             "training": self.training,
             "versions": versions(),
             "files": {name: sha256_file(folder / name) for name in _FILES},
@@ -324,7 +326,8 @@ class Geolocator:
             heads.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
         except RuntimeError as error:  # torch's word for missing, unknown or misshapen weights
             raise CorruptFileError(f"{folder}: heads and tree do not fit together ({error})") from error
-        return cls(encoder, tree, heads.eval(), model["fusion"], model["decoding"], model["training"])
+        rules = {name: model[name] for name in ("fusion", "decoding", "fusion_options", "training")}
+        return cls(encoder, tree, heads.eval(), **rules)
 
 
 def cells_for(photos: int) -> tuple[int, ...]:
@@ -384,10 +387,6 @@ def versions() -> dict[str, str]:
     return {"geolib": geolib.__version__, "python": platform.python_version()} | {p: version(p) for p in packages}
 
 
-def _shares(countries: pd.Series[str], mass: FloatArray) -> pd.Series[float]:
-    return pd.Series(mass).groupby(countries.to_numpy()).sum().sort_values(ascending=False, kind="stable")
-
-
 def _checksum(model: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
 
@@ -403,7 +402,8 @@ def _read_model(folder: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(model, dict) or model.pop("checksum", None) != _checksum(model):
         raise CorruptFileError(f"{path} was changed after it was saved: restore it, or save the model again")
-    kinds = {"format": str, "encoder": dict, "fusion": str, "decoding": str, "training": dict, "files": dict}
+    kinds: dict[str, type] = {"format": str, "fusion": str, "decoding": str}
+    kinds |= dict.fromkeys(["encoder", "fusion_options", "training", "files"], dict)
     wrong = [name for name, kind in kinds.items() if not isinstance(model.get(name), kind)]
     if wrong or model["format"] != _FORMAT or not {"name", "pretrained", "fingerprint"} <= set(model["encoder"]):
         raise CorruptFileError(f"{path} is not of format {_FORMAT} ({', '.join(wrong)}): save the model again")

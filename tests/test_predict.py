@@ -179,6 +179,15 @@ def test_gps_in_exif_changes_nothing_bit_for_bit(model, tmp_path):
     assert same(model.predict(bare), model.predict(told))
 
 
+def test_rules_and_their_options_are_used_and_kept(model, encoder, tmp_path):
+    vectors = world(20, seed=7)[0]
+    cold = Geolocator(encoder, model.tree, model.heads, "product", "mean", {"temperatures": [1.0, 0.1]})
+    assert cold.posterior(vectors).max() > model.posterior(vectors).max()
+    assert not np.allclose(cold.predict_vectors(vectors), model.predict_vectors(vectors))
+    cold.save(tmp_path / "cold")
+    assert np.array_equal(Geolocator.load(tmp_path / "cold", encoder).posterior(vectors), cold.posterior(vectors))
+
+
 @pytest.mark.parametrize("top_k", [0, -1])
 def test_top_k_below_one_is_refused(model, photo, top_k):
     with pytest.raises(ValueError, match=f"top_k={top_k}: expected at least 1"):
@@ -343,6 +352,7 @@ def forge(path, **changes):
         {"encoder": "postcards"},
         {"fusion": None},
         {"training": None},
+        {"fusion_options": [1]},
     ],
 )
 def test_forged_content_is_refused_in_words(saved, encoder, changes):
