@@ -35,7 +35,7 @@ MAX_DEPTH = 24  # bits a side: the smallest square is 2.4 m by 1.2 m at the equa
 _SIDE = 1 << MAX_DEPTH
 _END = 1 << 2 * MAX_DEPTH  # one more than the largest key
 _CHUNK = 8192  # points at a time: numpy's temporaries then stay in the processor's cache, twice as fast
-_FORMAT = {"format": "geolib geocells, version 1"}  # one entry: safetensors writes several in any order
+_FORMAT = {"format": "geolib-geocells/1"}  # one entry: safetensors writes several in any order
 
 
 class GeocellTree:

@@ -403,7 +403,7 @@ TAMPERED = {
     "a sum that is not a number": lambda a: a.update(sums=put(a["sums"], 2, np.nan)),
     "a sum too long": lambda a: a.update(sums=a["sums"] * 3),
 }
-HEADER = {"format": "geolib geocells, version 1"}
+HEADER = {"format": "geolib-geocells/1"}
 
 
 @pytest.mark.parametrize("fault", TAMPERED)
@@ -419,7 +419,7 @@ def test_tampered_files(tree, tmp_path, fault):
         GeocellTree.load(path)
 
 
-@pytest.mark.parametrize("metadata", [None, {}, {"format": "geolib geocells, version 2"}, {"form": HEADER["format"]}])
+@pytest.mark.parametrize("metadata", [None, {}, {"format": "geolib-geocells/2"}, {"form": HEADER["format"]}])
 def test_files_of_another_format(tree, tmp_path, metadata):
     path = tmp_path / "tree.safetensors"
     tree.save(path)
