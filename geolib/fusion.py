@@ -70,6 +70,9 @@ def fuse(
         for level in range(tree.n_levels - 1):
             posterior += (weights[level] * _log_probabilities(scores[level], heat[level]))[:, ancestors[:, level]]
     result = posterior.softmax(dim=1)
+    # Over 50,000 cells float32's own sum is off by 1e-5. MPS has no float64.
+    wide = torch.float32 if result.device.type == "mps" else torch.float64
+    result /= result.sum(dim=1, keepdim=True, dtype=wide).float()
     return result if isinstance(logits[0], Tensor) else result.numpy()
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from geolib.cells import GeocellTree
 from geolib.heads import Vectors, as_vectors
-from geolib.sphere import FloatArray, check_lat_lon, geoscore, haversine_km
+from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, geoscore, unit_vectors
 
 _GALLERY_ROWS = 65_536  # similarities of a block of queries to so many gallery photos are held at a time
 
@@ -70,8 +70,9 @@ def constant_guess(
     lat, lon = check_lat_lon(lat, lon)
     order = np.random.default_rng(seed).permutation(len(lat))
     tried, scored = order[:candidates], order[:points]
-    scores = [geoscore(haversine_km(lat[i], lon[i], lat[scored], lon[scored])).mean() for i in tried]
-    best = tried[int(np.argmax(scores))]
+    units = unit_vectors(lat, lon)  # arccos is off by up to 0.1 km near 0, which no mean score shows
+    cosines = (np.clip(units[scored] @ units[i], -1, 1) for i in tried)
+    best = tried[int(np.argmax([geoscore(EARTH_RADIUS_KM * np.arccos(cosine)).mean() for cosine in cosines]))]
     return float(lat[best]), float(lon[best])
 
 

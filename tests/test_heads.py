@@ -1,0 +1,387 @@
+"""Heads against PyTorch's own cross-entropy and autograd, targets against the formula in float64, and bad input."""
+
+import math
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from geolib import heads as module
+from geolib import sphere
+from geolib.cells import GeocellTree
+from geolib.heads import HierarchicalHeads, cell_targets, predict_logits, smoothing_scale, train_heads
+
+DIM = 24
+CITIES = np.array(
+    [(48.9, 2.3), (51.5, -0.1), (40.7, -74.0), (35.7, 139.7), (-33.9, 151.2), (-17.8, 179.9), (0, -179.9)]
+)
+
+
+def photos(n, seed, noise=0.05):
+    """Unit vectors (n, DIM) that show where the photo is, off-centre as CLIP's are: (vectors, lat, lon)."""
+    rng = np.random.default_rng(seed)
+    place = CITIES[rng.integers(len(CITIES), size=n)]
+    lat = np.clip(place[:, 0] + rng.normal(0, 2, n), -90, 90)
+    lon = (place[:, 1] + rng.normal(0, 2, n) + 180) % 360 - 180
+    mix = np.random.default_rng(99).normal(size=(3, DIM))
+    vectors = sphere.unit_vectors(lat, lon) @ mix + noise * rng.normal(size=(n, DIM)) + 5
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), lat, lon
+
+
+TRAIN, HELD_OUT = photos(1500, 0), photos(400, 1)
+TREE = GeocellTree.fit(TRAIN[1], TRAIN[2], (8, 40), min_photos=5)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train_heads(*TRAIN, TREE, calibration=HELD_OUT, epochs=8)
+
+
+def random_heads(dim, n_cells):
+    heads = HierarchicalHeads(dim, n_cells)
+    generator = torch.Generator().manual_seed(5)
+    for parameter in heads.heads.parameters():
+        parameter.data.normal_(generator=generator)
+    return heads
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Matrices this small are slower on two threads, and far slower when other tests want them too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+# Targets
+
+
+@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize("smoothing", ["auto", (500.0, 0.5)])
+def test_targets_are_the_papers_formula(level, smoothing):
+    _, lat, lon = HELD_OUT
+    got = cell_targets(lat, lon, TREE, level, smoothing)
+    own = TREE.assign(lat, lon)[:, level]
+    center_lat, center_lon = TREE.centers(level)
+    km = sphere.haversine_km(lat[:, None], lon[:, None], center_lat, center_lon)
+    tau = smoothing_scale(TREE, level, smoothing)[own]
+    excess = km - km[np.arange(len(km)), own][:, None]
+    log_y = -excess / tau[:, None]
+    expected = np.exp(log_y - np.logaddexp.reduce(log_y, axis=1, keepdims=True))
+    np.testing.assert_allclose(
+        got.numpy(), expected, atol=2e-3 if smoothing != "auto" else 1e-4
+    )  # tau of 500 m in float32
+    np.testing.assert_allclose(got.double().sum(dim=1), 1, atol=1e-6)
+
+
+def test_targets_tell_centres_apart_that_are_metres_apart():
+    """2 - 2 cos in float32 cannot: it makes the distances 0 or kilometres."""
+    lat = 48.0 + np.array([0, 10, 30]) / 111_195  # metres north
+    points = torch.from_numpy(sphere.unit_vectors(lat[:1], [11.0])).float()
+    centers = torch.from_numpy(sphere.unit_vectors(lat, np.full(3, 11.0))).float()
+    got = module._smooth(points, centers, torch.tensor([0.02]))
+    np.testing.assert_allclose(got[0], np.exp([0, -0.5, -1.5]) / np.exp([0, -0.5, -1.5]).sum(), atol=0.01)
+
+
+def test_targets_reach_the_antipode_without_nan():
+    points = torch.tensor([[1.0, 0, 0]])
+    got = module._smooth(points, torch.tensor([[-1.0, 0, 0], [1.0, 0, 0], [-1 - 1e-6, 0, 0]]), torch.tensor([1e4]))
+    far = math.exp(-math.pi * sphere.EARTH_RADIUS_KM / 1e4)
+    np.testing.assert_allclose(got[0], np.array([far, 1, far]) / (1 + 2 * far), rtol=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [None, (0, 0)])
+def test_without_smoothing_the_target_is_the_own_cell(smoothing):
+    _, lat, lon = HELD_OUT
+    got = cell_targets(lat, lon, TREE, 1, smoothing)
+    np.testing.assert_array_equal(got.argmax(dim=1), TREE.assign(lat, lon)[:, 1])
+    np.testing.assert_array_equal(got.sum(dim=1), 1)
+    assert set(np.unique(got)) == {0, 1}
+
+
+def test_auto_scale_is_half_the_distance_to_the_nearest_other_centre():
+    lat, lon = TREE.centers(1)
+    km = sphere.haversine_km(lat[:, None], lon[:, None], lat, lon)
+    np.fill_diagonal(km, np.inf)
+    np.testing.assert_allclose(smoothing_scale(TREE, 1), km.min(axis=1) / 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("smoothing", ["km", (75,), (75, -1), (75, math.nan), (75, math.inf)])
+def test_bad_smoothing_is_refused(smoothing):
+    with pytest.raises(ValueError, match="smoothing_km"):
+        smoothing_scale(TREE, 0, smoothing)
+
+
+# Loss
+
+
+def batch_of(tree, vectors, lat, lon):
+    data = module._photos(vectors, lat, lon, tree, torch.device("cpu"))
+    return data, torch.arange(len(vectors))
+
+
+@pytest.mark.parametrize("smoothing", ["auto", None, (300, 0)])
+@pytest.mark.parametrize("chunk", [1, 333, 2**25])
+def test_chunked_loss_and_gradients_are_autograds(monkeypatch, smoothing, chunk):
+    vectors, lat, lon = (column[:150] for column in HELD_OUT)
+    weights = module.level_weights(2)
+    heads = random_heads(DIM, TREE.n_cells)
+    logits = heads(torch.from_numpy(vectors))
+    targets = [cell_targets(lat, lon, TREE, level, smoothing) for level in range(2)]
+    losses = [F.cross_entropy(z, y) for z, y in zip(logits, targets, strict=True)]
+    sum(w * loss for w, loss in zip(weights, losses, strict=True)).backward()
+    expected = [parameter.grad.clone() for parameter in heads.heads.parameters()]
+    heads.zero_grad()
+
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", chunk)
+    data, batch = batch_of(TREE, vectors, lat, lon)
+    sums = module._pass(heads, data, batch, module._levels(TREE, None, smoothing, torch.device("cpu")))
+    torch.testing.assert_close(sums[0] / 150, torch.stack(losses).detach(), rtol=1e-5, atol=1e-5)
+    own = torch.from_numpy(TREE.assign(lat, lon))
+    assert sums[1].tolist() == [(z.argmax(dim=1) == own[:, level]).sum() for level, z in enumerate(logits)]
+    for got, want in zip(heads.heads.parameters(), expected, strict=True):
+        torch.testing.assert_close(got.grad, want, rtol=1e-4, atol=1e-5)
+
+
+class PeakMemory(TorchDispatchMode):
+    """Counts the bytes of all living tensors made under it; on the "meta" device nothing is allocated or computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.peak = 0
+        self.seen = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, torch.Tensor):
+                self.count(tensor.untyped_storage())
+        return result
+
+    def count(self, storage):
+        if storage not in self.seen:
+            self.seen.add(storage)
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self.free, storage.nbytes())
+
+    def free(self, nbytes):
+        self.now -= nbytes
+
+
+def step_on(device, n_cells, dim, batch, smooth):
+    """Two training steps of full size: from the second on Adam's moments are there too."""
+    heads = HierarchicalHeads(dim, n_cells).to(device)
+    optimiser = module._optimiser(heads, 0.5)
+    for group in optimiser.param_groups:
+        group["fused"] = device.type != "meta"  # there is no fused kernel for "meta"; the plain one needs more memory
+    cells = torch.zeros(batch, len(n_cells), dtype=torch.int64, device=device)
+    data = module._Photos(torch.zeros(batch, dim, device=device), cells, torch.zeros(batch, 3, device=device))
+    tau = [torch.ones(count, device=device) if smooth else None for count in n_cells]
+    levels = [module._Level(1.0, torch.zeros(m, 3, device=device), t) for m, t in zip(n_cells, tau, strict=True)]
+    for _ in range(2):
+        optimiser.zero_grad()
+        module._pass(heads, data, torch.arange(batch, device=device), levels, 0.1)
+        optimiser.step()
+
+
+ARTICLE = {"n_cells": (100, 1000, 10_000, 50_000), "dim": 768, "batch": 4096}
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_the_articles_levels_fit_in_8_gb(smooth, monkeypatch):
+    def peak():
+        with PeakMemory() as memory:
+            step_on(torch.device("meta"), **ARTICLE, smooth=smooth)
+        return memory.peak
+
+    chunked = peak()
+    assert 0.75e9 < chunked < 3e9  # weights, gradient and Adam's two moments alone are 0.75 GB
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", 2**40)
+    assert peak() > chunked + 2e9  # what chunks save; also shows that the count sees logits
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("smooth", [True, False])
+def test_the_articles_levels_fit_in_8_gb_on_a_gpu(smooth):
+    torch.cuda.reset_peak_memory_stats()
+    step_on(torch.device("cuda"), **ARTICLE, smooth=smooth)
+    assert 0.75e9 < torch.cuda.max_memory_allocated() < 8e9
+
+
+# Training
+
+
+def test_training_learns_every_level(trained):
+    heads, history = trained
+    cells = TREE.assign(*HELD_OUT[1:])
+    shares = [np.bincount(TREE.assign(*TRAIN[1:])[:, level]).max() / len(TRAIN[1]) for level in range(2)]
+    for level, logits in enumerate(predict_logits(heads, HELD_OUT[0])):
+        accuracy = (logits.argmax(axis=1) == cells[:, level]).mean()
+        assert accuracy > 2 * shares[level]
+        best = history.attrs["best_epoch"][level] - 1
+        assert accuracy == pytest.approx(history[f"calibration_accuracy_{level}"][best])  # the best epoch's weights
+        assert best == history[f"calibration_loss_{level}"].argmin()
+
+
+def test_history_can_be_plotted(trained):
+    history = trained[1]
+    assert list(history["epoch"]) == list(range(1, len(history) + 1))
+    assert history.notna().all(axis=None)
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    parts = sum(w * history[f"train_loss_{level}"] for level, w in enumerate(module.level_weights(2)))
+    np.testing.assert_allclose(history["train_loss"], parts, rtol=1e-6)
+
+
+def test_the_first_answer_is_the_prior():
+    heads = HierarchicalHeads(DIM, TREE.n_cells)
+    cells = torch.from_numpy(TREE.assign(*TRAIN[1:]))
+    heads.fit_start(torch.from_numpy(TRAIN[0]), cells)
+    probability = heads(torch.from_numpy(HELD_OUT[0]))[1].softmax(dim=1)
+    counts = TREE.counts(1)
+    np.testing.assert_allclose(probability[7].detach(), (counts + 0.5) / (counts + 0.5).sum(), rtol=1e-4)
+    x = heads.standardise(torch.from_numpy(TRAIN[0]))
+    np.testing.assert_allclose(x.mean(dim=0), 0, atol=1e-3)
+    assert x.std(dim=0).max() < 1.01
+
+
+def test_equal_seeds_give_equal_bytes_and_leave_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    runs = [train_heads(*TRAIN, TREE, epochs=2, seed=seed)[0].state_dict() for seed in (3, 3, 4)]
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+    assert not torch.equal(runs[0]["heads.1.weight"], runs[2]["heads.1.weight"])
+
+
+def test_training_stops_when_calibration_gets_worse_and_keeps_the_best():
+    vectors, lat, lon = TRAIN
+    swapped = HELD_OUT[0], -HELD_OUT[1], HELD_OUT[2]  # what is learnt is wrong here
+    heads, history = train_heads(vectors, lat, lon, TREE, calibration=swapped, epochs=30, patience=2)
+    best = history["calibration_loss"].argmin()
+    assert len(history) == best + 3 < 30
+    first, _ = train_heads(vectors, lat, lon, TREE, calibration=swapped, epochs=30, patience=1)
+    assert torch.equal(heads.heads[1].weight, first.heads[1].weight)
+
+
+def test_options_have_their_effect():
+    def last(**options):
+        return train_heads(*TRAIN, TREE, epochs=2, **options)
+
+    plain, history = last()
+    assert last(weight_decay=50.0)[0].heads[1].weight.norm() < 0.9 * plain.heads[1].weight.norm()
+    assert last(dropout=0.5)[1]["train_loss"].iloc[-1] > history["train_loss"].iloc[-1]
+    assert (
+        last(smoothing_km=None)[1]["train_loss"].iloc[-1] < history["train_loss"].iloc[-1]
+    )  # no entropy in the target
+    watched = last(level_weights=(1, 0))[1]
+    np.testing.assert_allclose(watched["train_loss"], watched["train_loss_0"])
+    seen = []
+    _, watched = last(progress=seen.append)
+    assert [row["epoch"] for row in seen] == [1, 2] and seen[1]["train_loss"] == watched["train_loss"][1]
+
+
+def test_the_rate_rises_then_falls():
+    rates = [module._schedule(step / 1000, 0.1) for step in range(1001)]
+    assert rates[0] == 0 and rates[100] == 1 and rates[550] == pytest.approx(0.5) and rates[1000] == pytest.approx(0)
+    assert np.argmax(rates) == 100 and (np.diff(rates[100:]) < 0).all()
+
+
+def test_one_cell_constant_embeddings_and_half_precision():
+    lat, lon = np.full(20, 48.0), np.full(20, 11.0)
+    vectors = np.full((20, 4), 0.5, dtype=np.float16)
+    with pytest.warns(UserWarning, match="fill at most 1 cells"):
+        tree = GeocellTree.fit(lat, lon, (2,), min_photos=20)
+    heads, history = train_heads(vectors, lat, lon, tree, epochs=2)
+    assert history["train_loss"].abs().max() == 0
+    assert predict_logits(heads, vectors)[0].shape == (20, 1)
+
+
+# Prediction
+
+
+def test_prediction_does_not_depend_on_the_batch_and_keeps_the_kind(trained):
+    whole = predict_logits(trained[0], HELD_OUT[0])
+    assert [z.shape for z in whole] == [(400, n) for n in TREE.n_cells]
+    assert all(isinstance(z, np.ndarray) and z.dtype == np.float32 for z in whole)
+    parts = predict_logits(trained[0], torch.from_numpy(HELD_OUT[0]), batch_size=7)
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(torch.from_numpy(a), b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_read_only_store_is_accepted(trained):
+    vectors = HELD_OUT[0].copy()
+    vectors.flags.writeable = False
+    assert len(predict_logits(trained[0], vectors)[0]) == 400
+
+
+def test_weights_survive_a_round_trip(trained):
+    other = HierarchicalHeads(DIM, TREE.n_cells)
+    other.load_state_dict({name: value.clone() for name, value in trained[0].state_dict().items()})
+    for a, b in zip(predict_logits(trained[0], HELD_OUT[0]), predict_logits(other, HELD_OUT[0]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# Bad input
+
+
+def spoilt(value):
+    vectors = TRAIN[0].copy()
+    vectors[700, 3] = value
+    return vectors
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (TRAIN[0][:-1], r"expected \(1500, dim\)"),
+        (TRAIN[0][0], "expected floats"),
+        (TRAIN[0][:, :0], "expected floats"),
+        ((TRAIN[0] * 127).astype(np.int8), "torch.int8"),
+        (spoilt(np.nan), "row 700 holds NaN"),
+        (spoilt(np.inf), "row 700 holds NaN or infinity"),
+    ],
+)
+def test_bad_vectors_are_refused(vectors, message):
+    with pytest.raises(ValueError, match=message):
+        train_heads(vectors, *TRAIN[1:], TREE, epochs=1)
+
+
+def test_vectors_of_another_encoder_are_refused(trained):
+    with pytest.raises(ValueError, match=rf"\(n, {DIM}\): same photos, same encoder"):
+        predict_logits(trained[0], HELD_OUT[0][:, :-1])
+    with pytest.raises(ValueError, match="same encoder"):
+        train_heads(*TRAIN, TREE, calibration=(HELD_OUT[0][:, :-1], *HELD_OUT[1:]), epochs=1)
+    with pytest.raises(ValueError, match="at least one row"):
+        predict_logits(trained[0], HELD_OUT[0][:0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"lr": math.nan}, "lr=nan"),
+        ({"dropout": 1.0}, "dropout=1.0"),
+        ({"warmup": 1.0}, "warmup=1.0"),
+        ({"weight_decay": -1.0}, "weight_decay=-1.0"),
+        ({"level_weights": (1,)}, "level_weights"),
+        ({"level_weights": (0, 0)}, "level_weights"),
+        ({"level_weights": (1, math.nan)}, "level_weights"),
+        ({"smoothing_km": "soft"}, "smoothing_km"),
+        ({"lr": 1e38}, "not finite: lower lr"),
+    ],
+)
+def test_bad_settings_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        train_heads(*TRAIN, TREE, **{"epochs": 1, **options})
+
+
+@pytest.mark.parametrize(("dim", "n_cells"), [(0, (3,)), (4, ()), (4, (3, 0))])
+def test_heads_without_cells_are_refused(dim, n_cells):
+    with pytest.raises(ValueError, match="n_cells"):
+        HierarchicalHeads(dim, n_cells)
