@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -112,15 +113,15 @@ def _stream(source: Any, stack: ExitStack) -> IO[bytes]:
         return stream
     if not isinstance(source, str | os.PathLike):
         raise ImageError("is no picture: expected a path, bytes, a binary file, a uint8 array or a Pillow image")
-    path = Path(source)
-    if path.is_dir():
-        raise ImageError("is a folder; name a photo inside it")
-    if not path.exists():
-        raise ImageError("does not exist; check the path")
-    if not path.is_file():
-        raise ImageError("is a device or a pipe; expected a file")
     try:
-        return stack.enter_context(open(path, "rb"))
+        mode = Path(source).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError("is a folder; name a photo inside it")
+        if not stat.S_ISREG(mode):
+            raise ImageError("is a device or a pipe; expected a file")
+        return stack.enter_context(open(source, "rb"))
+    except FileNotFoundError as error:
+        raise ImageError("does not exist; check the path") from error
     except OSError as error:
         raise ImageError(f"cannot be read ({error.strerror}); check its permissions") from error
 
