@@ -1,0 +1,495 @@
+"""Figures on maps, drawn offline from the layers in `data/natural_earth`.
+
+World maps are in Equal Earth (Savric, Patterson and Jenny 2018), close-ups in Lambert's azimuthal projection: both
+keep areas, so equal ink is equal ground. The shapes end at the dateline already, so they are projected here, vertex
+by vertex: cartopy neither cuts them, which is slow, nor looks for layers of its own, which it would download.
+
+Every function returns `(fig, ax)`. The figure carries a description for readers who cannot see it, `alt_text(fig)`;
+`show(fig)` displays it in a notebook as a small PNG with that text.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import cartopy.crs as ccrs
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import ListedColormap, LogNorm, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.path import Path
+from matplotlib.text import Annotation
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import Bbox
+from PIL import Image
+
+from geolib import sphere
+from geolib.cells import GeocellTree
+from geolib.countries import Geometries, country_name, country_of, layer
+from geolib.evaluate import THRESHOLDS_KM
+from geolib.sphere import FloatArray, check_lat_lon, haversine_km
+
+# Okabe and Ito's blue and vermillion stay apart under every colour vision. A posterior is shaded in the
+# prediction's hue, because it is the prediction.
+TRUTH: dict[str, Any] = {"color": "#0072B2", "marker": "*", "edgecolor": "white", "linewidth": 1.4, "s": 480}
+PREDICTION: dict[str, Any] = {"color": "#D55E00", "marker": "o", "edgecolor": "white", "linewidth": 1.2}
+SEA, LAND, COAST, BORDER, INK, QUIET = "#e4edf3", "#fbfaf6", "#8d9ba6", "#cfc9bc", "#22303a", "#5d6b75"
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", INK)  # of systems that are compared
+DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (2, 1)), "-")
+REACH = ("street", "city", "region", "country", "continent")  # the field's names of its five thresholds
+
+_RC: Any = {"font.size": 13.0, "font.family": "DejaVu Sans", "text.color": INK, "axes.labelcolor": INK}
+_HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
+_DEGREES, _WORLD = ccrs.PlateCarree(), ccrs.EqualEarth()
+_HEXAGONS = (156, 44)  # columns and rows over Equal Earth: regular, of 42,000 km2 each
+_ASPECT = 2.03  # width to height of a close-up
+_FARTHEST_KM = 4000.0  # half the height of the largest close-up: its corners are then still in one hemisphere
+
+View = tuple[float, float, float]  # a close-up: lat and lon of its middle, half its height in km
+Places = tuple[FloatArray, FloatArray]  # lat (n,), lon (n,)
+
+
+def alt_text(fig: Figure) -> str:
+    """What the figure shows, in words."""
+    return str(fig.get_label())
+
+
+def png(fig: Figure, dpi: int = 110) -> bytes:
+    """The figure as a PNG; without a photograph in it, a palette of 256 colours saves two thirds of the bytes."""
+    full, small = io.BytesIO(), io.BytesIO()
+    fig.savefig(full, dpi=dpi, facecolor="white")
+    picture = Image.open(full).convert("RGB")
+    if not any(ax.images for ax in fig.axes):
+        # The few pixels of a marker would not get a colour of their own: they are given one.
+        own = [round(255 * part) for color in (TRUTH["color"], PREDICTION["color"], *COLORS) for part in to_rgb(color)]
+        palette = picture.quantize(256 - len(own) // 3).getpalette() or []
+        holder = Image.new("P", (1, 1))
+        holder.putpalette(own + palette[: 768 - len(own)])
+        picture = picture.quantize(palette=holder, dither=Image.Dither.NONE)
+    picture.save(small, "PNG", optimize=True)
+    return small.getvalue()
+
+
+def show(fig: Figure) -> None:
+    """Display the figure in a notebook, with its alt text."""
+    from IPython.display import Image as Picture  # every notebook has it; the library alone does not need it
+    from IPython.display import display
+
+    display(Picture(data=png(fig), format="png", alt=alt_text(fig)))
+
+
+@matplotlib.rc_context(_RC)
+def plot_photos(lat: npt.ArrayLike, lon: npt.ArrayLike, *, seed: int | None = None) -> tuple[Figure, Any]:
+    """Where photographs were taken: dots; from 2,000 photos on, their number per hexagon on a log scale.
+
+    lat, lon: degrees (n,). seed: of the draw that chose the photos, for the caption.
+    """
+    lat, lon = check_lat_lon(lat, lon)
+    fig, ax = _canvas()
+    x, y = _project(lat, lon, _WORLD)
+    if lat.size < 2000:
+        ax.scatter(x, y, s=16, color=COLORS[0], alpha=0.5, linewidth=0, zorder=3)
+    else:
+        grid = {"gridsize": _HEXAGONS, "extent": (*_WORLD.x_limits, *_WORLD.y_limits), "mincnt": 1}
+        bins = ax.hexbin(x, y, **grid, norm=LogNorm(), cmap=_ramp("YlGnBu", 0.25, 1), linewidths=0.2, zorder=3)
+        ax.set_global()  # hexbin narrows the view to its points
+        _add_ground(ax, "coast", None, edgecolor=INK, linewidth=0.3, zorder=4)
+        _color_bar(fig, bins, "photos per hexagon of 42,000 km²")
+    _caption(fig, f"n = {lat.size:,} photos", seed)
+    fig.set_label(f"World map of where {lat.size:,} photographs were taken.")
+    return fig, ax
+
+
+@matplotlib.rc_context(_RC)
+def plot_cells(tree: GeocellTree, level: int = -1, *, per: str = "km2") -> tuple[Figure, Any]:
+    """The geocells of one level, coloured by their training photos on a log scale.
+
+    level: 0 is the coarsest, -1 the finest. per: `"km2"` (density) or `"cell"` (number).
+    Raises `ValueError` for a level that the tree does not have and for another `per`.
+    """
+    if per not in ("km2", "cell"):
+        raise ValueError(f"per={per!r}: expected 'km2' or 'cell'")
+    counts, areas = tree.counts(level), tree.areas_km2(level)
+    values, unit = (counts / areas * 1000, "1,000 km²") if per == "km2" else (counts.astype(float), "cell")
+    # A few cells are as small as a street and would stretch the scale: its ends are quantiles of the ground shown.
+    order = np.argsort(values)
+    low, high = np.interp([0.01, 0.999], np.cumsum(areas[order]) / areas.sum(), values[order])
+    few = counts.size <= 2500  # more edges would hide the small cells
+    fig, ax = _canvas()
+    cells = PathCollection(_paths(tree.polygons(level), _WORLD), zorder=2, edgecolor="white", antialiased=few)
+    cells.set(array=values, norm=LogNorm(low / 1.01, high * 1.01), cmap=_ramp("YlGnBu", 0, 1), linewidth=0.5 * few)
+    ax.add_collection(cells, autolim=False)
+    _add_ground(ax, "coast", None, edgecolor=INK, linewidth=0.4, zorder=3)
+    _color_bar(fig, cells, f"training photos per {unit}", extend="both")
+    name = f"{counts.size:,} cells (level {level % tree.n_levels})"
+    _caption(fig, f"{name} · n = {counts.sum():,} photos")
+    fig.set_label(f"World map of {name}, small where photos are dense, coloured by training photos per {unit}.")
+    return fig, ax
+
+
+@matplotlib.rc_context(_RC)
+def plot_prediction(
+    posterior: npt.ArrayLike,
+    tree: GeocellTree,
+    *,
+    truth: tuple[float, float] | None = None,
+    top: int | pd.DataFrame = 5,
+    image: Any = None,
+    zoom: bool = False,
+) -> tuple[Figure, Any]:
+    """One prediction: the posterior as shaded cells, the best guesses by rank, and how far the first is from the truth.
+
+    posterior: probabilities (n_finest,). truth: (lat, lon). top: how many cells to mark, or a table of guesses with
+    `lat`, `lon`, `probability`, best first (`Prediction.top`). image: anything `imshow` takes, shown in a corner.
+    zoom: show only the region with the guesses, the truth and 90 % of the posterior, if it is small enough.
+    Raises `ValueError` for a posterior that does not fit the tree, and for coordinates that are none.
+    """
+    p = np.asarray(posterior, dtype=float)
+    if p.shape != (tree.n_cells[-1],):
+        raise ValueError(f"posterior of shape {p.shape}: expected ({tree.n_cells[-1]},), one row of `fuse`")
+    if not (np.isfinite(p).all() and p.min() >= 0 and p.max() > 0):
+        raise ValueError("the posterior is negative, all zero or not finite: expected one row of `fuse`")
+    order, centers = np.argsort(-p, kind="stable"), np.stack(tree.centers(-1))
+    if isinstance(top, int):
+        best = order[: max(top, 1)]
+        top = pd.DataFrame({"lat": centers[0, best], "lon": centers[1, best], "probability": p[best]})
+    guesses, shares = check_lat_lon(top["lat"], top["lon"]), np.asarray(top["probability"], dtype=float)
+    places = np.stack(guesses) if truth is None else np.hstack([guesses, check_lat_lon(*truth)])
+    bulk = order[: np.searchsorted(np.cumsum(p[order]), 0.9 * p.sum()) + 1]
+    view = _view(*np.hstack([places, centers[:, bulk]])) if zoom else None
+
+    fig, ax = _canvas(view)
+    (shaded,) = np.nonzero(p >= p.max() / 1000)  # a thousandth of the best cell is as good as white
+    shapes = _clip(np.array(tree.polygons(-1), dtype=object)[shaded], view)
+    # Not antialiased: neighbours that are smoothed one by one leave seams.
+    cells = PathCollection(_paths(shapes, ax.projection), linewidth=0, antialiased=False, alpha=0.85, zorder=2)
+    cells.set(array=p[shaded], norm=LogNorm(p.max() / 1000, p.max()), cmap=_ramp("Oranges", 0.1, 0.8))
+    ax.add_collection(cells, autolim=False)
+    _add_ground(ax, "coast", view, edgecolor=COAST, linewidth=0.5, zorder=2.5)
+    _color_bar(fig, cells, "probability of the cell", percent=True)
+
+    names = [country_name(code) or "open sea" for code in country_of(*places)]
+    told = [f"{i + 1} {names[i]} {_percent(share)}" for i, share in enumerate(shares)]
+    words = f"Map of one prediction; best guesses: {', '.join(told)}."
+    if truth is not None:
+        km = _draw_arc(ax, truth, (guesses[0][0], guesses[1][0]), True, color=INK, linewidth=1.6, linestyle=(0, (4, 2)))
+        ax.scatter(*_project(*truth, ax.projection), zorder=4, **TRUTH)
+        words += f" The truth, in {names[-1]}, is {km:,.0f} km from the first."
+        told = [*told[:5], f"★ truth: {names[-1]}"]
+    _draw_guesses(ax, guesses, shares)
+    if image is not None:
+        _inset(fig, ax, image, (places[0], places[1]))
+    _caption(fig, "\n".join(" · ".join(told[i : i + 3]) for i in (0, 3) if told[i:]))
+    fig.set_label(words)
+    return fig, ax
+
+
+@matplotlib.rc_context(_RC)
+def plot_error_map(
+    lat: npt.ArrayLike,
+    lon: npt.ArrayLike,
+    true_lat: npt.ArrayLike,
+    true_lon: npt.ArrayLike,
+    *,
+    arcs: int = 0,
+    seed: int = 0,
+) -> tuple[Figure, Any]:
+    """Each photo at its true place, coloured by the error in km on a log scale.
+
+    lat, lon: predictions, degrees (n,). arcs: also draw the great circles to the predictions, of so many photos
+    chosen with `seed`. Raises `ValueError` for bad coordinates and for predictions and places that are not as many.
+    """
+    lat, lon = check_lat_lon(lat, lon)
+    true_lat, true_lon = check_lat_lon(true_lat, true_lon)
+    if lat.size != true_lat.size:
+        raise ValueError(f"{lat.size} predictions for {true_lat.size} true places: expected one for each")
+    km = np.maximum(haversine_km(lat, lon, true_lat, true_lon), 1e-3)  # a logarithm needs a metre at least
+    norm, cmap = LogNorm(THRESHOLDS_KM[0], 20_000, clip=True), matplotlib.colormaps["viridis_r"]
+    fig, ax = _canvas()
+    order = np.random.default_rng(seed).permutation(km.size)  # so that neither good nor bad photos lie on top
+    for i in order[:arcs]:
+        _draw_arc(ax, (true_lat[i], true_lon[i]), (lat[i], lon[i]), color=cmap(norm(km[i])), linewidth=0.9, alpha=0.7)
+    x, y = _project(true_lat[order], true_lon[order], _WORLD)
+    size = float(np.clip(60_000 / km.size, 7, 45))
+    dots = ax.scatter(x, y, s=size, c=km[order], norm=norm, cmap=cmap, edgecolor="white", linewidth=0.25, zorder=4)
+    _color_bar(fig, dots, "error (km), at the true place", ticks=[*THRESHOLDS_KM, 20_000])
+    _caption(fig, f"n = {km.size:,} photos", seed if arcs else None)
+    fig.set_label(f"World map of {km.size:,} photographs coloured by error; the median is {np.median(km):,.0f} km.")
+    return fig, ax
+
+
+@matplotlib.rc_context(_RC)
+def plot_error_distribution(
+    errors: Mapping[str, npt.ArrayLike], *, floor: npt.ArrayLike | None = None, seed: int | None = None
+) -> tuple[Figure, Axes]:
+    """Share of photos within each distance: one labelled line a system, the field's five thresholds marked.
+
+    errors: km (n,) by the name of the system, one to five. floor: errors of the perfect classifier (each photo in its
+    right cell, decoded at the cell's centre), which no head can beat without refinement.
+    Raises `ValueError` for no or too many systems and for errors that are negative, infinite or NaN.
+    """
+    if not 1 <= len(errors) <= len(COLORS):
+        raise ValueError(f"{len(errors)} systems: expected 1 to {len(COLORS)}; more cannot be told apart in one figure")
+    fig = Figure(figsize=(10, 6))
+    ax = fig.add_axes((0.09, 0.17, 0.88, 0.72))
+    ax.set(
+        xscale="log", xlim=(0.5, 20_100), ylim=(0, 102), xlabel="error (km)", ylabel="photos within this distance (%)"
+    )
+    _mark_thresholds(ax)
+    series = list(zip(errors, errors.values(), COLORS, DASHES, strict=False))
+    if floor is not None:
+        series.append(("perfect cells", floor, QUIET, (0, (1, 2))))
+    words = "Share of photographs within each distance."
+    for name, values, color, dash in series:
+        km = np.sort(np.asarray(values, dtype=float).ravel())
+        if not km.size or not np.isfinite(km).all() or km[0] < 0:
+            raise ValueError(f"errors of {name!r}: expected at least one distance in km, finite and not negative")
+        median = f"median {np.median(km):,.0f} km"
+        x, y = np.concatenate([[0.1], np.maximum(km, 0.1), [30_000]]), [*np.linspace(0, 100, km.size + 1), 100]
+        ax.plot(x, y, drawstyle="steps-post", label=f"{name}\n{median}", color=color, linestyle=dash, linewidth=2.6)
+        words += f" {name}: {median}, {np.mean(km <= 200):.0%} within 200 km."
+    _label_lines(ax)
+    sizes = dict.fromkeys(f"{np.size(values):,}" for _, values, _, _ in series)
+    _caption(fig, f"n = {' / '.join(sizes)} photos", seed)
+    fig.set_label(words)
+    return fig, ax
+
+
+# Ground
+
+
+@lru_cache(maxsize=3)
+def _ground(kind: str) -> Geometries:
+    """Shapes of `land`, its `coast` (without the cuts at the dateline and the pole) or the `borders` of countries."""
+    if kind == "borders":
+        return layer("cultural", "ne_50m_admin_0_boundary_lines_land")[0]
+    land, _ = layer("physical", "ne_50m_land")
+    if kind == "land":
+        return land
+    cuts = shapely.multilinestrings([[(-180, -90), (-180, 90)], [(180, -90), (180, 90)], [(-180, -90), (180, -90)]])
+    coast: Geometries = shapely.difference(shapely.boundary(land), cuts)
+    return coast
+
+
+@lru_cache(maxsize=3)
+def _world_paths(kind: str) -> list[Path]:
+    return _paths(_ground(kind), _WORLD)
+
+
+def _add_ground(ax: Any, kind: str, view: View | None, **style: Any) -> None:
+    paths = _world_paths(kind) if view is None else _paths(_clip(_ground(kind), view), ax.projection)
+    ax.add_collection(PathCollection(paths, **({"facecolor": "none"} | style)), autolim=False)
+
+
+def _clip(shapes: Geometries, view: View | None) -> Geometries:
+    """The part of shapes that a close-up can show: what is far behind the horizon must not be projected."""
+    if view is None:
+        return shapes
+    lat, lon, half_height_km = view
+    reach = half_height_km * np.hypot(1, _ASPECT) * 1.05 / sphere.EARTH_RADIUS_KM  # to the corners, as an angle
+    south, north, half = lat - np.degrees(reach), lat + np.degrees(reach), 180.0  # 180: a pole has every longitude
+    if south > -90 and north < 90:
+        half = np.degrees(np.arcsin(np.sin(reach) / np.cos(np.radians(lat))))
+    turns = [shapely.box(lon - half + turn, south, lon + half + turn, north) for turn in (-360, 0, 360)]
+    window = shapely.intersection(shapely.union_all(turns), shapely.box(-180, -90, 180, 90))
+    clipped: Geometries = shapely.intersection(shapes, window)
+    return clipped
+
+
+def _project(lat: npt.ArrayLike, lon: npt.ArrayLike, crs: Any) -> Places:
+    x, y, _ = crs.transform_points(_DEGREES, np.atleast_1d(lon), np.atleast_1d(lat)).T
+    return x, y
+
+
+def _paths(shapes: Any, crs: Any) -> list[Path]:
+    """One matplotlib path for each of the shapes (degrees), with a vertex every degree so that long edges curve."""
+    shapes = shapely.segmentize(shapely.normalize(np.asarray(shapes, dtype=object)), 1.0)
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    parts = np.where(shapely.get_dimensions(parts) == 2, shapely.boundary(parts), parts)
+    lines, part = shapely.get_parts(parts, return_index=True)
+    points, line = shapely.get_coordinates(lines, return_index=True)
+    codes = np.full(len(points), Path.LINETO, dtype=Path.code_type)
+    codes[np.flatnonzero(np.diff(line, prepend=-1))] = Path.MOVETO
+    vertices = np.column_stack(_project(points[:, 1], points[:, 0], crs))
+    ends = np.searchsorted(owner[part][line], np.arange(1, len(shapes)))
+    return [Path(v, c) for v, c in zip(np.split(vertices, ends), np.split(codes, ends), strict=True)]
+
+
+# Furniture
+
+
+def _canvas(view: View | None = None) -> tuple[Figure, Any]:
+    """An empty map of the world, or of a close-up, with room for a caption and a colour bar below."""
+    fig = Figure(figsize=(11, 6.1))
+    crs = (
+        _WORLD if view is None else ccrs.LambertAzimuthalEqualArea(central_latitude=view[0], central_longitude=view[1])
+    )
+    ax: Any = fig.add_axes((0.01, 0.125, 0.98, 0.87), projection=crs)
+    if view is None:
+        ax.set_global()
+    else:
+        half = view[2] * 1000
+        ax.set(xlim=(-half * _ASPECT, half * _ASPECT), ylim=(-half, half))
+    ax.set_facecolor(SEA)
+    ax.spines["geo"].set(edgecolor=COAST, linewidth=0.6)
+    _add_ground(ax, "land", view, facecolor=LAND, linewidth=0, zorder=1)
+    _add_ground(ax, "borders", view, edgecolor=BORDER, linewidth=0.4, zorder=1.1)
+    _add_ground(ax, "coast", view, edgecolor=COAST, linewidth=0.4, zorder=1.2)
+    return fig, ax
+
+
+def _ramp(name: str, start: float, stop: float) -> ListedColormap:
+    return ListedColormap(matplotlib.colormaps[name](np.linspace(start, stop, 256)))
+
+
+def _percent(share: float) -> str:
+    return "<1 %" if share < 0.01 else f"{100 * share:.0f} %"
+
+
+def _color_bar(fig: Figure, drawn: Any, label: str, percent: bool = False, **how: Any) -> None:
+    """A colour bar at the lower right, with plain numbers."""
+    how = {"ticks": LogLocator(numticks=6)} | how
+    bar = fig.colorbar(drawn, cax=fig.add_axes((0.62, 0.05, 0.34, 0.022)), orientation="horizontal", **how)
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.2g} %" if percent else f"{v:,.10g}"))
+    bar.ax.xaxis.set_minor_locator(NullLocator())
+    bar.ax.tick_params(labelsize=11, length=3, color=QUIET, labelcolor=QUIET, pad=2)
+    bar.ax.set_title(label, fontsize=12, pad=4)
+    bar.ax.spines[:].set_visible(False)
+
+
+def _caption(fig: Figure, text: str, seed: int | None = None) -> None:
+    text += "" if seed is None else f" · seed {seed}"
+    fig.text(0.012, 0.062, text, fontsize=12, color=QUIET, va="center", linespacing=1.6)
+
+
+# Predictions
+
+
+def _view(lat: FloatArray, lon: FloatArray) -> View | None:
+    """The smallest close-up with all these places, or None where only the world will do."""
+    vectors = sphere.unit_vectors(lat, lon)
+    middle = vectors[0]
+    for step in range(2, 200):  # Badoiu and Clarkson (2003): ever smaller steps to the farthest point
+        middle = middle + (vectors[np.argmin(vectors @ middle)] - middle) / step
+    if not middle.any():  # two antipodes have no middle
+        return None
+    middle_lat, middle_lon = sphere.to_lat_lon(middle)
+    half_height = max(200.0, 1.25 * float(haversine_km(middle_lat, middle_lon, lat, lon).max()))
+    return (float(middle_lat), float(middle_lon), half_height) if half_height <= _FARTHEST_KM else None
+
+
+def _draw_guesses(ax: Any, places: Places, shares: FloatArray) -> None:
+    """Numbered discs, the larger the likelier; a guess that a better one would hide is a dot without a number."""
+    xy = np.column_stack(_project(*places, ax.projection))
+    points = ax.transData.transform(xy) * 72 / ax.figure.dpi  # the unit of marker sizes
+    areas = 170 + 900 * np.clip(shares, 0, 1)
+    numbered: list[int] = []
+    for i, (x, y) in enumerate(xy):
+        gaps = np.hypot(*(points[numbered] - points[i]).T) - 0.4 * (areas[numbered] ** 0.5 + areas[i] ** 0.5)
+        clear = bool(np.all(gaps > 0))
+        ax.scatter(x, y, s=areas[i] if clear else 45, zorder=5 - i / 100, **PREDICTION)
+        if clear:
+            numbered.append(i)
+            text = ax.text(x, y, str(i + 1), color="white", weight="bold", fontsize=11, zorder=5.001 - i / 100)
+            text.set(ha="center", va="center_baseline", clip_on=True)
+
+
+def _draw_arc(
+    ax: Any, start: tuple[float, float], end: tuple[float, float], label: bool = False, **style: Any
+) -> float:
+    """Draw the great circle between two places, broken at the edge of the map; its length in km."""
+    # Some centimetres off, so that antipodes, between which every way is shortest, have a shortest one too.
+    near, far = np.array(start) * (1 - 1e-9), np.array(end) * (1 - 3e-9)
+    x, y = _project(*sphere.great_circle(near[0], near[1], far[0], far[1], 201), ax.projection)
+    (breaks,) = np.nonzero(np.abs(np.diff(x)) > 0.5 * np.diff(_WORLD.x_limits))
+    ax.add_line(Line2D(np.insert(x, breaks + 1, np.nan), np.insert(y, breaks + 1, np.nan), zorder=3.5, **style))
+    km = float(haversine_km(*start, *end))
+    if label:
+        _label_arc(ax, np.column_stack([x, y]), f"{km:,.0f} km")
+    return km
+
+
+def _label_arc(ax: Any, arc: FloatArray, text: str) -> None:
+    """Write `text` beside the middle of an arc, towards the middle of the map; above the arc where that is short."""
+    points = ax.transData.transform(arc) * 72 / ax.figure.dpi
+    at, across, gap = 100, (points[101] - points[99])[::-1] * (-1, 1), 12
+    if np.hypot(*(points[-1] - points[0])) < 90:
+        at, across, gap = int(np.argmax(points[:, 1])), np.array([0.0, 1.0]), 18
+    across = across / max(np.hypot(*across), 1e-9)
+    if across[0] * (arc[at, 0] - np.mean(ax.get_xlim())) > 0:
+        across = -across
+    note = ax.annotate(text, arc[at], xytext=across * gap, textcoords="offset points", weight="bold", zorder=7)
+    note.set(ha=_align(across[0], "left", "center", "right"), va=_align(across[1], "bottom", "center", "top"))
+    note.set_path_effects(_HALO)
+
+
+def _align(direction: float, forward: str, none: str, back: str) -> str:
+    return none if abs(direction) < 0.3 else forward if direction > 0 else back
+
+
+def _inset(fig: Figure, ax: Any, image: Any, places: Places) -> None:
+    """Show the photo in the corner that is farthest from everything marked."""
+    size = np.array([0.19, 0.28])
+    corners = {"SW": (0.015, 0.13), "SE": (0.795, 0.13), "NW": (0.015, 0.705), "NE": (0.795, 0.705)}
+    marks = ax.transData.transform(np.column_stack(_project(*places, ax.projection)))
+    marks = fig.transFigure.inverted().transform(marks)
+    best = max(corners, key=lambda name: np.linalg.norm(marks - corners[name] - size / 2, axis=1).min())
+    inset = fig.add_axes((*corners[best], *size), zorder=10, anchor=best)
+    inset.imshow(image)
+    inset.set(xticks=[], yticks=[])
+    inset.spines[:].set(edgecolor="white", linewidth=3)
+
+
+# The error distribution
+
+
+def _mark_thresholds(ax: Axes) -> None:
+    """Grid lines at the five thresholds, with their names above; no other grid."""
+    ax.set_xticks(THRESHOLDS_KM, [f"{km:,}" for km in THRESHOLDS_KM])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.grid(color=BORDER, linewidth=0.8)
+    ax.set_axisbelow(True)
+    for km, name in zip(THRESHOLDS_KM, REACH, strict=True):
+        ax.text(km, 103.5, name, ha="center", va="bottom", fontsize=12, color=QUIET)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[:].set_color(COAST)
+    ax.tick_params(color=COAST, labelcolor=QUIET)
+
+
+def _label_lines(ax: Axes) -> None:
+    """Write each line's label beside it, where it covers least of the lines and of other labels."""
+    shares = np.linspace(1, 99, 393)
+    data = [np.array(line.get_data(), dtype=float) for line in ax.get_lines()]
+    curves = [np.column_stack([np.interp(shares, y, x), shares]) for x, y in data]
+    ink = ax.transData.transform(np.concatenate(curves))
+    placed: list[Bbox] = []
+    for line, curve in zip(ax.get_lines(), curves, strict=True):
+        text = ax.annotate(str(line.get_label()), (1, 1), xytext=(0, 0), textcoords="offset points", fontsize=12)
+        text.set(color=line.get_color(), weight="bold", path_effects=_HALO)
+        places = [(at, side) for at in curve[28:-16:16] for side in (-1, 1)]
+        costs = []
+        for at, side in places:
+            box = _put(text, at, side).padded(2)
+            outside = box.x0 < ax.bbox.x0 or box.x1 > ax.bbox.x1 or box.y0 < ax.bbox.y0 or box.y1 > ax.bbox.y1
+            covered = box.count_contains(ink) + 1000 * (outside + box.count_overlaps(placed))
+            costs.append(covered + abs(at[1] - 55) / 100)  # of equally free places the one nearest the middle
+        placed.append(_put(text, *places[int(np.argmin(costs))]))
+
+
+def _put(text: Annotation, at: FloatArray, side: int) -> Bbox:
+    """Move a label to the upper left (-1) or the lower right (1) of a point; the pixels that it then covers."""
+    text.xy = (at[0], at[1])
+    text.set(
+        position=(10 * side, -4 * side), ha=_align(-side, "right", "", "left"), va=_align(-side, "bottom", "", "top")
+    )
+    return text.get_window_extent()
