@@ -62,7 +62,7 @@ def summary(
     parts = [("all", np.ones(values.shape[1], dtype=bool))]
     if groups is not None:
         codes, names = _codes(groups, values.shape[1], "groups")
-        parts += sorted(((str(name), codes == code) for code, name in enumerate(names)), key=lambda part: part[0])
+        parts += [(name, codes == code) for code, name in enumerate(names)]
     rows = []
     for _, mask in parts:
         part = None if photographers is None else photographers[mask]
@@ -125,9 +125,9 @@ def country_accuracy(
     """
     n = len(np.asarray(true_country))
     _codes(true_country, n, "true_country")
-    right = np.asarray(country, dtype=object) == np.asarray(true_country, dtype=object)
-    if np.shape(right) != (n,):
+    if np.shape(country) != (n,):
         raise ValueError(f"country has shape {np.shape(country)}, expected ({n},): one code a photo")
+    right = np.asarray(country, dtype=object) == np.asarray(true_country, dtype=object)
     codes = None if clusters is None else _codes(clusters, n, "clusters")[0]
     replicates = _replicates(right.astype(np.float64)[None, :, None], codes, n_boot, seed)
     return _describe(replicates[:, 0], codes, n, ["country_accuracy"])
@@ -174,16 +174,17 @@ def _replicates(values: Array, codes: Codes | None, n_boot: int, seed: int) -> A
     codes = np.arange(n) if codes is None else np.unique(codes, return_inverse=True)[1]
     units = int(codes.max()) + 1
     flat = values.swapaxes(0, 1).reshape(n, -1)
-    sums = np.stack([np.bincount(codes, weights=column) for column in flat.T], axis=1)
-    sizes = np.bincount(codes)
-    ordered = list(np.argsort(values[..., _MEDIAN], axis=1)) if metrics == len(METRICS) else []
+    sums = np.stack([np.bincount(codes, weights=column) for column in [*flat.T, np.ones(n)]], axis=1)
+    orders = np.argsort(values[..., _MEDIAN], axis=1) if metrics == len(METRICS) else np.empty((0, n), dtype=np.int64)
+    by_km = [(method, values[method, order, _MEDIAN], codes[order]) for method, order in enumerate(orders)]
     rng = np.random.default_rng(seed)
     out = np.full((1 + n_boot, methods, metrics), np.nan)
     for draw in range(1 + n_boot if units > 1 else 1):
         weights = np.bincount(rng.integers(units, size=units), minlength=units) if draw else np.ones(units, np.int64)
-        out[draw] = (weights @ sums / (weights @ sizes)).reshape(methods, metrics)
-        for method, order in enumerate(ordered):
-            out[draw, method, _MEDIAN] = weighted_median(values[method, order, _MEDIAN], weights[codes[order]])
+        *totals, photos = weights.astype(np.float64) @ sums
+        out[draw] = np.reshape(totals, (methods, metrics)) / photos
+        for method, km, photographer in by_km:
+            out[draw, method, _MEDIAN] = weighted_median(km, weights[photographer])
     return out
 
 
@@ -211,12 +212,15 @@ def _table(rows: Sequence[dict[str, Any]], index: pd.Index[str]) -> pd.DataFrame
     return pd.DataFrame(rows, index=index).astype({"clusters": "Int64"})
 
 
-def _codes(labels: npt.ArrayLike, n: int, name: str) -> tuple[Codes, npt.NDArray[np.object_]]:
-    """Labels (n,) as whole numbers (n,) and what each stands for; refuses another length and missing labels."""
+def _codes(labels: npt.ArrayLike, n: int, name: str) -> tuple[Codes, list[str]]:
+    """Labels (n,) as whole numbers (n,) and what each stands for; refuses another length and missing labels.
+
+    Numbered in sorted order, so that draws do not depend on the order of the photos, nor a group's on the others.
+    """
     array = np.asarray(labels, dtype=object)
     if array.shape != (n,):
         raise ValueError(f"{name} has shape {array.shape}, expected ({n},): one label a photo")
-    codes, names = pd.factorize(array)
-    if missing := int((codes < 0).sum()):
+    if missing := int(pd.isna(array).sum()):
         raise ValueError(f"{missing} of {n} {name} are missing: give each photo a label, or leave the photo out")
-    return codes, names
+    codes, names = pd.factorize(array.astype(str).astype(object), sort=True)
+    return codes, list(names)
