@@ -1,0 +1,76 @@
+"""`python -m geolib.postcards`: make the postcards, their encoder and their embeddings again."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from geolib.errors import GeolibError
+from geolib.files import data_path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m geolib.postcards", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    everything = commands.add_parser(
+        "build", help="all of data/postcards from nothing: table, encoder, embeddings, pictures"
+    )
+    tables = commands.add_parser("tables", help="lettering, photo table and sample pictures only")
+    train = commands.add_parser("train-encoder", help="train the small CLIP from scratch on other postcards")
+    embed = commands.add_parser("embed", help="draw every postcard and write the embeddings that ship with the clone")
+    sheet = commands.add_parser("sheet", help="draw the contact sheet")
+    for command in (everything, tables, train, embed, sheet):
+        command.add_argument("--out", type=Path, default=None, help="folder to write to (default: data/postcards)")
+        command.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
+    for command in (everything, tables):
+        command.add_argument(
+            "--fonts", type=Path, default=Path("/usr/share/fonts"), help="where Debian keeps Noto fonts"
+        )
+    for command in (everything, train):
+        command.add_argument("--steps", type=int, default=None, help="steps of 256 scenes (default: the recipe's)")
+        command.add_argument("--device", default="cpu", help="cpu or cuda")
+        command.add_argument("--no-names", action="store_true", help="captions never name a place")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        out = options.out or data_path("postcards")
+        _run(options, out)
+    except GeolibError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace, out: Path) -> None:
+    from geolib.postcards import build, pictures, train
+
+    if options.command in {"build", "tables"}:
+        build.build(out, options.fonts)
+    if options.command in {"build", "train-encoder"}:
+        recipe = train.Recipe()
+        if options.steps:
+            recipe = replace(recipe, steps=options.steps)
+        if options.no_names:
+            recipe = replace(recipe, named_share=0.0)
+        table = build.with_scenes(build.encoder_places())
+        folder = out / ("encoder-no-names" if options.no_names else "encoder")
+        train.train(table, folder, recipe, options.device, options.workers)
+    if options.command in {"build", "embed"}:
+        build.embed(out, options.workers)
+    if options.command in {"build", "sheet"}:
+        pictures.contact_sheet(out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

