@@ -134,7 +134,9 @@ def _print_answer(name: str, answer: Prediction | Failure) -> None:
 def _places(answer: Prediction) -> list[dict[str, Any]]:
     from geolib.countries import country_name
 
-    top = answer.top[["lat", "lon", "probability"]].assign(country=answer.top["country"].map(country_name))
+    top = answer.top[["lat", "lon", "probability"]].assign(
+        country=[country_name(code) or "open sea" for code in answer.top["country"]]
+    )
     return [{str(key): value for key, value in row.items()} for row in top.to_dict("records")]
 
 
@@ -169,7 +171,9 @@ def _fit(options: argparse.Namespace) -> int:
         more["cells_per_level"] = tuple(int(number) for number in options.cells.split(","))
     settings = Settings.from_env()
     dataset, encoder = geolib.open_dataset(options.dataset), _encoder(options.encoder)
-    model = geolib.Geolocator.fit_dataset(dataset, encoder, seed=settings.seed, device=settings.device, **more)
+    model = geolib.Geolocator.fit_dataset(
+        dataset, encoder, seed=settings.seed, device=settings.device, progress=_epoch, **more
+    )
     model.save(options.out)
     print(f"{model.tree}\n{model.training['epochs']} epochs; saved in {_printable(str(options.out))}")
     return 0
@@ -214,13 +218,19 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _model(folder: Path | None, settings: Settings) -> Geolocator:
-    return geolib.Geolocator.load(folder, device=settings.device) if folder else geolib.default_model(settings)
+    return geolib.Geolocator.load(folder, device=settings.device) if folder else geolib.default_model(settings, _epoch)
 
 
 def _encoder(name: str | None) -> Encoder:
     settings = Settings.from_env()
     settings = replace(settings, encoder=name or settings.encoder)
     return geolib.Encoder.load(*settings.encoder_name, device=settings.device)
+
+
+def _epoch(row: dict[str, float]) -> None:
+    """One line that counts the epochs of a training, where somebody is looking."""
+    if sys.stderr.isatty():
+        print(f"\rfitting the model, epoch {row['epoch']:.0f} ", end="", file=sys.stderr, flush=True)
 
 
 def _complain(text: str, status: int) -> int:

@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -219,7 +219,10 @@ class Geolocator:
             levels=[level[0] for level in marginals(posterior, self.tree)],
             entropy=float(-np.sum(mass * np.log2(mass, where=mass > 0, out=np.zeros_like(mass)))),
             radius_km=self._radius_km(float(lat), float(lon), mass),
-            countries=self._cells.assign(mass=mass).groupby("country")["mass"].sum().sort_values(ascending=False),
+            countries=self._cells.assign(mass=mass)
+            .groupby("country")["mass"]
+            .sum()
+            .sort_values(ascending=False, kind="stable"),
         )
 
     def predict_many(self, images: Sequence[ImageSource], top_k: int = 5) -> list[Prediction | Failure]:
@@ -354,8 +357,13 @@ def split_photos(dataset: Dataset, encoder: Encoder, kind: str = "safe", seed: i
     }
 
 
-def default_model(settings: Settings | None = None) -> Geolocator:
-    """The model for the dataset and encoder of `settings` (default: the environment), fitted once, then cached."""
+def default_model(
+    settings: Settings | None = None, progress: Callable[[dict[str, float]], object] | None = None
+) -> Geolocator:
+    """The model for the dataset and encoder of `settings` (default: the environment), fitted once, then cached.
+
+    progress: called with each epoch's row of the history, when it is fitted now.
+    """
     settings = settings or Settings.from_env()
     encoder = Encoder.load(*settings.encoder_name, device=settings.device)
     dataset = open_dataset(settings.dataset)
@@ -364,7 +372,7 @@ def default_model(settings: Settings | None = None) -> Geolocator:
         return Geolocator.load(folder, encoder)
     except GeolibError:  # not there yet, or damaged: a cache can always be made again
         shutil.rmtree(folder, ignore_errors=True)
-    made = Geolocator.fit_dataset(dataset, encoder, seed=settings.seed)
+    made = Geolocator.fit_dataset(dataset, encoder, seed=settings.seed, device=settings.device, progress=progress)
     with suppress(OSError):  # another process was faster, or the cache cannot be written: the model is good anyway
         made.save(folder)
     return made

@@ -18,6 +18,10 @@ sys.path.remove(str(OFFLINE))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")]))
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"  # the coming default; without it jupyter_core warns
 
+# Tests run on the defaults, whatever the shell that starts them has set for a notebook.
+for name in ("DATASET", "ENCODER", "DEVICE", "SEED", "DATA"):
+    os.environ.pop(f"GEOLIB_{name}", None)
+
 # One cache a session, shared by the workers of pytest-xdist (they inherit it), so that no test sees the user's cache.
 _OWNS_CACHE = "PYTEST_XDIST_WORKER" not in os.environ
 if _OWNS_CACHE:
