@@ -28,7 +28,7 @@ from geolib.cells import GeocellTree
 Vectors = npt.NDArray[Any] | Tensor
 Smoothing = Literal["auto"] | Sequence[float] | None
 
-# Logits of one chunk: 2**25 float32 are 128 MB, and some six arrays of that size are alive at once.
+# Logits of one chunk: 2**25 float32 are 134 MB, and about five arrays of that size are alive at once.
 CHUNK_ELEMENTS = 2**25
 
 
@@ -50,9 +50,8 @@ class HierarchicalHeads(nn.Module):
             raise ValueError(f"dim={dim}, n_cells={tuple(n_cells)}: expected dim >= 1 and one positive count a level")
         self.dim, self.n_cells = dim, tuple(int(count) for count in n_cells)
         # Made on "meta", where nn.Linear's own initialisation draws nothing from the global generator.
-        self.heads = nn.ModuleList(nn.Linear(dim, count, device="meta") for count in self.n_cells).to_empty(
-            device="cpu"
-        )
+        self.heads = nn.ModuleList(nn.Linear(dim, count, device="meta") for count in self.n_cells)
+        self.heads.to_empty(device="cpu")
         for parameter in self.heads.parameters():
             nn.init.zeros_(parameter)
         self.register_buffer("mean", torch.zeros(dim))
