@@ -105,7 +105,8 @@ class Dataset:
         """Which photos train, calibrate and test: a Series id -> "train", "calibration", "test" or "left_out".
 
         kind "safe": no photographer and no 1-degree block on two sides. The split that the dataset publishes (column
-            `split`) where there is one, else `safe_split`, seeded.
+            `split`; it may name further test sets, such as "test_balanced") where there is one, else `safe_split`,
+            seeded.
         kind "random": photo by photo, 80 / 10 / 10 %, seeded; for showing what leaks, not for measuring.
         """
         if kind == "safe" and "split" in self.photos:
