@@ -39,12 +39,11 @@ from geolib.countries import Geometries, country_name, country_of, layer
 from geolib.evaluate import THRESHOLDS_KM
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km
 
-# Okabe and Ito's blue and vermillion stay apart under every colour vision. A posterior is shaded in the
-# prediction's hue, because it is the prediction.
-TRUTH: dict[str, Any] = {"color": "#0072B2", "marker": "*", "edgecolor": "white", "linewidth": 1.4, "s": 480}
-PREDICTION: dict[str, Any] = {"color": "#D55E00", "marker": "o", "edgecolor": "white", "linewidth": 1.2}
 SEA, LAND, COAST, BORDER, INK, QUIET = "#e4edf3", "#fbfaf6", "#8d9ba6", "#cfc9bc", "#22303a", "#5d6b75"
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", INK)  # of systems that are compared
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", INK)  # of systems that are compared; apart in every colour vision
+# Always these two. A posterior is shaded in the prediction's hue, because it is the prediction.
+TRUTH: dict[str, Any] = {"color": COLORS[0], "marker": "*", "edgecolor": "white", "linewidth": 1.4, "s": 480}
+PREDICTION: dict[str, Any] = {"color": COLORS[1], "marker": "o", "edgecolor": "white", "linewidth": 1.2}
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (2, 1)), "-")
 REACH = ("street", "city", "region", "country", "continent")  # the field's names of its five thresholds
 
@@ -70,14 +69,25 @@ def png(fig: Figure, dpi: int = 110) -> bytes:
     fig.savefig(full, dpi=dpi, facecolor="white")
     picture = Image.open(full).convert("RGB")
     if not any(ax.images for ax in fig.axes):
-        # The few pixels of a marker would not get a colour of their own: they are given one.
-        own = [round(255 * part) for color in (TRUTH["color"], PREDICTION["color"], *COLORS) for part in to_rgb(color)]
-        palette = picture.quantize(256 - len(own) // 3).getpalette() or []
-        holder = Image.new("P", (1, 1))
-        holder.putpalette(own + palette[: 768 - len(own)])
-        picture = picture.quantize(palette=holder, dither=Image.Dither.NONE)
+        picture = _with_palette(picture)
     picture.save(small, "PNG", optimize=True)
     return small.getvalue()
+
+
+def _with_palette(picture: Image.Image) -> Image.Image:
+    """The picture in 256 colours, those with a meaning exact: left to itself, a palette spends none on a marker."""
+    kept = [[round(255 * part) for part in to_rgb(color)] for color in (*COLORS, SEA, LAND, "white")]
+    first = 256 - len(kept)
+    coarse = picture.quantize(first, dither=Image.Dither.NONE)
+    indices, pixels = np.array(coarse), np.asarray(picture)
+    for number, color in enumerate(kept, start=first):
+        indices[(pixels == color).all(axis=2)] = number
+    palette = np.zeros((256, 3), np.uint8)
+    found = np.reshape(coarse.getpalette() or [], (-1, 3))[:first]
+    palette[: len(found)], palette[first:] = found, kept
+    image = Image.fromarray(indices)
+    image.putpalette(palette.tobytes())
+    return image
 
 
 def show(fig: Figure) -> None:
