@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from geolib.postcards.draw import SIZE, draw
+from geolib.postcards.brush import SIZE
+from geolib.postcards.draw import draw
 from geolib.postcards.scene import CUES, Scene, describe, visible_cues
 
 __all__ = ["CUES", "SIZE", "Scene", "describe", "render", "render_bytes", "visible_cues"]

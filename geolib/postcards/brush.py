@@ -206,9 +206,10 @@ def vegetation_colour(p: Painter) -> Colour:
     """The colour of leaves here and now: the belt's green, moved towards the land's colour seen from space."""
     s = p.scene
     base = {
-        "rainforest": (0.13, 0.42, 0.16), "savanna": (0.5, 0.53, 0.2), "scrub": (0.52, 0.5, 0.28), "desert": (0.55, 0.53, 0.3),
-        "mediterranean": (0.4, 0.48, 0.22), "subtropical": (0.25, 0.5, 0.2), "broadleaf": (0.27, 0.52, 0.2), "mixed": (0.2, 0.43, 0.2),
-        "boreal": (0.12, 0.31, 0.2), "steppe": (0.6, 0.58, 0.32), "tundra": (0.46, 0.47, 0.3), "ice": (0.7, 0.75, 0.78),
+        "rainforest": (0.13, 0.42, 0.16), "savanna": (0.5, 0.53, 0.2), "scrub": (0.52, 0.5, 0.28),
+        "desert": (0.55, 0.53, 0.3), "mediterranean": (0.4, 0.48, 0.22), "subtropical": (0.25, 0.5, 0.2),
+        "broadleaf": (0.27, 0.52, 0.2), "mixed": (0.2, 0.43, 0.2), "boreal": (0.12, 0.31, 0.2),
+        "steppe": (0.6, 0.58, 0.32), "tundra": (0.46, 0.47, 0.3), "ice": (0.7, 0.75, 0.78),
     }[s.biome]  # fmt: skip
     if s.leaf == "autumn":
         base = mix(base, (0.78, 0.42, 0.12), 0.6)

@@ -7,7 +7,7 @@ import multiprocessing
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,8 @@ def _sessions(points: pd.DataFrame, shots: int, prefix: str, rng: np.random.Gene
 
 def _same_block(rows: pd.DataFrame, split: str) -> pd.DataFrame:
     """Drop the few shots that a walk took into a block of another split."""
-    return rows[places.block_split(rows["lat"].to_numpy(), rows["lon"].to_numpy(), SEED) == split]
+    kept: pd.DataFrame = rows[places.block_split(rows["lat"].to_numpy(), rows["lon"].to_numpy(), SEED) == split]
+    return kept
 
 
 def course_places() -> pd.DataFrame:
@@ -119,6 +120,11 @@ def _with_attributes(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as dicts of column name to value, as `render` takes them."""
+    return cast(list[dict[str, Any]], table.to_dict("records"))
+
+
 def scene_columns(row: Mapping[str, Any]) -> dict[str, Any]:
     """What the table says of a postcard's scene: kind, light, season, weather, belt, cues, captions."""
     scene = describe(row)
@@ -139,8 +145,7 @@ def scene_columns(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_scenes(table: pd.DataFrame) -> pd.DataFrame:
     """The photo table with what each postcard shows."""
-    rows = pd.DataFrame([scene_columns(row) for row in table.to_dict("records")])
-    return pd.concat([table, rows], axis=1)
+    return pd.concat([table, pd.DataFrame([scene_columns(row) for row in records(table)])], axis=1)
 
 
 def draw_many(rows: Iterable[Mapping[str, Any]], workers: int) -> Iterator[bytes]:
@@ -168,7 +173,7 @@ def build(out: Path, fonts: Path = Path("/usr/share/fonts")) -> pd.DataFrame:
     table = with_scenes(course_places())
     table = table.assign(licence="CC-BY-4.0", author="geolib postcards", source="drawing")
     write_table(out / "photos.parquet", table)
-    for row in choose_samples(table).to_dict("records"):
+    for row in records(choose_samples(table)):
         write_bytes(out / "samples" / f"{row['id']}.jpg", render_bytes(row))
     return table
 

@@ -9,9 +9,9 @@ from typing import Any
 from geolib.postcards.scene import Scene, visible_cues
 
 _BELT = {
-    "rainforest": "tropical forest", "savanna": "savanna", "scrub": "dry scrub", "desert": "desert", "mediterranean": "mediterranean land",
-    "subtropical": "subtropical land", "broadleaf": "green temperate land", "mixed": "mixed forest", "boreal": "conifer forest",
-    "steppe": "steppe", "tundra": "tundra", "ice": "ice and rock",
+    "rainforest": "tropical forest", "savanna": "savanna", "scrub": "dry scrub", "desert": "desert",
+    "mediterranean": "mediterranean land", "subtropical": "subtropical land", "broadleaf": "green temperate land",
+    "mixed": "mixed forest", "boreal": "conifer forest", "steppe": "steppe", "tundra": "tundra", "ice": "ice and rock",
 }  # fmt: skip
 _KIND = {
     "street": "a city street",

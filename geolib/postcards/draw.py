@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -82,10 +83,11 @@ def relief(p: Painter) -> None:
         p.poly([(-10, p.horizon + 3), *outline, (SIZE + 10, p.horizon + 3)], colour)
         if height > 0.45 and s.temperature - 14 * height < 4 and layer == 0 and "snow" not in p.hide:
             line = p.horizon - base * (0.62 if s.temperature > 4 else 0.4)
-            for (x0, y0), (x1, y1) in zip(outline, outline[1:], strict=False):
+            for (x0, y0), (x1, y1) in pairwise(outline):
                 if min(y0, y1) < line:
                     d0, d1 = max(0.0, line - y0), max(0.0, line - y1)
-                    p.poly([(x0, y0), (x1, y1), (x1, y1 + d1 * 0.7), ((x0 + x1) / 2, max(y0, y1) + d0 * 0.3), (x0, y0 + d0 * 0.7)],
+                    middle = (x0 + x1) / 2, max(y0, y1) + d0 * 0.3
+                    p.poly([(x0, y0), (x1, y1), (x1, y1 + d1 * 0.7), middle, (x0, y0 + d0 * 0.7)],
                            mix(tint((0.97, 0.98, 1), p.light), p.haze, 0.25))  # fmt: skip
 
 
@@ -140,8 +142,8 @@ def sea(p: Painter) -> None:
     beach, shore = s.lanes + 4 + rng.uniform(0, 4), s.lanes + 11 + rng.uniform(0, 8)
     wide = 4000 * d
     p.strip(beach * d, wide, p.lit(sand, 16))
-    p.poly([p.point(shore * d, 0, 1.6), p.point(shore * d, 0, 30), (p.axis + d * 3, p.horizon), (p.axis + 400 * d, p.horizon),
-            (p.axis + 400 * d, SIZE)], near)  # fmt: skip
+    p.poly([p.point(shore * d, 0, 1.6), p.point(shore * d, 0, 30), (p.axis + d * 3, p.horizon),
+            (p.axis + 400 * d, p.horizon), (p.axis + 400 * d, SIZE)], near)  # fmt: skip
     path = [
         p.point(shore * d, 0, 9),
         (p.axis + d * 3, p.horizon),

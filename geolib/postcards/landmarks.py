@@ -268,7 +268,8 @@ def _obelisk(p: Painter, x: float, y: float, w: float, h: float, c: Shades, acce
 
 
 _FORMS: dict[str, Callable[[Painter, float, float, float, float, Shades, Colour, int], None]] = {
-    "tower": _tower, "needle": _needle, "dome": _dome, "twin_spires": _twin_spires, "pyramid": _pyramid, "arch": _arch, "wheel": _wheel,
-    "bridge": _bridge, "column": _column, "minarets": _minarets, "pagoda": _pagoda, "statue": _statue, "castle": _castle,
-    "stepped": _stepped, "slab": _slab, "sail": _sail, "colonnade": _colonnade, "onion": _onion, "clock": _clock, "obelisk": _obelisk,
+    "tower": _tower, "needle": _needle, "dome": _dome, "twin_spires": _twin_spires, "pyramid": _pyramid,
+    "arch": _arch, "wheel": _wheel, "bridge": _bridge, "column": _column, "minarets": _minarets, "pagoda": _pagoda,
+    "statue": _statue, "castle": _castle, "stepped": _stepped, "slab": _slab, "sail": _sail,
+    "colonnade": _colonnade, "onion": _onion, "clock": _clock, "obelisk": _obelisk,
 }  # fmt: skip

@@ -37,9 +37,9 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 _NOTO = {
     "arabic": "NotoSansArabic-Bold.ttf", "hebrew": "NotoSansHebrew-Bold.ttf", "thai": "NotoSansThai-Bold.ttf",
-    "devanagari": "NotoSansDevanagari-Bold.ttf", "bengali": "NotoSansBengali-Bold.ttf", "sinhala": "NotoSansSinhala-Bold.ttf",
-    "khmer": "NotoSansKhmer-Bold.ttf", "burmese": "NotoSansMyanmar-Bold.ttf", "georgian": "NotoSansGeorgian-Bold.ttf",
-    "ethiopic": "NotoSansEthiopic-Bold.ttf",
+    "devanagari": "NotoSansDevanagari-Bold.ttf", "bengali": "NotoSansBengali-Bold.ttf",
+    "sinhala": "NotoSansSinhala-Bold.ttf", "khmer": "NotoSansKhmer-Bold.ttf", "burmese": "NotoSansMyanmar-Bold.ttf",
+    "georgian": "NotoSansGeorgian-Bold.ttf", "ethiopic": "NotoSansEthiopic-Bold.ttf",
 }  # fmt: skip
 _CJK = {"japanese": 0, "hangul": 1, "han": 2, "hant": 3}  # faces of NotoSansCJK-Bold.ttc
 _SIZE, _WIDTH = 40, 1024

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from geolib.files import atomic_path
 from geolib.postcards import render
+from geolib.postcards.build import records
 
 
 def contact_sheet(folder: Path, columns: int = 8, rows: int = 5, side: int = 232) -> None:
@@ -23,7 +24,7 @@ def contact_sheet(folder: Path, columns: int = 8, rows: int = 5, side: int = 232
     sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * (side + label + gap) + gap), "white")
     pen = ImageDraw.Draw(sheet)
     font = _font(15)
-    for number, row in enumerate(chosen.to_dict("records")):
+    for number, row in enumerate(records(chosen)):
         x = gap + number % columns * (side + gap)
         y = gap + number // columns * (side + label + gap)
         sheet.paste(Image.fromarray(render(row)).resize((side, side), Image.Resampling.LANCZOS), (x, y))

@@ -9,7 +9,9 @@ import importlib.util
 import json
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +37,8 @@ _HEIGHTS = np.array(
 _COLOURS = np.array(
     [(45, 120, 30), (55, 152, 56), (126, 190, 112), (177, 207, 140), (194, 212, 147), (214, 207, 158), (236, 204, 169),
      (240, 204, 156), (219, 184, 130), (212, 174, 112), (202, 164, 77), (168, 132, 45), (178, 148, 28), (138, 116, 24),
-     (130, 109, 18), (122, 98, 11), (130, 91, 27), (102, 64, 36), (112, 74, 62), (146, 118, 120), (158, 145, 142)], float
+     (130, 109, 18), (122, 98, 11), (130, 91, 27), (102, 64, 36), (112, 74, 62), (146, 118, 120), (158, 145, 142)],
+    float,
 )  # fmt: skip
 
 
@@ -60,11 +63,12 @@ class Rasters:
     relief: Floats
     colour: Floats
 
-    def at(self, grid: npt.NDArray[np.generic], lat: Floats, lon: Floats) -> npt.NDArray[np.generic]:
+    def at(self, grid: npt.NDArray[Any], lat: Floats, lon: Floats) -> npt.NDArray[Any]:
         """Values of a grid at the pixels that hold the points."""
         row = np.clip(((90 - lat) * _PIXELS_PER_DEGREE).astype(int), 0, grid.shape[0] - 1)
         column = ((lon + 180) * _PIXELS_PER_DEGREE).astype(int) % grid.shape[1]
-        return grid[row, column]
+        values: npt.NDArray[Any] = grid[row, column]
+        return values
 
 
 @cache
@@ -119,7 +123,7 @@ def _along_colours(pixels: Floats) -> Floats:
     line = _chroma(_COLOURS)
     best = np.full(len(colours), np.inf)
     where = np.zeros(len(colours))
-    for i, (a, b) in enumerate(zip(line, line[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(line)):
         t = np.clip((colours - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
         d = ((colours - a - t[:, None] * (b - a)) ** 2).sum(-1)
         where = np.where(d < best, i + t, where)
@@ -165,7 +169,7 @@ def attributes(lat: Floats, lon: Floats) -> pd.DataFrame:
     table, grids = towns(), rasters()
     xyz = unit_vectors(lat, lon)
     tree = cKDTree(unit_vectors(table["lat"].to_numpy(), table["lon"].to_numpy()))
-    distance, nearest = tree.query(xyz, k=30)
+    distance, nearest = (np.asarray(found) for found in tree.query(xyz, k=30))
     km = 2 * np.arcsin(np.clip(distance / 2, 0, 1)) * 6371.0088
     population = np.maximum(table["population"].to_numpy()[nearest], 500)
     radius = 0.7 + 0.007 * np.sqrt(population)  # about 7 km for a million people
@@ -203,7 +207,9 @@ def block_split(lat: Floats, lon: Floats, seed: int) -> npt.NDArray[np.object_]:
     """Split of the 1-degree block that holds each point: the same for all points of a block."""
     row, column = np.floor(lat / BLOCK_DEGREES).astype(int) + 90, np.floor(lon / BLOCK_DEGREES).astype(int) + 180
     draw = np.random.default_rng(seed).random((181, 361))[row, column]
-    return np.array(list(SPLITS), object)[np.searchsorted(np.cumsum(list(SPLITS.values()))[:-1], draw, side="right")]
+    names: npt.NDArray[np.object_] = np.array(list(SPLITS), object)
+    sides: npt.NDArray[np.object_] = names[np.searchsorted(np.cumsum(list(SPLITS.values()))[:-1], draw, side="right")]
+    return sides
 
 
 def gallery() -> pd.DataFrame:

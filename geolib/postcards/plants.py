@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 from geolib.postcards.brush import Colour, Painter, mix, scale, vegetation_colour
 
@@ -81,9 +82,9 @@ def plant(p: Painter, kind: str, x: float, z: float, size: float, salt: float) -
     """Draw one plant with its shadow."""
     rng = random.Random(salt)
     height = size * {
-        "palm": 8.5, "jungle": 9.0, "banana": 3.4, "acacia": 6.0, "bush": 1.5, "dead": 3.5, "rock": 0.9, "umbrella": 7.5, "cypress": 8.5,
-        "olive": 4.0, "round": 6.5, "poplar": 10.0, "conifer": 9.5, "birch": 7.5, "shrub": 0.8, "cactus": 3.8, "gum": 9.0, "fern": 4.5,
-        "bamboo": 6.5,
+        "palm": 8.5, "jungle": 9.0, "banana": 3.4, "acacia": 6.0, "bush": 1.5, "dead": 3.5, "rock": 0.9,
+        "umbrella": 7.5, "cypress": 8.5, "olive": 4.0, "round": 6.5, "poplar": 10.0, "conifer": 9.5, "birch": 7.5,
+        "shrub": 0.8, "cactus": 3.8, "gum": 9.0, "fern": 4.5, "bamboo": 6.5,
     }[kind]  # fmt: skip
     if p.scene.kind == "street":
         height *= 0.72
@@ -212,7 +213,8 @@ def _conifer(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, r
         p.poly([(x - half, base), (x, top), (x + half, base)], p.lit(scale(dark, 0.82), z, 0.2))
         p.poly([(x + d * half, base), (x, top), (x + d * half * 0.15, base)], p.lit(scale(dark, 1.3), z, 1))
         if p.scene.snow > 0.3 and "snow" not in p.hide:
-            p.poly([(x - half * 0.8, base - h * 0.03), (x, top), (x + half * 0.8, base - h * 0.03), (x, base - h * 0.1)],
+            edge = base - h * 0.03
+            p.poly([(x - half * 0.8, edge), (x, top), (x + half * 0.8, edge), (x, base - h * 0.1)],
                    p.lit((0.94, 0.96, 1), z), 0.85)  # fmt: skip
 
 
@@ -234,7 +236,7 @@ def _palm(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng:
     lean = rng.uniform(-0.16, 0.16) * h
     ink = p.lit((0.52, 0.42, 0.31), z)
     steps = [(x + lean * t * t, y - h * 0.86 * t) for t in (0, 0.25, 0.5, 0.75, 1)]
-    for i, (a, b) in enumerate(zip(steps, steps[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(steps)):
         p.line(a, b, max(0.9, h * (0.045 - 0.005 * i)), ink)
     tx, ty = steps[-1]
     green = mix(leaf, (0.2, 0.45, 0.16), 0.65)
@@ -252,7 +254,8 @@ def _banana(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rn
     green = mix(leaf, (0.4, 0.66, 0.2), 0.6)
     for i in range(6):
         t = (i + 0.5) / 6 * 2 - 1
-        p.poly([(x, y), (x + t * h * 0.3, y - h * 0.75), (x + t * h * 0.75, y - h * (0.95 - 0.4 * abs(t))), (x + t * h * 0.42, y - h * 0.5)],
+        tip = x + t * h * 0.75, y - h * (0.95 - 0.4 * abs(t))
+        p.poly([(x, y), (x + t * h * 0.3, y - h * 0.75), tip, (x + t * h * 0.42, y - h * 0.5)],
                p.lit(scale(green, rng.uniform(0.75, 1.15)), z))  # fmt: skip
 
 
@@ -310,9 +313,10 @@ def _dead(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng:
 
 
 _DRAW: dict[str, Callable[[Painter, float, float, float, float, Colour, random.Random], None]] = {
-    "palm": _palm, "jungle": _jungle, "banana": _banana, "acacia": _acacia, "bush": _bush, "shrub": _bush, "dead": _dead, "rock": _rock,
-    "umbrella": _umbrella, "cypress": _cypress, "olive": _olive, "round": _round, "poplar": _poplar, "conifer": _conifer, "birch": _birch,
-    "cactus": _cactus, "gum": _gum, "fern": _fern, "bamboo": _bamboo,
+    "palm": _palm, "jungle": _jungle, "banana": _banana, "acacia": _acacia, "bush": _bush, "shrub": _bush,
+    "dead": _dead, "rock": _rock, "umbrella": _umbrella, "cypress": _cypress, "olive": _olive, "round": _round,
+    "poplar": _poplar, "conifer": _conifer, "birch": _birch, "cactus": _cactus, "gum": _gum, "fern": _fern,
+    "bamboo": _bamboo,
 }  # fmt: skip
 
 

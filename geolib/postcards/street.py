@@ -71,7 +71,7 @@ def lines(p: Painter) -> None:
         return
     centre = PAINTS[c.centre]
     form = rng.random()
-    if c.centre == "yellow" and form < 0.55 or form < 0.14:
+    if (c.centre == "yellow" and form < 0.55) or form < 0.14:
         for x in (-0.17, 0.17):
             p.strip(x - 0.075, x + 0.075, p.lit(centre, 10), z1=160)
     elif form < 0.72:
@@ -182,14 +182,16 @@ def _windows(
     """Rows of windows on both visible walls, in the region's manner."""
     s = p.scene
     style = s.region.window if "architecture" not in p.hide else "grid"
-    width, top, sill = {"tall": (0.3, 2.5, 0.6), "small": (0.22, 2.0, 1.0), "bay": (0.42, 2.3, 0.7), "arch": (0.26, 2.4, 0.7),
-                        "balcony": (0.36, 2.5, 0.4)}.get(style, (0.32, 2.2, 0.8))  # fmt: skip
+    width, top, sill = {"tall": (0.3, 2.5, 0.6), "small": (0.22, 2.0, 1.0), "bay": (0.42, 2.3, 0.7),
+                        "arch": (0.26, 2.4, 0.7), "balcony": (0.36, 2.5, 0.4)}.get(style, (0.32, 2.2, 0.8))  # fmt: skip
     d = 1 if x > 0 else -1
     columns = max(2, round(length / (2.6 if floors < 12 else 2.2)))
     glass = p.lit((0.28, 0.36, 0.46) if not s.night else (0.05, 0.06, 0.1), z + 3, 0.5)
     if not s.night:
         glass = mix(glass, p.haze, 0.16)
-    panes, glow, accents = [], [], []
+    panes: list[list[Point]] = []
+    glow: list[list[Point]] = []
+    accents: list[list[Point]] = []
     for floor in range(first, min(floors, 16)):
         y0, y1 = 3.1 * floor + sill, 3.1 * floor + top
         for i in range(columns):
@@ -340,15 +342,14 @@ def house(
         p.poly([eave0, ridge0, back], roof)
         if form == "pagoda":  # eaves that turn up
             mid0, mid1 = p.point(x + d * wide * 0.12, h + 0.5, z), p.point(x + d * wide * 0.88, h + 0.5, z)
-            p.poly([(eave0[0], eave0[1] - 0.35 * k), mid0, ridge0, ridge1, mid1, (eave1[0], eave1[1] - 0.35 * k), (mid1[0], mid1[1] + 0.5 * k),
-                    (mid0[0], mid0[1] + 0.5 * k)], roof2)  # fmt: skip
+            p.poly([(eave0[0], eave0[1] - 0.35 * k), mid0, ridge0, ridge1, mid1, (eave1[0], eave1[1] - 0.35 * k),
+                    (mid1[0], mid1[1] + 0.5 * k), (mid0[0], mid0[1] + 0.5 * k)], roof2)  # fmt: skip
         else:
             p.poly([eave0, ridge0, ridge1, eave1], roof2)
         if form == "tin":
             for i in range(1, 6):
-                t = i / 6
-                p.line((eave0[0] + (eave1[0] - eave0[0]) * t, eave0[1] + (eave1[1] - eave0[1]) * t),
-                       (ridge0[0] + (ridge1[0] - ridge0[0]) * t, ridge0[1] + (ridge1[1] - ridge0[1]) * t), 0.6, scale(roof2, 0.8))  # fmt: skip
+                low, high = _between(eave0, eave1, i / 6), _between(ridge0, ridge1, i / 6)
+                p.line(low, high, 0.6, scale(roof2, 0.8))
     else:
         rise = {"steep": 4.0, "gable": 2.8, "chalet": 2.3, "lowgable": 1.5}[form]
         over = 1.1 if form == "chalet" else 0.4
@@ -364,12 +365,17 @@ def house(
         _house_windows(p, x, z, wide, deep, floors, d, rng)
 
 
+def _between(a: Point, b: Point, t: float) -> Point:
+    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
+
+
 def _house_windows(
     p: Painter, x: float, z: float, wide: float, deep: float, floors: int, d: int, rng: random.Random
 ) -> None:
     glass = (1.0, 0.82, 0.45) if p.scene.night else mix(p.lit((0.26, 0.34, 0.44), z), p.haze, 0.12)
     frame = p.lit((0.95, 0.95, 0.93), z)
-    panes, frames = [], []
+    panes: list[list[Point]] = []
+    frames: list[list[Point]] = []
     for floor in range(floors):
         y0, y1 = 2.9 * floor + 0.9, 2.9 * floor + 2.1
         for t in (0.2, 0.8) if wide > 5 else (0.5,):

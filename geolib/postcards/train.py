@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from geolib._torchvision import import_open_clip
 from geolib.files import atomic_path, cache_path, read_json, write_json
-from geolib.postcards.build import draw_many
+from geolib.postcards.build import draw_many, records
 from geolib.tokenizer import WordTokenizer, words
 
 IMAGE_SIZE = 128
@@ -95,7 +95,7 @@ def draw_scenes(table: pd.DataFrame, workers: int, progress: bool = True) -> lis
     folder = cache_path("postcards", f"encoder-scenes-{key}")
     starts = range(0, len(table), CHUNK)
     missing = [start for start in starts if not (folder / f"{start:07d}.npy").exists()]
-    rows = (row for start in missing for row in table.iloc[start : start + CHUNK].to_dict("records"))
+    rows = (row for start in missing for row in records(table.iloc[start : start + CHUNK]))
     drawn = draw_many(rows, workers) if missing else iter(())
     bar = tqdm(total=len(table), desc="drawing", unit="scene", mininterval=5, disable=not progress)
     for start in starts:
