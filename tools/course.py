@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,12 +67,17 @@ def run(path: Path, out: Path) -> Run:
     except Exception as error:  # nbformat raises whatever its JSON reader and its validator raise
         return Run(path.stem, 0.0, "", f"not a notebook: {error}")
     client = NotebookClient(
-        notebook, timeout=CELL_TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=CELL_TIMEOUT_S,
+        startup_timeout=300,  # a busy machine takes its time
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--log-level=ERROR"],  # the kernel's notes on encryption would stand between the rows
     )
     problem = ""
     try:
         client.execute()
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+    except (CellExecutionError, CellTimeoutError, RuntimeError) as error:  # the last: the kernel died or never came
         problem = failure(notebook, error)
     out.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, out / path.name)
