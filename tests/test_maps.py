@@ -458,3 +458,31 @@ def test_show_gives_the_notebook_a_picture_with_its_description(photos, monkeypa
     data, metadata = shown[0]._repr_mimebundle_()
     assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).size == (1210, 671)
     assert metadata["image/png"]["alt"] == maps.alt_text(fig) == "World map of where 2,800 photographs were taken."
+
+
+# --- several pictures -----------------------------------------------------------------------------
+
+
+def test_pictures_stand_in_rows_with_their_titles():
+    fig, axes = maps.plot_pictures([PHOTO] * 5, list("abcde"), columns=3)
+    assert axes.shape == (2, 3)
+    assert [ax.texts[0].get_text() for ax in axes.flat if ax.texts] == list("abcde")
+    assert "a; b; c; d; e" in maps.alt_text(fig)
+    for images, titles in (([], []), ([PHOTO], ["a", "b"])):
+        with pytest.raises(ValueError, match="expected at least one"):
+            maps.plot_pictures(images, titles)
+
+
+def test_answers_mark_each_truth_and_guess_with_the_distance_below_the_picture():
+    true = (np.array([48.9, 40.7, -36.8, -17.7]), np.array([2.4, -74.0, 174.8, -179.9]))
+    guess = (true[0] + 1, true[1])
+    fig, ax = maps.plot_answers([PHOTO] * 4, true, guess)
+    discs, stars = (c.get_offsets() for c in ax.collections[-2:])
+    for drawn, (lat, lon) in ((stars, true), (discs, guess)):
+        x, y = EQUAL_EARTH.transform(lon, lat)
+        assert np.allclose(drawn, np.column_stack([x, y]), atol=100)
+    below = sorted(axes.texts[0].get_text() for axes in fig.axes if axes.images)
+    assert below == ["111 km off"] * 4
+    assert "median error is 111 km" in maps.alt_text(fig)
+    with pytest.raises(ValueError, match="expected as many, even"):
+        maps.plot_answers([PHOTO] * 3, (true[0][:3], true[1][:3]), (guess[0][:3], guess[1][:3]))
