@@ -106,9 +106,10 @@ class Preprocessing:
 
     def normalise(self, crops: torch.Tensor) -> torch.Tensor:
         """Crops uint8 (n, size, size, 3) to the model's input, float32 (n, 3, size, size), channels last in memory."""
-        # Whole rows of pixels at a time: three times faster on a CPU than with three colours as the innermost axis.
+        # One pass over whole rows: several times faster on a CPU than op by op with three colours innermost.
         mean, std = (torch.tensor(x, device=crops.device).repeat(self.size) for x in (self.mean, self.std))
-        rows = crops.flatten(2).float().div_(255).sub_(mean).div_(std)
+        rows = crops.flatten(2).float()
+        torch.addcmul(-mean / std, rows, 1 / (255 * std), out=rows)
         return rows.view(crops.shape).permute(0, 3, 1, 2)
 
 
