@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
@@ -15,7 +16,8 @@ class Settings:
     """What a notebook runs on. Each field is read from an environment variable of the same name.
 
     dataset: a name for `open_dataset` (`GEOLIB_DATASET`).
-    encoder: `postcards`, or an open_clip `model/pretrained` pair such as `ViT-L-14/openai` (`GEOLIB_ENCODER`).
+    encoder: `postcards`, an open_clip `model/pretrained` pair such as `ViT-L-14/openai`, or a model folder
+        (`GEOLIB_ENCODER`).
     device: `auto`, `cpu`, `cuda` or `mps` (`GEOLIB_DEVICE`).
     seed: seeds every generator that a notebook makes (`GEOLIB_SEED`).
     fast: smaller numbers for tests, never for figures that are shown (`GEOLIB_FAST`).
@@ -50,7 +52,9 @@ class Settings:
 
     @property
     def encoder_name(self) -> tuple[str, str | None]:
-        """`(name, pretrained)` as `Encoder.load` takes them; `pretrained` is None for `postcards`."""
+        """`(name, pretrained)` as `Encoder.load` takes them; `pretrained` is None for `postcards` and for a folder."""
+        if os.sep in self.encoder and Path(self.encoder).is_dir():
+            return self.encoder, None
         name, _, pretrained = self.encoder.partition("/")
         return name, pretrained or None
 

@@ -37,7 +37,6 @@ def model_folder(encoder_folder, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def settings(monkeypatch, encoder_folder):
-    monkeypatch.setattr("geolib.settings.Settings.encoder_name", property(lambda self: (self.encoder, None)))
     monkeypatch.setenv("GEOLIB_ENCODER", str(encoder_folder))
     monkeypatch.setenv("GEOLIB_DEVICE", "cpu")
 

@@ -47,3 +47,8 @@ def test_pick_and_encoder_name():
     assert (Settings(fast=True).pick(100, 5), Settings().pick(100, 5)) == (5, 100)
     assert Settings().encoder_name == ("postcards", None)
     assert Settings(encoder="ViT-L-14/openai").encoder_name == ("ViT-L-14", "openai")
+
+
+def test_an_encoder_may_be_a_folder(tmp_path):
+    (tmp_path / "postcards").mkdir()
+    assert Settings(encoder=str(tmp_path / "postcards")).encoder_name == (str(tmp_path / "postcards"), None)

@@ -1,4 +1,7 @@
-"""`python -m geolib.postcards`: make the postcards, their encoder and their embeddings again."""
+"""`python -m geolib.postcards`: make the postcards, their encoder and their embeddings again.
+
+Everything is written to `data/postcards` of the clone, or of the folder that `GEOLIB_DATA` names.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,6 @@ def _parser() -> argparse.ArgumentParser:
     embed = commands.add_parser("embed", help="draw every postcard and write the embeddings that ship with the clone")
     sheet = commands.add_parser("sheet", help="draw the contact sheet")
     for command in (everything, tables, train, embed, sheet):
-        command.add_argument("--out", type=Path, default=None, help="folder to write to (default: data/postcards)")
         command.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     for command in (everything, tables):
         command.add_argument(
@@ -33,7 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in (everything, train):
         command.add_argument("--steps", type=int, default=None, help="steps of 256 scenes (default: the recipe's)")
         command.add_argument("--device", default="cpu", help="cpu or cuda")
-        command.add_argument("--no-names", action="store_true", help="captions never name a place")
+    train.add_argument("--no-names", action="store_true", help="captions never name a place")
+    everything.set_defaults(no_names=False)
     return parser
 
 
@@ -41,8 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        out = options.out or data_path("postcards")
-        _run(options, out)
+        _run(options, data_path("postcards"))
     except GeolibError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -20,7 +20,7 @@ from geolib.postcards.captions import CONTINENTS, caption
 from geolib.postcards.scene import CUES, describe, visible_cues
 
 SEED = 20261
-COUNTS = {"train": 24_000, "calibration": 4_000, "test": 4_000, "test_balanced": 3_000}
+COUNTS = {"train": 18_000, "calibration": 3_000, "test": 3_000, "test_balanced": 2_000}
 ENCODER_COUNTS = {"gallery": 36_000, "balanced": 16_000}
 PLACE_COLUMNS = (
     "lat", "lon", "photographer", "country", "town", "town_km", "town_population", "urban", "elevation_m", "relief_m",
@@ -179,18 +179,10 @@ def build(out: Path, fonts: Path = Path("/usr/share/fonts")) -> pd.DataFrame:
 
 
 def embed(out: Path, workers: int) -> None:
-    """Embed every postcard with the encoder in `out` and write the store that ships with the clone.
+    """Embed every postcard with the shipped encoder and write the store that ships with the clone to `out`.
 
     Raises `MismatchError` when `out` holds embeddings of another encoder or table: remove them first.
     """
-    dataset = open_dataset("postcards")
-    encoder = Encoder.load(str(out / "encoder"))
-    embed_photos(
-        encoder,
-        dataset.paths,
-        list(dataset.photos.index),
-        out / "embeddings",
-        workers=workers,
-        dtype="float16",
-        progress=True,
-    )
+    dataset, encoder = open_dataset("postcards"), Encoder.load("postcards")
+    ids = list(dataset.photos.index)
+    embed_photos(encoder, dataset.paths, ids, out / "embeddings", workers=workers, dtype="float16", progress=True)
