@@ -62,7 +62,9 @@ def _run(options: argparse.Namespace, out: Path) -> None:
     if options.command in {"build", "train-encoder"}:
         recipe = train.Recipe()
         if options.steps:
-            recipe = replace(recipe, steps=options.steps)
+            share = options.steps / recipe.steps
+            first, horizon = round(share * recipe.first_steps), round(share * recipe.horizon)
+            recipe = replace(recipe, steps=options.steps, horizon=horizon, first_steps=first)
         if options.no_names:
             recipe = replace(recipe, named_share=0.0)
         table = build.with_scenes(build.encoder_places())

@@ -49,12 +49,13 @@ class Recipe:
     vocabulary_size: int = 4096
     named_share: float = 0.6  # share of the captions that name a place; 0 for the encoder that never reads one
     batch_size: int = 256
-    steps: int = 1_000
+    steps: int = 900
+    horizon: int = 1_000  # steps of the cosine: training ends at 2.4 % of the full rate
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
     warmup: int = 60
     first_size: int = 96  # pixels a side for the first steps, which are then nearly twice as fast
-    first_share: float = 0.7
+    first_steps: int = 700
     seed: int = 0
 
 
@@ -132,7 +133,7 @@ def _batch(
 
 def _schedule(recipe: Recipe, step: int) -> float:
     warm = min(1.0, (step + 1) / recipe.warmup)
-    return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.horizon))
 
 
 def train(
@@ -176,7 +177,7 @@ def train(
         epoch, place = divmod(step, per_epoch)
         order = np.random.default_rng((recipe.seed, 1, epoch)).permutation(len(table))
         index = order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
-        size = recipe.first_size if step < recipe.first_share * recipe.steps else IMAGE_SIZE
+        size = recipe.first_size if step < recipe.first_steps else IMAGE_SIZE
         images = _batch(chunks, index, size, np.random.default_rng((recipe.seed, 2, step))).to(device)
         for group in optimizer.param_groups:
             group["lr"] = _schedule(recipe, step)
