@@ -90,12 +90,12 @@ def _with_palette(picture: Image.Image) -> Image.Image:
     return image
 
 
-def show(fig: Figure) -> None:
-    """Display the figure in a notebook, with its alt text."""
+def show(fig: Figure, dpi: int = 110) -> None:
+    """Display the figure in a notebook, with its alt text; fewer `dpi` keep a notebook with photographs small."""
     from IPython.display import Image as Picture  # every notebook has it; the library alone does not need it
     from IPython.display import display
 
-    display(Picture(data=png(fig), format="png", alt=alt_text(fig)))
+    display(Picture(data=png(fig, dpi), format="png", alt=alt_text(fig)))
 
 
 @matplotlib.rc_context(_RC)
@@ -323,12 +323,13 @@ def plot_answers(
         )
     half = len(images) // 2
     side = 0.96 / half - 0.012
-    fig = Figure(figsize=(10, 5.0 + 2 * 10 * side))
-    tall = fig.get_figheight()
-    band = 10 * side / tall
-    ax = fig.add_axes((0.02, band + 0.03, 0.96, 1 - 2 * band - 0.06), projection=_WORLD)
+    fig = Figure(figsize=(10, 5.1 + 2 * (10 * side + 0.26)))
+    high, label = np.array([10 * side, 0.26]) / fig.get_figheight()
+    band = high + label
+    ax = fig.add_axes((0.02, band + 0.02, 0.96, 1 - 2 * band - 0.04), projection=_WORLD)
     ax.set_global()
     ax.set_facecolor(SEA)
+    ax.spines["geo"].set_edgecolor(COAST)
     _add_ground(ax, "land", None, facecolor=LAND, linewidth=0, zorder=1)
     _add_ground(ax, "coast", None, edgecolor=COAST, linewidth=0.4, zorder=2)
     km = haversine_km(true_lat, true_lon, lat, lon)
@@ -338,7 +339,7 @@ def plot_answers(
     for upper, row in zip((True, False), rows, strict=True):
         for place, i in enumerate(row[np.argsort(x[row])]):
             left = 0.02 + place * (side + 0.012)
-            inset = fig.add_axes((left, 1 - band - 0.005 if upper else 0.03, side, band - 0.025))
+            inset = fig.add_axes((left, 1 - high - 0.005 if upper else label, side, high))
             inset.imshow(images[i], aspect="auto", interpolation="antialiased")
             inset.set_axis_off()
             inset.text(
@@ -354,10 +355,10 @@ def plot_answers(
             _draw_arc(ax, (true_lat[i], true_lon[i]), (lat[i], lon[i]), color=INK, linewidth=1.2, alpha=0.8)
             end = ax.transData.transform((x[i], y[i]))
             at = fig.transFigure.inverted().transform(end)
-            foot = (left + side / 2, 1 - band - 0.03 if upper else 0.03 + band - 0.02)
+            foot = (left + side / 2, 1 - band - 0.008 if upper else band + 0.006)
             fig.add_artist(Line2D([foot[0], at[0]], [foot[1], at[1]], color=QUIET, linewidth=0.7, alpha=0.7))
-    ax.scatter(*_project(lat, lon, _WORLD), zorder=4, **PREDICTION)
-    ax.scatter(x, y, zorder=5, **TRUTH)
+    ax.scatter(*_project(lat, lon, _WORLD), zorder=4, **PREDICTION | {"s": 95})
+    ax.scatter(x, y, zorder=5, **TRUTH | {"s": 230, "linewidth": 1.0})
     fig.set_label(f"{len(images)} pictures around a world map; their median error is {np.median(km):,.0f} km.")
     return fig, ax
 

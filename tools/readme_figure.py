@@ -2,7 +2,8 @@
 
     python tools/readme_figure.py [--out docs/predictions.png]
 
-The pictures are drawn by lot (seeded) from the outdoor scenes of the test side, one a country, not chosen for success.
+The pictures are drawn by lot (seeded) from the outdoor scenes of the test side, at most one
+in each field of 30 by 40 degrees, not chosen for success.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model = default_model(Settings(dataset="postcards", encoder="postcards"))
     photos = dataset.photos
     outdoors = photos[(photos["split"] == "test") & ~photos["scene"].isin(["interior", "closeup", "night"])]
-    drawn = outdoors.sample(frac=1, random_state=options.seed).drop_duplicates("country").head(12)
+    fields = outdoors.assign(row=outdoors["lat"] // 30, column=outdoors["lon"] // 40)
+    drawn = fields.sample(frac=1, random_state=options.seed).drop_duplicates(["row", "column"]).head(12)
     images = [dataset.image(photo) for photo in drawn.index]
     answers = [model.predict(image) for image in images]
     guesses = np.array([[answer.lat, answer.lon] for answer in answers]).T
