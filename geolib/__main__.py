@@ -99,6 +99,8 @@ def _predict(options: argparse.Namespace) -> int:
         answers.append(geolib.Failure(name, problem) if problem else model.predict_many([name], options.top_k)[0])
         if not options.json:
             _print_answer(name, answers[-1])
+    if model.encoder.name == "postcards" and not options.json:
+        print("note: this model has seen drawn postcards only; about a photograph it can but guess", file=sys.stderr)
     if options.json:
         rows = [_as_json(name, answer) for (name, _), answer in zip(photos, answers, strict=True)]
         print(json.dumps(rows, indent=1))

@@ -326,7 +326,7 @@ def plot_answers(
     fig = Figure(figsize=(10, 5.1 + 2 * (10 * side + 0.26)))
     high, label = np.array([10 * side, 0.26]) / fig.get_figheight()
     band = high + label
-    ax = fig.add_axes((0.02, band + 0.02, 0.96, 1 - 2 * band - 0.04), projection=_WORLD)
+    ax: Any = fig.add_axes((0.02, band + 0.02, 0.96, 1 - 2 * band - 0.04), projection=_WORLD)
     ax.set_global()
     ax.set_facecolor(SEA)
     ax.spines["geo"].set_edgecolor(COAST)
