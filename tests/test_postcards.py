@@ -344,9 +344,6 @@ def test_hiding_a_small_thing_leaves_the_rest_alone(cue, element, most):
     assert 0 < changed(scene, cue).mean() < most
 
 
-@pytest.mark.xfail(
-    reason="the signs of a scene share one place, the last one's: their painters read x and z when they are called"
-)
 @pytest.mark.parametrize("cue", ["flag", "warning", "town_name"])
 def test_hiding_one_sign_does_not_move_another(cue):
     scene = in_country("PL", kind="rural", elements=frozenset({"flag", "warning", "guide"}))

@@ -30,10 +30,16 @@ def postcards() -> dict[str, Any]:
     table = data_path("postcards", "photos.parquet")
     photos = checked(read_table(table), str(table))
     version = sha256_file(table)
-    cache = cache_path("postcards", version[:16])
+    cache = cache_path("postcards", f"{version[:12]}-{_renderer()}")
     shipped = table.parent / "embeddings"
     file = partial(_postcard, photos, table.parent / "samples", cache)
     return {"photos": photos, "_file": file, "_version": version, "_shipped": shipped}
+
+
+def _renderer() -> str:
+    """Twelve digits that change with the code that draws: pictures of an older renderer are never taken for its own."""
+    folder = Path(__file__).resolve().parent.parent / "postcards"
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()[:12]
 
 
 def _postcard(photos: pd.DataFrame, samples: Path, cache: Path, photo: str) -> Path:

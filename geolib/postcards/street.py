@@ -429,7 +429,7 @@ def _seaside(p: Painter, objects: Objects) -> None:
         x, colour = rng.uniform(20, SIZE - 20), rng.choice(((0.95, 0.95, 0.95), (0.7, 0.2, 0.2), (0.2, 0.35, 0.6)))
         y = p.horizon + rng.uniform(3, 9)
 
-        def boat() -> None:
+        def boat(x: float = x) -> None:
             if s.sea_side != 2 and (x - p.axis) * s.sea_side < 25:
                 return
             p.poly([(x - 9, y), (x - 6, y + 4), (x + 7, y + 4), (x + 10, y)], p.lit(colour, 120))
@@ -539,7 +539,7 @@ def _signs(p: Painter, objects: Objects) -> None:
         z = rng.uniform(7.5, 12)
         x = (-p.side if "guide" in s.elements else p.side) * (s.lanes + 1.35)
 
-        def warning() -> None:
+        def warning(x: float = x, z: float = z, rng: random.Random = rng) -> None:
             k, (x0, y0) = p.focal / z, p.point(x, 0, z)
             x0 = p.inside(x0, 1.05 * k)
             p.line((x0, y0), (x0, y0 - 2.4 * k), max(0.8, 0.09 * k), p.lit((0.55, 0.56, 0.57), z))
@@ -578,7 +578,7 @@ def _signs(p: Painter, objects: Objects) -> None:
         d = p.side if s.sea_side != p.side else -p.side
         x = d * (s.lanes + 3.4)
 
-        def guide() -> None:
+        def guide(x: float = x, z: float = z) -> None:
             k, (x0, y0) = p.focal / z, p.point(x, 0, z)
             back = {
                 "green": (0.0, 0.42, 0.27),
@@ -603,7 +603,7 @@ def _signs(p: Painter, objects: Objects) -> None:
         d = rng.choice((-1, 1))
         x = d * (s.lanes + (2.4 if s.kind == "street" else 3.4))
 
-        def flag() -> None:
+        def flag(x: float = x, z: float = z) -> None:
             k, (x0, y0) = p.focal / z, p.point(x, 0, z)
             x0 = p.inside(x0 + 1.45 * k, 1.45 * k) - 1.45 * k
             p.line((x0, y0), (x0, y0 - 7.5 * k), max(0.9, 0.1 * k), p.lit((0.8, 0.8, 0.8), z))
