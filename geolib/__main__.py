@@ -99,7 +99,7 @@ def _predict(options: argparse.Namespace) -> int:
         answers.append(geolib.Failure(name, problem) if problem else model.predict_many([name], options.top_k)[0])
         if not options.json:
             _print_answer(name, answers[-1])
-    if model.encoder.name == "postcards" and not options.json:
+    if model.training.get("dataset") == "postcards" and not options.json:
         print("note: this model has seen drawn postcards only; about a photograph it can but guess", file=sys.stderr)
     if options.json:
         rows = [_as_json(name, answer) for (name, _), answer in zip(photos, answers, strict=True)]
@@ -171,12 +171,17 @@ def _fit(options: argparse.Namespace) -> int:
         if not all(number.strip().isdecimal() for number in options.cells.split(",")):
             raise ValueError(f"--cells {options.cells}: expected whole numbers such as 100,1000")
         more["cells_per_level"] = tuple(int(number) for number in options.cells.split(","))
+    from geolib.predict import check_target
+
+    check_target(options.out)  # now, not after hours of embedding
     settings = Settings.from_env()
     dataset, encoder = geolib.open_dataset(options.dataset), _encoder(options.encoder)
     model = geolib.Geolocator.fit_dataset(
         dataset, encoder, seed=settings.seed, device=settings.device, progress=_epoch, **more
     )
     model.save(options.out)
+    if model.tree.n_cells[-1] == 1:
+        print("note: one cell holds the Earth, so every answer will be the same; use more photos", file=sys.stderr)
     print(f"{model.tree}\n{model.training['epochs']} epochs; saved in {_printable(str(options.out))}")
     return 0
 
@@ -186,7 +191,12 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     settings = Settings.from_env()
     settings = replace(settings, dataset=options.dataset or settings.dataset)
-    table = _model(options.model, settings).evaluate(geolib.open_dataset(settings.dataset))
+    model = _model(options.model, settings)
+    fitted_on = str(model.training.get("dataset", settings.dataset))
+    if options.dataset is None and fitted_on != settings.dataset.partition(":")[0]:
+        raise ValueError(f"the model was fitted on {fitted_on!r}: name what to evaluate on with --dataset")
+    table = model.evaluate(geolib.open_dataset(settings.dataset))
+    print(f"test photos of {settings.dataset}; the model was fitted on {fitted_on}")
     print(format_table(table).T.to_string())
     return 0
 

@@ -35,7 +35,7 @@ from geolib.heads import HierarchicalHeads, predict_logits, train_heads
 from geolib.images import ImageSource
 from geolib.retrieve import NearestNeighbour, constant_guess
 from geolib.settings import Settings
-from geolib.sphere import haversine_km
+from geolib.sphere import EARTH_RADIUS_KM, haversine_km
 
 FloatArray = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
@@ -65,8 +65,10 @@ class Prediction:
     posterior: probability of each finest cell, float32 (n_finest,); sums to 1.
     levels: the same summed up to each level, coarse to fine: float32 (n_cells[level],) each.
     entropy: of the posterior, in bits: 0 when one cell has it all, log2(n_finest) when every cell is as likely.
-    radius_km: with even odds the photo was taken within this distance of (lat, lon), if the model is calibrated.
-    countries: probability of each country (ISO A3, "" for the open sea), likeliest first.
+    radius_km: half of the posterior lies within this distance of (lat, lon). It says what the model believes, which is
+        not yet how often it is right: the probabilities are not calibrated.
+    countries: probability of each country (ISO A3, "" for the open sea), likeliest first. A cell counts for the country
+        of its centre.
     """
 
     lat: float
@@ -82,10 +84,10 @@ class Prediction:
         """The prediction in words."""
         code, share = str(self.countries.index[0]), float(self.countries.iloc[0])
         where = country_name(code) if code else "the open sea"
-        sure = "Almost certainly" if share > 0.95 else "Probably" if share > 0.5 else "Perhaps"
+        sure = "Very likely" if share > 0.95 else "Probably" if share > 0.5 else "Perhaps"
         place = f"{abs(self.lat):.2f}° {'NS'[self.lat < 0]}, {abs(self.lon):.2f}° {'EW'[self.lon < 0]}"
-        odds = f"even odds of being within {self.radius_km:,.0f} km"
-        return f"{sure} {where} ({100 * share:.0f} %): best guess {place}, {odds}."
+        half = f"half of the model's probability lies within {self.radius_km:,.0f} km"
+        return f"{sure} {where} (the model gives it {100 * share:.0f} %): best guess {place}; {half}."
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ class Geolocator:
             raise ValueError(f"the {split} split of {dataset.name} leaves no photo to train on: use more photos")
         held_out = parts["calibration"][:3] if "calibration" in parts else None
         made = cls.fit(encoder, *parts["train"][:3], calibration=held_out, **options)
-        made.training |= {"dataset": dataset.name, "split": split}
+        made.training |= {"dataset": dataset.name, "dataset_key": dataset.key(encoder), "split": split}
         return made
 
     def posterior(self, vectors: Vectors) -> npt.NDArray[np.float32]:
@@ -246,6 +248,11 @@ class Geolocator:
         Beside the model stand a constant guess (`prior`) and the nearest training photo (`nearest neighbour`).
         Intervals are drawn over photographers; a photo without one counts as one of its own.
         """
+        if self.training.get("dataset") == dataset.name and self.training["dataset_key"] != dataset.key(self.encoder):
+            raise MismatchError(
+                f"the photos of {dataset.name} are not those that the model was fitted on: dealt anew, its "
+                "training photos could be tested; fit it again, or evaluate on the same photos"
+            )
         kind, seed = self.training.get("split", "safe"), self.training.get("seed", 0)
         parts = split_photos(dataset, self.encoder, kind, seed)
         if not {"train", "test"} <= set(parts):
@@ -257,8 +264,7 @@ class Geolocator:
             "nearest neighbour": NearestNeighbour(train.vectors, train.lat, train.lon).predict(test.vectors),
             "geolocator": self.predict_vectors(test.vectors),
         }
-        names = dataset.photos["photographer"].loc[test.ids]
-        return compare(methods, test.lat, test.lon, clusters=names.where(names != "", names.index), n_boot=n_boot)
+        return compare(methods, test.lat, test.lon, clusters=dataset.photographers(test.ids), n_boot=n_boot)
 
     @cached_property
     def _cells(self) -> pd.DataFrame:
@@ -267,19 +273,22 @@ class Geolocator:
         return pd.DataFrame({"lat": lat, "lon": lon, "country": country_of(lat, lon)})
 
     def _radius_km(self, lat: float, lon: float, mass: FloatArray) -> float:
-        """Distance from (lat, lon) to the cell centre at which half of the posterior is reached."""
+        """Distance from (lat, lon) at which half of the posterior is reached, at least the reach of a cell.
+
+        Cells count as their centres, so one that holds half by itself would give 0 km: it gives half the distance to
+        the next centre instead.
+        """
         km = haversine_km(lat, lon, self._cells["lat"].to_numpy(), self._cells["lon"].to_numpy())
         order = np.argsort(km, kind="stable")
-        return float(km[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2)])
+        reached = float(km[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2)])
+        return max(reached, float(np.partition(km, 1)[1]) / 2 if len(km) > 1 else EARTH_RADIUS_KM)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write model.json, tree.safetensors and heads.safetensors into `folder`: all of them or nothing.
 
         A model that is already there is replaced. Raises `ValueError` when something else is there.
         """
-        target = Path(folder)
-        if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / "model.json").is_file()):
-            raise ValueError(f"{target} exists and is not a model folder: choose another name")
+        target = check_target(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
             new, old = Path(scratch) / "new", Path(scratch) / "old"
@@ -331,6 +340,14 @@ class Geolocator:
             raise CorruptFileError(f"{folder}: heads and tree do not fit together ({error})") from error
         rules = {name: model[name] for name in ("fusion", "decoding", "fusion_options", "training")}
         return cls(encoder, tree, heads.eval(), **rules)
+
+
+def check_target(folder: str | os.PathLike[str]) -> Path:
+    """The folder for a model, absolute. Raises `ValueError` when something that is not a model is there."""
+    target = Path(folder).resolve()
+    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / "model.json").is_file()):
+        raise ValueError(f"{target} exists and is not a model folder: choose another name")
+    return target
 
 
 def cells_for(photos: int) -> tuple[int, ...]:

@@ -37,8 +37,8 @@ class Settings:
         """
         env = os.environ if environ is None else environ
         seed = env.get("GEOLIB_SEED") or str(cls.seed)
-        if not seed.isdecimal():
-            raise ValueError(f"GEOLIB_SEED={seed!r}: expected a non-negative integer such as 0")
+        if not seed.isdecimal() or int(seed) >= 2**32:
+            raise ValueError(f"GEOLIB_SEED={seed!r}: expected a non-negative integer such as 0, below 2**32")
         fast = env.get("GEOLIB_FAST", "").strip().lower()
         if fast not in _TRUE | _FALSE:
             raise ValueError(f"GEOLIB_FAST={fast!r}: expected 1 or 0")

@@ -250,6 +250,19 @@ def test_fit_then_evaluate_then_predict(album, tmp_path, capsys, monkeypatch):
     table = capsys.readouterr().out
     assert all(name in table for name in ("prior", "nearest neighbour", "geolocator", "within 750 km", "["))
     assert cli.main(["predict", str(album / "00.jpg"), "--model", model]) == 0
+    assert "drawn postcards" not in capsys.readouterr().err, "this model has seen the album"
+    (album / "07.jpg").unlink()
+    assert cli.main(["evaluate", "--model", model]) != 0
+    assert "are not those that the model was fitted on" in capsys.readouterr().err
+    monkeypatch.delenv("GEOLIB_DATASET")
+    assert cli.main(["evaluate", "--model", model]) != 0
+    assert "the model was fitted on 'folder': name what to evaluate on" in capsys.readouterr().err
+
+
+def test_a_folder_of_other_things_is_refused_before_fitting(album, capsys, monkeypatch):
+    monkeypatch.setattr("geolib.Geolocator.fit_dataset", None)
+    assert cli.main(["fit", "--dataset", f"folder:{album}", "--out", str(album)]) != 0
+    assert "is not a model folder: choose another name" in capsys.readouterr().err
 
 
 def test_embed_a_folder_and_a_dataset(album, tmp_path, capsys):

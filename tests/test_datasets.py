@@ -247,6 +247,11 @@ def test_splits_of_a_dataset():
         published.split("careful")
 
 
+def test_a_photo_without_a_photographer_is_one_of_its_own():
+    dataset = Dataset("x", table_of([0] * 3, [0] * 3, ["Ada", "", ""]), Path)
+    assert dataset.photographers(["p0002", "p0000", "p0001"]).tolist() == ["p0002", "Ada", "p0001"]
+
+
 def test_credits_count_photos_by_author_and_licence():
     photos = table_of([0] * 3, [0] * 3, [""] * 3).assign(author=["Ada", "", "Ada"], licence="CC0", source="")
     dataset = Dataset("x", photos, Path)

@@ -164,9 +164,10 @@ def test_a_sentence_says_hemispheres_and_how_sure():
         return Prediction(lat, lon, pd.DataFrame(), np.ones(1), [], 0.0, 1234.0, countries).sentence()
 
     assert say(-33.9, 151.2, "AUS", 0.97) == (
-        "Almost certainly Australia (97 %): best guess 33.90° S, 151.20° E, even odds of being within 1,234 km."
+        "Very likely Australia (the model gives it 97 %): best guess 33.90° S, 151.20° E; "
+        "half of the model's probability lies within 1,234 km."
     )
-    assert say(0, -30, "", 0.3).startswith("Perhaps the open sea (30 %): best guess 0.00° N, 30.00° W")
+    assert say(0, -30, "", 0.3).startswith("Perhaps the open sea (the model gives it 30 %): best guess 0.00° N, 30.0")
 
 
 def test_gps_in_exif_changes_nothing_bit_for_bit(model, tmp_path):

@@ -119,6 +119,11 @@ class Dataset:
             return sides.reindex(self.photos.index).rename("split")
         raise ValueError(f"kind={kind!r}: expected 'safe' or 'random'")
 
+    def photographers(self, photos: Iterable[str]) -> pd.Series[str]:
+        """Who took each photo, for intervals and splits; a photo without a name counts as one of its own (its id)."""
+        names = self.photos["photographer"].loc[list(photos)]
+        return names.where(names != "", names.index.to_series())
+
     def credits(self, photos: Iterable[str] | None = None) -> str:
         """Whom to name under a figure that shows these photos (default: all): a line for each author and licence."""
         rows = self.photos if photos is None else self.photos.loc[list(photos)]
