@@ -22,10 +22,6 @@ from geolib.postcards.scene import CUES, describe, visible_cues
 SEED = 20261
 COUNTS = {"train": 18_000, "calibration": 3_000, "test": 3_000, "test_balanced": 2_000}
 ENCODER_COUNTS = {"gallery": 36_000, "balanced": 16_000}
-PLACE_COLUMNS = (
-    "lat", "lon", "photographer", "country", "town", "town_km", "town_population", "urban", "elevation_m", "relief_m",
-    "coast_km", "arid", "red", "green", "blue", "landmark_id",
-)  # fmt: skip
 
 
 @cache
