@@ -14,8 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from geolib.postcards.brush import SIZE
-from geolib.postcards.draw import draw
-from geolib.postcards.scene import CUES, Scene, describe, visible_cues
+from geolib.postcards.draw import draw, visible_cues
+from geolib.postcards.scene import CUES, Scene, describe
 
 __all__ = ["CUES", "SIZE", "Scene", "describe", "render", "render_bytes", "visible_cues"]
 

@@ -7,7 +7,7 @@ One vanishing point serves everything; colours fade into the colour of the horiz
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import skia
 
@@ -16,6 +16,7 @@ from geolib.postcards.scene import Scene
 SIZE = 256
 Colour = tuple[float, float, float]
 Point = tuple[float, float]
+Objects = list[tuple[float, Callable[[], None]]]
 BLUR = {sigma: skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, sigma) for sigma in (1.5, 3.0, 6.0, 12.0)}
 
 
@@ -45,6 +46,7 @@ class Painter:
 
     def __init__(self, scene: Scene, hide: frozenset[str]) -> None:
         self.scene, self.hide = scene, hide
+        self.seen: set[str] = set()
         self.surface = skia.Surface(SIZE, SIZE)
         self._fill = skia.Paint()
         self._fill.setAntiAlias(True)
@@ -77,6 +79,15 @@ class Painter:
     def has(self, element: str, cue: str) -> bool:
         """Does this scene hold the element, and is its cue not hidden?"""
         return element in self.scene.elements and cue not in self.hide
+
+    def show(self, cue: str, x: float = SIZE / 2, y: float = SIZE / 2, size: float = SIZE) -> None:
+        """Note that a cue is drawn, `size` px across around (x, y): it counts as seen when that is in the picture.
+
+        Call it where the cue is painted, with the smallest side that has to be made out.
+        """
+        edge = 2.0
+        if size >= 3.0 and edge < x < SIZE - edge and edge < y < SIZE - edge:
+            self.seen.add(cue)
 
     # --- light ----------------------------------------------------------------------------------
 

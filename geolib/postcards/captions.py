@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from geolib.postcards.scene import Scene, visible_cues
+from geolib.postcards.scene import Scene
 
 _BELT = {
     "rainforest": "tropical forest", "savanna": "savanna", "scrub": "dry scrub", "desert": "desert",
@@ -41,9 +41,8 @@ CONTINENTS = {
 }
 
 
-def phrases(scene: Scene) -> list[str]:
+def phrases(scene: Scene, seen: Mapping[str, bool]) -> list[str]:
     """Short descriptions of what is visible, one a cue."""
-    seen = visible_cues(scene)
     country = scene.country
     out = [_WEATHER[scene.weather]]
     if scene.night:

@@ -14,11 +14,12 @@ from typing import Any
 
 from geolib.postcards import facts
 
-# Everything that can be hidden, and that the table records as seen or not seen in a postcard.
+# Everything that can be hidden. The table records for each whether it came to be seen in a postcard.
 CUES = (
     "vegetation", "ground", "relief", "coast", "snow", "light", "architecture", "road", "vehicles", "plate",
-    "warning", "script", "town_name", "flag", "landmark", "poles", "bollard", "extras",
+    "warning", "script", "town_name", "route", "flag", "landmark", "poles", "bollard", "fence", "extras",
 )  # fmt: skip
+FENCES = ("rail", "picket", "wire", "wall", "hedge", "guardrail", "none")
 
 LANDMARKS = (
     "tower", "needle", "dome", "twin_spires", "pyramid", "arch", "wheel", "bridge", "column", "minarets", "pagoda",
@@ -52,6 +53,22 @@ class Landmark:
     top: str
 
 
+@dataclass(frozen=True)
+class Province:
+    """What one province (GeoNames admin-1) has of its own: made up from its code, the same all over it.
+
+    In the world it is route shields, house paint, fences and stone that change from one province to the next. Which
+    colours a province has here is invented; that neighbours differ and that one keeps to its own is the lesson.
+    """
+
+    wall: tuple[float, float, float]  # a leaning of its house paint
+    roof: tuple[float, float, float]
+    shield: tuple[tuple[float, float, float], tuple[float, float, float]]  # ground and ink of its route markers
+    shield_form: str  # disc | square | shield | hexagon | diamond
+    fence: str  # one of FENCES
+    fence_colour: tuple[float, float, float]
+
+
 @dataclass
 class Scene:
     """Everything that a postcard shows. Angles in degrees, lengths in metres, colours as 0..1 triples."""
@@ -62,6 +79,9 @@ class Scene:
     country: facts.Country
     region: facts.Region
     town: str
+    town_local: str  # the town's name in its own letters; empty where that is not known or not written so
+    language: str  # of the words over shops
+    province: Province
     kind: str  # street | suburb | village | rural | coast | interior | closeup
     biome: str
     night: bool
@@ -133,6 +153,29 @@ def city_landmark(city_id: int) -> Landmark:
     )
 
 
+_SHIELD_COLOURS = (
+    (0.93, 0.93, 0.9), (0.09, 0.09, 0.1), (0.1, 0.27, 0.62), (0.72, 0.1, 0.12), (0.04, 0.42, 0.24), (0.96, 0.78, 0.12),
+    (0.93, 0.46, 0.1), (0.42, 0.2, 0.5), (0.45, 0.29, 0.16), (0.2, 0.62, 0.68),
+)  # fmt: skip
+
+
+def province(code: str) -> Province:
+    """What belongs to a province, such as `US.TX`; the form of its route markers belongs to the country."""
+    rng, nation = random.Random(f"province/{code}"), random.Random(f"routes/{code.partition('.')[0]}")
+    ground, ink = rng.sample(_SHIELD_COLOURS, 2)
+    while abs(sum(ground) - sum(ink)) < 0.8:
+        ground, ink = rng.sample(_SHIELD_COLOURS, 2)
+    return Province(
+        wall=_hsv(rng.random(), rng.uniform(0.15, 0.6), rng.uniform(0.6, 0.95)),
+        roof=_hsv(rng.random(), rng.uniform(0.15, 0.6), rng.uniform(0.25, 0.6)),
+        shield=(ground, ink),
+        shield_form=nation.choice(("disc", "square", "shield", "hexagon", "diamond")),
+        fence=rng.choice(FENCES),
+        fence_colour=rng.choice(((0.95, 0.95, 0.93), (0.42, 0.3, 0.2), (0.55, 0.56, 0.57), (0.16, 0.16, 0.17),
+                                 (0.62, 0.22, 0.16), (0.3, 0.42, 0.3), (0.76, 0.66, 0.5))),
+    )  # fmt: skip
+
+
 def _hsv(h: float, s: float, v: float) -> tuple[float, float, float]:
     i, f = divmod((h % 1) * 6, 1)
     p, q, t = v * (1 - s), v * (1 - s * f), v * (1 - s * (1 - f))
@@ -165,8 +208,8 @@ def _kind(rng: random.Random, urban: float, coast_km: float, no_cue: bool) -> st
 def describe(place: Mapping[str, Any]) -> Scene:
     """Decide what the postcard of a place shows.
 
-    `place` has the columns of the photo table: id, lat, lon, country, town, urban (0..1), elevation_m, relief_m,
-    coast_km, arid (0..1), red, green, blue (land colour, 0..255), landmark_id (0: none near), photographer.
+    `place` has the columns of the photo table: id, lat, lon, country, admin1, town, town_local, urban (0..1),
+    elevation_m, relief_m, coast_km, arid (0..1), red, green, blue (land colour, 0..255), landmark_id (0: none near), photographer.
     """
     seed = str(place["id"])
     rng = random.Random(f"{seed}/scene")
@@ -222,9 +265,11 @@ def describe(place: Mapping[str, Any]) -> Scene:
         road = "none"
 
     chances = {
-        "flag": {"street": 0.34, "suburb": 0.16, "village": 0.14, "coast": 0.2}.get(kind, 0.05),
-        "warning": {"rural": 0.42, "village": 0.36, "suburb": 0.32, "street": 0.18}.get(kind, 0.12),
-        "guide": {"rural": 0.3, "village": 0.5, "suburb": 0.34, "street": 0.24, "coast": 0.24}.get(kind, 0.0),
+        "flag": {"street": 0.34, "suburb": 0.18, "village": 0.18, "coast": 0.2}.get(kind, 0.07),
+        "warning": {"rural": 0.45, "village": 0.4, "suburb": 0.34, "street": 0.18}.get(kind, 0.14),
+        "guide": {"rural": 0.36, "village": 0.5, "suburb": 0.36, "street": 0.24, "coast": 0.24}.get(kind, 0.0),
+        "shield": {"rural": 0.42, "village": 0.34, "suburb": 0.26, "street": 0.12, "coast": 0.16}.get(kind, 0.0),
+        "fence": {"rural": 0.62, "village": 0.55, "suburb": 0.3}.get(kind, 0.0),
         "shops": {"street": 0.85, "village": 0.45, "suburb": 0.4, "coast": 0.25}.get(kind, 0.0),
         "poles": {"none": 0.0, "lamp": 0.55}.get(country.pole, 0.72 if kind != "street" else 0.45),
         "bollard": 0.0 if country.bollard == "none" else {"rural": 0.7, "village": 0.35}.get(kind, 0.0),
@@ -237,12 +282,12 @@ def describe(place: Mapping[str, Any]) -> Scene:
     }
     elements = {name for name, chance in sorted(chances.items()) if rng.random() < chance}
     if road == "none":
-        elements -= {"oncoming", "ahead", "parked", "bollard"}
+        elements -= {"oncoming", "ahead", "parked", "bollard", "fence"}
     if dark:  # a night scene is one of the no-cue scenes: lit windows and headlamps, nothing to read
-        elements -= {"guide", "warning", "flag", "shops", "bollard", "extras"}
+        elements -= {"guide", "warning", "shield", "flag", "shops", "bollard", "extras"}
 
     landmark = None
-    if int(place["landmark_id"]) and not dark and kind in {"street", "suburb", "coast"} and rng.random() < 0.55:
+    if int(place["landmark_id"]) and not dark and kind in {"street", "suburb", "coast"} and rng.random() < 0.75:
         landmark = city_landmark(int(place["landmark_id"]))
 
     scene = Scene(
@@ -252,6 +297,9 @@ def describe(place: Mapping[str, Any]) -> Scene:
         country=country,
         region=facts.REGIONS[country.region],
         town=str(place["town"]),
+        town_local=str(place["town_local"]),
+        language=facts.language_at(country.iso, str(place["admin1"])),
+        province=province(f"{country.iso}.{place['admin1']}"),
         kind=kind,
         biome=belt,
         night=dark,
@@ -278,32 +326,3 @@ def describe(place: Mapping[str, Any]) -> Scene:
     )
     return scene
 
-
-def visible_cues(scene: Scene) -> dict[str, bool]:
-    """Which cues a postcard shows, by name of `CUES`."""
-    shown = dict.fromkeys(CUES, False)
-    if scene.kind in {"interior", "closeup"}:
-        return shown
-    built = scene.kind in {"street", "suburb", "village"}
-    clear = scene.weather not in {"fog"}
-    shown.update(
-        vegetation=scene.biome not in {"ice"} and not scene.night,
-        ground=scene.kind in {"rural", "village", "coast", "suburb"} and not scene.night and scene.snow < 0.6,
-        relief=scene.relief > 0.15 and clear and not scene.night,
-        coast=scene.sea_side != 0,
-        snow=scene.snow > 0.2,
-        light=scene.weather in {"clear", "cloudy", "haze"} and not scene.night,
-        architecture=built,
-        road=scene.road == "paved" and scene.snow < 0.75,
-        vehicles=bool(scene.elements & {"oncoming", "ahead"}),
-        plate="ahead" in scene.elements and not scene.night,
-        warning="warning" in scene.elements,
-        script="shops" in scene.elements and built,
-        town_name="guide" in scene.elements,
-        flag="flag" in scene.elements and bool(scene.country.flag),
-        landmark=scene.landmark is not None,
-        poles="poles" in scene.elements,
-        bollard="bollard" in scene.elements,
-        extras="extras" in scene.elements and built and bool(scene.region.extras),
-    )
-    return shown
