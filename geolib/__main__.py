@@ -108,6 +108,9 @@ def _predict(options: argparse.Namespace) -> int:
         from geolib import maps
 
         fig, _ = maps.plot_prediction(answers[0].posterior, model.tree, top=answers[0].top)
+        if answers[0].familiar is False:
+            paper = {"facecolor": "white", "edgecolor": "firebrick"}
+            fig.suptitle(answers[0].warning.partition(" (")[0], y=0.985, fontsize=10, color="firebrick", bbox=paper)
         write_bytes(options.map, maps.png(fig))
     return int(any(isinstance(answer, geolib.Failure) for answer in answers))
 
@@ -128,9 +131,12 @@ def _print_answer(name: str, answer: Prediction | Failure) -> None:
     if isinstance(answer, geolib.Failure):
         _complain(f"refused: {answer.reason}", 1)
         return
-    print(f"{_printable(name)}\n  {answer.sentence()}")
+    print(_printable(name))
+    for line in filter(None, (answer.warning, answer.guess())):
+        print(f"  {line}")
     for rank, place in enumerate(_places(answer), start=1):
-        print(f"  {rank:2}  {place['lat']:7.2f} {place['lon']:8.2f}  {place['probability']:6.1%}  {place['country']}")
+        share = "     ?" if answer.familiar is False else f"{place['probability']:6.1%}"
+        print(f"  {rank:2}  {place['lat']:7.2f} {place['lon']:8.2f}  {share}  {place['country']}")
 
 
 def _places(answer: Prediction) -> list[dict[str, Any]]:
@@ -145,8 +151,14 @@ def _places(answer: Prediction) -> list[dict[str, Any]]:
 def _as_json(name: str, answer: Prediction | Failure) -> dict[str, Any]:
     if isinstance(answer, geolib.Failure):
         return {"photo": name, "refused": answer.reason}
+    known = {
+        "familiar": answer.familiar,
+        "distance": answer.distance,
+        "familiar_below": answer.familiar_below,
+        "warning": answer.warning,
+    }
     found = {"lat": answer.lat, "lon": answer.lon, "radius_km": answer.radius_km, "entropy_bits": answer.entropy}
-    return {"photo": name, **found, "sentence": answer.sentence(), "top": _places(answer)}
+    return {"photo": name, **known, **found, "sentence": answer.sentence(), "top": _places(answer)}
 
 
 def _embed(options: argparse.Namespace) -> int:

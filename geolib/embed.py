@@ -45,6 +45,7 @@ Vectors = npt.NDArray[np.float32]
 Tokenizer = Callable[[list[str]], torch.Tensor]
 
 _FORMAT = "geolib-embeddings/1"
+_SHIPPED = {"postcards": "encoder", "postcards-no-names": "encoder-no-names"}  # folders of data/postcards
 _CHUNK = 32  # photos that a worker hands over at once: small enough that the first ones come soon
 _MEND = "delete the folder and embed again"
 _COMPILE_FROM = 200_000  # photos; a shorter run would not earn back the minute that compiling takes
@@ -143,8 +144,8 @@ class Encoder:
     ) -> Encoder:
         """Load an encoder.
 
-        name: an open_clip model; or "postcards", the small one that ships with the clone; or a model folder
-            with `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json` (`pretrained` is
+        name: an open_clip model; or "postcards", the small one that ships with the clone, or
+            "postcards-no-names", its twin whose training captions never named a place; or a model folder with `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json` (`pretrained` is
             then ignored).
         pretrained: a tag that open_clip knows for this model; None gives random weights, always the same, and warns.
         device: "auto", "cpu", "cuda" or "mps".  precision: "auto", "fp32" or "bf16".
@@ -153,7 +154,7 @@ class Encoder:
         cannot be fetched, `CorruptFileError` for a damaged file.
         """
         _choose(device, precision)  # refuse before minutes of loading
-        folder = files.data_path("postcards", "encoder") if name == "postcards" else Path(name)
+        folder = files.data_path("postcards", _SHIPPED[str(name)]) if str(name) in _SHIPPED else Path(name)
         with torch.random.fork_rng(devices=[]):  # building a model draws its first weights
             torch.default_generator.manual_seed(0)
             if folder.is_dir():

@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from geolib.decode import decode
 from geolib.embed import Encoder
 from geolib.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.evaluate import compare
+from geolib.familiar import PERCENTILE, Familiarity
 from geolib.files import cache_path, read_json, read_tensors, sha256_file, write_json, write_tensors
 from geolib.fusion import fuse, marginals
 from geolib.heads import HierarchicalHeads, predict_logits, train_heads
@@ -50,16 +52,20 @@ class Photos(NamedTuple):
     ids: list[str]
 
 
-_FORMAT = "geolib-model/1"
-_FILES = ("tree.safetensors", "heads.safetensors")
+_FORMAT = "geolib-model/2"
+_FILES = ("tree.safetensors", "heads.safetensors", "familiar.safetensors")
 _PHOTOS_PER_CELL = 20  # in the article: 50,000 finest cells on a million photos
 _MOST_CELLS, _FEWEST_CELLS = 50_000, 100  # of the article's finest and coarsest level
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Where one photo may have been taken.
+    """Where one photo may have been taken, and whether the model can know.
 
+    familiar: False when the picture is unlike those that the model was trained on, so that everything else here is not
+        to be trusted; None when that is not known, the model having been fitted without calibration photos.
+    distance: to the training embeddings, about 1 between neighbours (`geolib.familiar`).
+    familiar_below: the largest distance of a familiar picture: 99 % of the calibration photos are no farther. Or None.
     lat, lon: the answer of the decoding rule, degrees.
     top: the likeliest finest cells, best first: `lat`, `lon` (the centre), `probability`, `cell`, `country` (ISO A3).
     posterior: probability of each finest cell, float32 (n_finest,); sums to 1.
@@ -71,6 +77,9 @@ class Prediction:
         of its centre.
     """
 
+    familiar: bool | None
+    distance: float
+    familiar_below: float | None
     lat: float
     lon: float
     top: pd.DataFrame
@@ -80,14 +89,38 @@ class Prediction:
     radius_km: float
     countries: pd.Series[float] = field(repr=False)
 
-    def sentence(self) -> str:
-        """The prediction in words."""
+    @property
+    def warning(self) -> str:
+        """Why the places are not to be trusted, or that nobody knows whether they are; "" for a familiar picture."""
+        if self.familiar:
+            return ""
+        if self.familiar_below is None:
+            return (
+                "Whether this picture is like those that the model was trained on is not known: it was fitted without "
+                "calibration photos."
+            )
+        return (
+            "This picture is unlike those that the model was trained on: the places are not to be trusted "
+            f"(distance {self.distance:.2f}; {PERCENTILE} % of calibration photos are below {self.familiar_below:.2f})."
+        )
+
+    def guess(self) -> str:
+        """The place in words; for an unfamiliar picture without a word of how likely."""
         code, share = str(self.countries.index[0]), float(self.countries.iloc[0])
         where = country_name(code) if code else "the open sea"
         sure = "Very likely" if share > 0.95 else "Probably" if share > 0.5 else "Perhaps"
         place = f"{abs(self.lat):.2f}° {'NS'[self.lat < 0]}, {abs(self.lon):.2f}° {'EW'[self.lon < 0]}"
         half = f"half of the model's probability lies within {self.radius_km:,.0f} km"
+        if self.familiar is False:
+            return f"Its best guess, if it must: {place} ({where})."
         return f"{sure} {where} (the model gives it {100 * share:.0f} %): best guess {place}; {half}."
+
+    def sentence(self) -> str:
+        """The prediction in words: the warning, if there is one, then the guess."""
+        return f"{self.warning} {self.guess()}".lstrip()
+
+    def __str__(self) -> str:
+        return self.sentence()
 
 
 @dataclass(frozen=True)
@@ -102,6 +135,7 @@ class Failure:
 class Geolocator:
     """A photo geolocator. Made by `fit`, `fit_dataset` or `load`.
 
+    familiarity: how far a picture is from the training photos, and how far is too far.
     fusion, decoding: rules of `geolib.fusion.fuse` and `geolib.decode.decode`.
     fusion_options: further arguments of `fuse`, such as `temperatures`, as JSON can hold them.
     training: what it was fitted on and how, as JSON can hold it.
@@ -111,6 +145,7 @@ class Geolocator:
     encoder: Encoder
     tree: GeocellTree
     heads: HierarchicalHeads = field(repr=False)
+    familiarity: Familiarity = field(repr=False)
     fusion: str = "consistency"
     decoding: str = "argmax"
     fusion_options: dict[str, Any] = field(default_factory=dict)
@@ -137,7 +172,8 @@ class Geolocator:
         """Draw geocells on training photos and train the heads on their embeddings.
 
         vectors: what `encoder` made of the photos, (n, dim), unit length.  lat, lon: degrees, (n,).
-        calibration: (vectors, lat, lon) of photos of other photographers and regions, for early stopping.
+        calibration: (vectors, lat, lon) of photos of other photographers and regions, for early stopping, and for
+            telling from which distance on a picture is unfamiliar.
         cells_per_level: as `GeocellTree.fit` takes them; "auto" scales with n, see `cells_for`.
         training: further arguments of `geolib.heads.train_heads`, such as `epochs`, `device`, `progress`.
 
@@ -154,6 +190,7 @@ class Geolocator:
             cells_per_level = cells_for(len(vectors))
         tree = GeocellTree.fit(lat, lon, cells_per_level, min_photos)
         heads, history = train_heads(vectors, lat, lon, tree, calibration=calibration, seed=seed, **training)
+        familiarity = Familiarity.fit(vectors, None if calibration is None else calibration[0], seed)
         record = {
             "photos": len(vectors),
             "calibration_photos": 0 if calibration is None else len(calibration[0]),
@@ -163,7 +200,7 @@ class Geolocator:
             "epochs": len(history),
             "settings": {key: value for key, value in training.items() if key not in ("progress", "device")},
         }
-        made = cls(encoder, tree, heads, fusion, decoding, dict(fusion_options or {}), record, history)
+        made = cls(encoder, tree, heads, familiarity, fusion, decoding, dict(fusion_options or {}), record, history)
         made.predict_vectors(vectors[:1])  # an unknown rule is refused now, not at the first photo
         return made
 
@@ -202,11 +239,15 @@ class Geolocator:
     def predict(self, image: ImageSource, top_k: int = 5) -> Prediction:
         """Where a photo may have been taken, from its pixels alone (`geolib.images.load_rgb`).
 
+        Any picture gets an answer; `Prediction.familiar` says whether it is like those that the model was trained on.
+
         top_k: length of `Prediction.top`. Raises `ImageError` for what is no picture, `ValueError` for `top_k` < 1.
         """
         if top_k < 1:
             raise ValueError(f"top_k={top_k}: expected at least 1")
-        posterior = self.posterior(self.encoder.embed_images([image]))
+        vectors = self.encoder.embed_images([image])
+        posterior = self.posterior(vectors)
+        distance, limit = float(self.familiarity.distance(vectors)[0]), self.familiarity.threshold
         (lat,), (lon,) = decode(posterior, self.tree, self.decoding)
         mass = posterior[0].astype(np.float64)
         best = np.argsort(-mass, kind="stable")[:top_k]
@@ -214,6 +255,9 @@ class Geolocator:
         top = self._cells.assign(probability=mass, cell=self._cells.index).loc[best, columns]
         top.index = pd.RangeIndex(1, len(best) + 1, name="rank")
         return Prediction(
+            familiar=None if limit is None else distance <= limit,
+            distance=distance,
+            familiar_below=limit,
             lat=float(lat),
             lon=float(lon),
             top=top,
@@ -284,7 +328,7 @@ class Geolocator:
         return max(reached, float(np.partition(km, 1)[1]) / 2 if len(km) > 1 else EARTH_RADIUS_KM)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write model.json, tree.safetensors and heads.safetensors into `folder`: all of them or nothing.
+        """Write model.json and the tree, heads and familiarity (safetensors) into `folder`: all of them or nothing.
 
         A model that is already there is replaced. Raises `ValueError` when something else is there.
         """
@@ -302,6 +346,7 @@ class Geolocator:
         self.tree.save(folder / "tree.safetensors")
         state = {name: tensor.cpu().numpy() for name, tensor in self.heads.state_dict().items()}
         write_tensors(folder / "heads.safetensors", state)
+        self.familiarity.save(folder / "familiar.safetensors")
         model = {
             "format": _FORMAT,
             "encoder": self.encoder.describe(),
@@ -338,8 +383,9 @@ class Geolocator:
             heads.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
         except RuntimeError as error:  # torch's word for missing, unknown or misshapen weights
             raise CorruptFileError(f"{folder}: heads and tree do not fit together ({error})") from error
+        familiarity = Familiarity.load(folder / "familiar.safetensors", encoder.dim)
         rules = {name: model[name] for name in ("fusion", "decoding", "fusion_options", "training")}
-        return cls(encoder, tree, heads.eval(), **rules)
+        return cls(encoder, tree, heads.eval(), familiarity, **rules)
 
 
 def check_target(folder: str | os.PathLike[str]) -> Path:
@@ -401,9 +447,14 @@ _default_model = lru_cache(maxsize=1)(default_model)
 def predict_location(image_path: ImageSource, top_k: int = 5) -> pd.DataFrame:
     """The `top_k` likeliest places of a photo: `lat`, `lon`, `probability`, `cell`, `country`, best first.
 
-    Uses the default model (`default_model`), which the first call fits or loads. Raises `ImageError`.
+    Uses the default model (`default_model`), which the first call fits or loads. Its `attrs` say whether the picture is
+    `familiar` and its `distance` (`Prediction`); an unfamiliar one also gives a `UserWarning`. Raises `ImageError`.
     """
-    return _default_model(Settings.from_env()).predict(image_path, top_k).top
+    found = _default_model(Settings.from_env()).predict(image_path, top_k)
+    if found.familiar is False:
+        warnings.warn(found.warning, stacklevel=2)
+    found.top.attrs.update(familiar=found.familiar, distance=found.distance)
+    return found.top
 
 
 def versions() -> dict[str, str]:
@@ -431,7 +482,7 @@ def _read_model(folder: Path) -> dict[str, Any]:
     kinds |= dict.fromkeys(["encoder", "fusion_options", "training", "files"], dict)
     wrong = [name for name, kind in kinds.items() if not isinstance(model.get(name), kind)]
     if wrong or model["format"] != _FORMAT or not {"name", "pretrained", "fingerprint"} <= set(model["encoder"]):
-        raise CorruptFileError(f"{path} is not of format {_FORMAT} ({', '.join(wrong)}): save the model again")
+        raise CorruptFileError(f"{path} is not of format {_FORMAT} ({', '.join(wrong)}): fit and save the model again")
     for name in _FILES:
         if not (folder / name).is_file():
             raise MissingDataError(f"{folder / name} is missing: restore it, or save the model again")

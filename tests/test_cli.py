@@ -35,6 +35,19 @@ def model_folder(encoder_folder, tmp_path_factory):
     return str(folder)
 
 
+@pytest.fixture(scope="session")
+def calibrated_folder(encoder_folder, tmp_path_factory):
+    """A model that knows how far is too far: the embeddings of its world are unlike those of any picture."""
+    encoder = Encoder.load(encoder_folder, device="cpu")
+    folder = tmp_path_factory.mktemp("cli") / "calibrated"
+    calibration = world(100, seed=1)
+    model = Geolocator.fit(
+        encoder, *world(300), calibration=calibration, cells_per_level=(4, 12), epochs=2, device="cpu"
+    )
+    model.save(folder)
+    return str(folder)
+
+
 @pytest.fixture(autouse=True)
 def settings(monkeypatch, encoder_folder):
     monkeypatch.setenv("GEOLIB_ENCODER", str(encoder_folder))
@@ -67,10 +80,38 @@ def test_a_photo_gets_an_answer(name, tmp_path, model_folder, capsys):
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert lines[0] == str(tmp_path / name)
-    assert "best guess" in lines[1]
-    assert len(lines) == 5
-    assert all(re.fullmatch(r"  +\d+ +-?\d+\.\d\d +-?\d+\.\d\d +\d+\.\d%  [\w ]+", line) for line in lines[2:])
+    assert "is not known: it was fitted without calibration photos" in lines[1]
+    assert "best guess" in lines[2]
+    assert len(lines) == 6
+    assert all(re.fullmatch(r"  +\d+ +-?\d+\.\d\d +-?\d+\.\d\d +\d+\.\d%  [\w ]+", line) for line in lines[3:])
     assert said.err == ""
+
+
+def test_an_unfamiliar_picture_is_said_to_be_one_before_any_place(tmp_path, calibrated_folder, capsys):
+    photo, out = write_photo(tmp_path / "a.jpg"), tmp_path / "map.png"
+    assert cli.main(["predict", photo, "--model", calibrated_folder, "--top-k", "2", "--map", str(out)]) == 0
+    name, warning, guess, *places = capsys.readouterr().out.splitlines()
+    assert name == photo
+    assert "This picture is unlike those that the model was trained on" in warning
+    assert "not to be trusted" in warning
+    assert guess.startswith("  Its best guess, if it must: ")
+    assert len(places) == 2
+    assert all(re.fullmatch(r"  +\d+ +-?\d+\.\d\d +-?\d+\.\d\d +\?  [\w ]+", line) for line in places)
+    assert "%" not in guess
+    assert out.stat().st_size > 0
+
+
+def test_json_says_whether_a_picture_is_familiar(tmp_path, model_folder, calibrated_folder, capsys):
+    photo = write_photo(tmp_path / "a.jpg")
+    assert cli.main(["predict", photo, "--model", calibrated_folder, "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["familiar"] is False
+    assert answer["distance"] > answer["familiar_below"] > 0
+    assert answer["sentence"].startswith(answer["warning"])
+    assert "not to be trusted" in answer["warning"]
+    assert cli.main(["predict", photo, "--model", model_folder, "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert (answer["familiar"], answer["familiar_below"]) == (None, None)
 
 
 def test_bad_photos_are_refused_in_words_and_the_good_one_answered(tmp_path, model_folder, capsys):

@@ -108,9 +108,7 @@ def test_a_picture_does_not_depend_on_what_only_the_table_knows(table):
         "town_km": -1.0,
     }
     assert render_bytes(row) == render_bytes(row | hidden)
-    drawn_from = (
-        "id lat lon country town urban elevation_m relief_m coast_km arid red green blue landmark_id photographer"
-    )
+    drawn_from = "id lat lon country admin1 town town_local urban elevation_m relief_m coast_km arid red green blue landmark_id photographer"
     assert render_bytes(row) == render_bytes({name: row[name] for name in drawn_from.split()})
 
 
@@ -118,7 +116,7 @@ def test_a_picture_does_not_depend_on_what_only_the_table_knows(table):
 
 
 def test_no_photographer_and_no_block_is_on_two_sides(table):
-    side = table["split"].replace("test_balanced", "test")
+    side = table["split"].str.removesuffix("_balanced")
     block = np.floor(table["lat"]).astype(int).astype(str) + " " + np.floor(table["lon"]).astype(int).astype(str)
     assert (side.groupby(block).nunique() == 1).all()
     assert (table["split"].groupby(table["photographer"]).nunique() == 1).all()
@@ -127,7 +125,7 @@ def test_no_photographer_and_no_block_is_on_two_sides(table):
 
 def test_the_splits_of_the_table_are_those_of_its_blocks(table):
     drawn_sides = places.block_split(table["lat"].to_numpy(), table["lon"].to_numpy(), build.SEED)
-    assert (drawn_sides == table["split"].replace("test_balanced", "test")).all()
+    assert (drawn_sides == table["split"].str.removesuffix("_balanced")).all()
 
 
 @given(st.integers(-90, 89), st.integers(-180, 179), st.floats(0, 0.999), st.floats(0, 0.999), st.integers(0, 99))
@@ -163,10 +161,14 @@ def small_build(monkeypatch):
     monkeypatch.setattr(places, "gallery", lambda: points.reset_index(drop=True))
     monkeypatch.setattr(places, "balanced_points", balanced)
     monkeypatch.setattr(places, "attributes", attributes)
-    monkeypatch.setattr(places, "big_cities", lambda: pd.DataFrame({"id": [1], "town": ["One"]}))
+    monkeypatch.setattr(
+        places, "big_cities", lambda: pd.DataFrame({"id": [1], "town": ["One"], "lat": [48.2], "lon": [16.4]})
+    )
     monkeypatch.setattr(build, "country_names", lambda: {"FR": ("France", "europe")})
-    monkeypatch.setattr(build, "COUNTS", {"train": 900, "calibration": 150, "test": 150, "test_balanced": 100})
-    monkeypatch.setattr(build, "ENCODER_COUNTS", {"gallery": 800, "balanced": 300})
+    monkeypatch.setattr(
+        build, "COUNTS", {"train": 900, "train_balanced": 100, "calibration": 150, "test": 150, "test_balanced": 100}
+    )
+    monkeypatch.setattr(build, "ENCODER_COUNTS", {"gallery": 800, "balanced": 300, "cities": 100})
 
 
 def blocks(rows):
@@ -175,7 +177,7 @@ def blocks(rows):
 
 def test_the_encoder_never_sees_a_block_or_a_photographer_of_the_tests(small_build):
     course, encoder = build.course_places(), build.encoder_places()
-    held_out = course[course["split"] != "train"]
+    held_out = course[~course["split"].str.startswith("train")]
     assert len(held_out) > 300
     assert len(encoder) > 900
     assert not blocks(encoder) & blocks(held_out)
@@ -200,7 +202,7 @@ def test_the_encoder_and_the_course_stand_at_other_points(small_build):
 
 def test_the_small_build_keeps_photographers_and_blocks_apart(small_build):
     course = build.course_places()
-    side = course["split"].replace("test_balanced", "test")
+    side = course["split"].str.removesuffix("_balanced")
     block = pd.Series(list(zip(np.floor(course["lat"]), np.floor(course["lon"]), strict=True)), index=course.index)
     assert (side.groupby(block).nunique() == 1).all()
     assert (course["split"].groupby(course["photographer"]).nunique() == 1).all()

@@ -44,7 +44,7 @@ class Dataset:
     photos: pd.DataFrame = field(repr=False)
     _file: Callable[[str], Path] | None = field(repr=False, default=None)
     _version: str = field(repr=False, default="")
-    _shipped: Path | None = field(repr=False, default=None)
+    _shipped: tuple[Path, ...] = field(repr=False, default=())
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -78,10 +78,10 @@ class Dataset:
         """
         from geolib.embed import EmbeddingStore, embed_photos
 
-        if self._shipped is not None and self._shipped.is_dir():
-            store = EmbeddingStore.open(self._shipped)
+        for folder in filter(Path.is_dir, self._shipped):
+            store = EmbeddingStore.open(folder)
             if store.meta["encoder"]["fingerprint"] == encoder.fingerprint:
-                self._check_ids(store)
+                self._check_ids(store, folder)
                 return store
         if self._file is None:
             self.path(self.photos.index[0])  # says that there are no pictures
@@ -93,11 +93,11 @@ class Dataset:
         content = "\n".join([self._version, encoder.fingerprint, *self.photos.index])
         return f"{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
-    def _check_ids(self, store: EmbeddingStore) -> None:
+    def _check_ids(self, store: EmbeddingStore, folder: Path) -> None:
         strangers = set(store.ids) - set(self.photos.index)
         if strangers:
             raise MismatchError(
-                f"{self._shipped} holds {len(strangers):,} ids that are not photos of {self.name}, such as "
+                f"{folder} holds {len(strangers):,} ids that are not photos of {self.name}, such as "
                 f"{min(strangers)!r}: table and embeddings are of different builds; restore both from the clone"
             )
 

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from geolib.postcards.brush import SIZE
-from geolib.postcards.draw import draw, visible_cues
+from geolib.postcards.draw import draw_and_see, visible_cues
 from geolib.postcards.scene import CUES, Scene, describe
 
-__all__ = ["CUES", "SIZE", "Scene", "describe", "render", "render_bytes", "visible_cues"]
+__all__ = ["CUES", "SIZE", "Scene", "describe", "draw_bytes", "render", "render_bytes", "visible_cues"]
 
 
 def render(place: Mapping[str, Any], hide: Collection[str] = ()) -> npt.NDArray[np.uint8]:
@@ -29,12 +29,22 @@ def render(place: Mapping[str, Any], hide: Collection[str] = ()) -> npt.NDArray[
     unknown = sorted(set(hide) - set(CUES))
     if unknown:
         raise ValueError(f"unknown cue {unknown[0]!r}: expected one of {', '.join(CUES)}")
-    return draw(describe(place), frozenset(hide))
+    return draw_and_see(describe(place), frozenset(hide))[0]
 
 
 def render_bytes(place: Mapping[str, Any], hide: Collection[str] = ()) -> bytes:
     """The postcard as a JPEG file: the same place gives the same bytes on one version of the libraries."""
+    return _jpeg(render(place, hide), describe(place).style.quality)
+
+
+def draw_bytes(place: Mapping[str, Any]) -> tuple[bytes, dict[str, bool]]:
+    """The postcard as a JPEG file, and which cues came to be seen in it, by name of `CUES`."""
+    scene = describe(place)
+    pixels, seen = draw_and_see(scene)
+    return _jpeg(pixels, scene.style.quality), {name: name in seen for name in CUES}
+
+
+def _jpeg(pixels: npt.NDArray[np.uint8], quality: int) -> bytes:
     buffer = io.BytesIO()
-    quality = describe(place).style.quality
-    Image.fromarray(render(place, hide)).save(buffer, "JPEG", quality=quality)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

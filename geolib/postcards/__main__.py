@@ -26,7 +26,13 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train-encoder", help="train the small CLIP from scratch on other postcards")
     embed = commands.add_parser("embed", help="draw every postcard and write the embeddings that ship with the clone")
     sheet = commands.add_parser("sheet", help="draw the contact sheet")
-    for command in (everything, tables, train, embed, sheet):
+    measured = commands.add_parser("report", help="measure what the encoders reach: REPORT.md, report.json, figures")
+    measured.add_argument("--scenes", type=int, default=1000, help="postcards drawn again for each group of cues")
+    measured.add_argument(
+        "--pixels", type=int, default=None, help="most training postcards to draw for the baselines (default: all)"
+    )
+    measured.add_argument("--seed", type=int, default=0, help="seeds heads, choices of scenes, and intervals")
+    for command in (everything, tables, train, embed, sheet, measured):
         command.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
     for command in (everything, tables):
         command.add_argument(
@@ -36,7 +42,6 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--steps", type=int, default=None, help="steps of 256 scenes (default: the recipe's)")
         command.add_argument("--device", default="cpu", help="cpu or cuda")
     train.add_argument("--no-names", action="store_true", help="captions never name a place")
-    everything.set_defaults(no_names=False)
     return parser
 
 
@@ -55,21 +60,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, out: Path) -> None:
+    if options.command == "report":
+        from geolib.postcards.report import report
+
+        report(out, options.scenes, options.seed, pixels=options.pixels, workers=options.workers or 1)
+        print(f"wrote {out / 'REPORT.md'}, report.json and two figures")
+        return
     from geolib.postcards import build, pictures, train
 
     if options.command in {"build", "tables"}:
-        build.build(out, options.fonts)
+        build.build(out, options.fonts, options.workers)
     if options.command in {"build", "train-encoder"}:
         recipe = train.Recipe()
         if options.steps:
             share = options.steps / recipe.steps
             first, horizon = round(share * recipe.first_steps), round(share * recipe.horizon)
             recipe = replace(recipe, steps=options.steps, horizon=horizon, first_steps=first)
-        if options.no_names:
-            recipe = replace(recipe, named_share=0.0)
-        table = build.with_scenes(build.encoder_places())
-        folder = out / ("encoder-no-names" if options.no_names else "encoder")
-        train.train(table, folder, recipe, options.device, options.workers)
+        table = build.encoder_places()
+        endings = build.ENCODERS if options.command == "build" else [build.ENCODERS[options.no_names]]
+        for ending in endings:
+            mine = replace(recipe, named_share=0.0) if ending else recipe
+            train.train(table, out / f"encoder{ending}", mine, options.device, options.workers)
     if options.command in {"build", "embed"}:
         build.embed(out, options.workers)
     if options.command in {"build", "sheet"}:

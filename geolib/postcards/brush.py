@@ -76,6 +76,14 @@ class Painter:
         margin = 8.0
         return min(max(x, margin + half), SIZE - margin - half) if half < SIZE / 2 - margin else SIZE / 2
 
+    def shore_below(self) -> float:
+        """How far below the horizon, in px, the waterline lies where the sea is straight ahead."""
+        return self.scene.rng("shore").uniform(22, 52)
+
+    def shore_z(self) -> float:
+        """The same as a distance in metres: what stands on the beach stands nearer."""
+        return self.height * self.focal / self.shore_below()
+
     def has(self, element: str, cue: str) -> bool:
         """Does this scene hold the element, and is its cue not hidden?"""
         return element in self.scene.elements and cue not in self.hide
@@ -94,8 +102,8 @@ class Painter:
     def _set_light(self) -> None:
         s = self.scene
         low = min(1.0, max(0.0, 1 - (s.sun_height - 3) / 20)) if s.sun_height > -6 else 1.0
-        if "light" in self.hide:
-            low = 0.2
+        if not s.night and ("light" in self.hide or s.weather not in {"clear", "cloudy", "haze"}):
+            low = 0.2  # under a closed sky the hour does not show
         grey = {"overcast": 0.85, "rain": 0.95, "fog": 1.0, "snowfall": 0.9, "cloudy": 0.25}.get(s.weather, 0.0)
         deep = 1 - abs(s.lat) / 90
         zenith = mix((0.16 + 0.1 * (1 - deep), 0.43, 0.86 - 0.06 * (1 - deep)), (0.36, 0.46, 0.72), low)
@@ -232,11 +240,11 @@ def vegetation_colour(p: Painter) -> Colour:
 
 
 def ground_colour(p: Painter) -> Colour:
-    """Grass, soil or sand: the more arid, the more of the land's own colour."""
+    """Grass, soil or sand: the more arid, the more of the land's own colour. In a city and by night it says nothing."""
     s = p.scene
-    if "ground" in p.hide:
-        return 0.5, 0.5, 0.4
-    bare = mix(scale(s.ground, 1.25), (0.86, 0.68, 0.44), 0.45 if s.arid > 0.5 else 0.15)
-    if s.lat < 25 and s.biome in {"savanna", "rainforest", "scrub"}:  # the red soils of the tropics
-        bare = mix(bare, (0.72, 0.36, 0.2), 0.5)
+    if "ground" in p.hide or s.night or s.kind == "street":
+        return 0.52, 0.51, 0.45
+    bare = mix(scale(s.ground, 1.25), (0.9, 0.7, 0.45), 0.45 if s.arid > 0.5 else 0.15)
+    if abs(s.lat) < 25 and s.biome in {"savanna", "rainforest", "scrub"}:  # the red soils of the tropics
+        bare = mix(bare, (0.74, 0.36, 0.2), 0.5)
     return mix(scale(vegetation_colour(p), 1.25), bare, min(1.0, 0.1 + 1.05 * s.arid))

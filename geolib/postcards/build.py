@@ -15,13 +15,16 @@ import pandas as pd
 from geolib.datasets import open_dataset
 from geolib.embed import Encoder, embed_photos
 from geolib.files import atomic_path, write_bytes
-from geolib.postcards import letters, places, render_bytes
+from geolib.postcards import draw_bytes, letters, places, render_bytes
 from geolib.postcards.captions import CONTINENTS, caption
-from geolib.postcards.scene import CUES, describe, visible_cues
+from geolib.postcards.scene import describe
 
 SEED = 20261
-COUNTS = {"train": 18_000, "calibration": 3_000, "test": 3_000, "test_balanced": 2_000}
-ENCODER_COUNTS = {"gallery": 36_000, "balanced": 16_000}
+# Postcards a split. Those named "balanced" follow land and population, the others the places of real photographs.
+COUNTS = {"train": 15_000, "train_balanced": 8_000, "calibration": 3_000, "test": 3_000, "test_balanced": 3_000}
+_BLOCKS = {"train_balanced": "train", "test_balanced": "test"}  # whose blocks they share
+ENCODERS = ("", "-no-names")  # endings of the folders: captions that name places, captions that never do
+ENCODER_COUNTS = {"gallery": 40_000, "balanced": 54_000, "cities": 18_000}
 
 
 @cache
@@ -32,7 +35,7 @@ def country_names() -> dict[str, tuple[str, str]]:
     return {r["iso"]: (r["name"], CONTINENTS[r["continentcode"]]) for r in rows}
 
 
-def _sessions(points: pd.DataFrame, shots: int, prefix: str, rng: np.random.Generator) -> pd.DataFrame:
+def _sessions(points: pd.DataFrame, shots: float, prefix: str, rng: np.random.Generator) -> pd.DataFrame:
     """Give every point to a photographer and let them take a few shots within some hundred metres of it.
 
     A photographer's points are neighbours (a home), a quarter of them swapped with somebody else's (trips).
@@ -46,7 +49,7 @@ def _sessions(points: pd.DataFrame, shots: int, prefix: str, rng: np.random.Gene
     sizes = rng.geometric(1 / 6, len(points)).clip(2, 30)
     owner = np.repeat(np.arange(len(sizes)), sizes)[: len(points)]
     points.loc[points.index[order], "photographer"] = [f"{prefix}{n:05d}" for n in owner]
-    repeats = rng.geometric(1 / shots, len(points)).clip(1, 4 * shots)
+    repeats = rng.geometric(1 / shots, len(points)).clip(1, round(4 * shots))
     rows = points.loc[points.index.repeat(repeats)].reset_index(drop=True)
     metres = rng.normal(0, 180, (len(rows), 2))
     rows["lat"] = (rows["lat"] + metres[:, 0] / 111_195).clip(-89.9, 89.9).round(5)
@@ -68,16 +71,16 @@ def course_places() -> pd.DataFrame:
     split = places.block_split(points["lat"].to_numpy(), points["lon"].to_numpy(), SEED)
     parts = []
     for name, count in COUNTS.items():
-        if name == "test_balanced":
-            pool = places.balanced_points(8 * count, rng)
-            pool = pool[places.block_split(pool["lat"].to_numpy(), pool["lon"].to_numpy(), SEED) == "test"].head(count)
-            rows = _sessions(pool, 1, "balanced", rng)
+        if name in _BLOCKS:
+            pool = places.balanced_points(10 * count, rng)
+            pool = _same_block(pool, _BLOCKS[name]).head(count)
+            rows = _sessions(pool, 1.2, name.replace("_", ""), rng)
         else:
             # the first half of the training points is the course's, the second the encoder's
             pool = points[split == name]
             pool = pool.head(len(pool) // 2) if name == "train" else pool
             rows = _sessions(pool.head(count // 2), 3, name, rng)
-        rows = _same_block(rows, "test" if name == "test_balanced" else name)
+        rows = _same_block(rows, _BLOCKS.get(name, name))
         parts.append(rows.head(count).assign(split=name))
     table = pd.concat(parts, ignore_index=True)
     table = table.sample(frac=1, random_state=rng, ignore_index=True)  # no order to learn from
@@ -86,18 +89,17 @@ def course_places() -> pd.DataFrame:
 
 
 def encoder_places() -> pd.DataFrame:
-    """Other places, in training blocks only, for the encoder: real density, and a share balanced over the Earth."""
+    """Other places, in training blocks only, for the encoder: real density, balanced over the Earth, and cities."""
     rng = np.random.default_rng(SEED + 1)
     points = places.gallery().sample(frac=1, random_state=np.random.default_rng(SEED), ignore_index=True)
     split = places.block_split(points["lat"].to_numpy(), points["lon"].to_numpy(), SEED)
     pool = points[split == "train"]
-    real = _sessions(pool.iloc[len(pool) // 2 :], 3, "encoder", rng)
-    balanced = places.balanced_points(ENCODER_COUNTS["balanced"] * 2, rng)
-    balanced = balanced[places.block_split(balanced["lat"].to_numpy(), balanced["lon"].to_numpy(), SEED) == "train"]
-    far = _sessions(balanced, 1, "encoderfar", rng)
+    real = _sessions(pool.iloc[len(pool) // 2 :], 2, "encoder", rng)
+    far = _sessions(_same_block(places.balanced_points(ENCODER_COUNTS["balanced"] * 2, rng), "train"), 1.2, "far", rng)
+    city = _sessions(_same_block(places.city_points(ENCODER_COUNTS["cities"] * 2, rng), "train"), 1.2, "city", rng)
     parts = [
-        _same_block(real, "train").head(ENCODER_COUNTS["gallery"]),
-        _same_block(far, "train").head(ENCODER_COUNTS["balanced"]),
+        _same_block(rows, "train").head(ENCODER_COUNTS[name])
+        for name, rows in (("gallery", real), ("balanced", far), ("cities", city))
     ]
     table = pd.concat(parts, ignore_index=True).assign(split="encoder")
     table = table.sample(frac=1, random_state=rng, ignore_index=True)
@@ -121,33 +123,34 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return cast(list[dict[str, Any]], table.to_dict("records"))
 
 
-def scene_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What the table says of a postcard's scene: kind, light, season, weather, belt, cues, captions."""
+def portray(row: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """A postcard's JPEG file, and what the table says of it: scene, light, season, weather, belt, cues, captions."""
+    file, cues = draw_bytes(row)
     scene = describe(row)
-    seen = visible_cues(scene)
-    named = {**row, "landmark_city": row["landmark_city"] if scene.landmark else ""}
-    return {
+    named = {**row, "landmark_city": row["landmark_city"] if cues["landmark"] else ""}
+    return file, {
         "scene": scene.kind if not scene.night else "night",
         "month": scene.month,
         "hour": round(scene.hour, 2),
         "sun_height": round(scene.sun_height, 1),
         "weather": scene.weather,
         "belt": scene.biome,
-        "caption": caption(scene),
-        "caption_named": caption(scene, named),
-        **{f"cue_{name}": seen[name] for name in CUES},
+        "caption": caption(scene, cues),
+        "caption_named": caption(scene, cues, named),
+        **{f"cue_{name}": shown for name, shown in cues.items()},
     }
 
 
-def with_scenes(table: pd.DataFrame) -> pd.DataFrame:
-    """The photo table with what each postcard shows."""
-    return pd.concat([table, pd.DataFrame([scene_columns(row) for row in records(table)])], axis=1)
-
-
-def draw_many(rows: Iterable[Mapping[str, Any]], workers: int) -> Iterator[bytes]:
-    """JPEG bytes of many postcards in order, drawn by `workers` processes."""
+def portray_many(rows: Iterable[Mapping[str, Any]], workers: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """`portray` of many rows in order, by `workers` processes."""
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap(render_bytes, rows, chunksize=64)
+        yield from pool.imap(portray, rows, chunksize=64)
+
+
+def with_scenes(table: pd.DataFrame, workers: int = 1) -> pd.DataFrame:
+    """The photo table with what each postcard shows: draws every one of them."""
+    columns = [shown for _, shown in portray_many(records(table), workers)]
+    return pd.concat([table, pd.DataFrame(columns, index=table.index)], axis=1)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -163,10 +166,10 @@ def choose_samples(table: pd.DataFrame, count: int = 40) -> pd.DataFrame:
     return test.drop_duplicates("country").head(count).drop(columns="cues")
 
 
-def build(out: Path, fonts: Path = Path("/usr/share/fonts")) -> pd.DataFrame:
+def build(out: Path, fonts: Path = Path("/usr/share/fonts"), workers: int = 1) -> pd.DataFrame:
     """Make lettering, photo table and samples in `out` (the encoder and the embeddings are the next two steps)."""
     letters.build(out, fonts)
-    table = with_scenes(course_places())
+    table = with_scenes(course_places(), workers)
     table = table.assign(licence="CC-BY-4.0", author="geolib postcards", source="drawing")
     write_table(out / "photos.parquet", table)
     for row in records(choose_samples(table)):
@@ -175,10 +178,13 @@ def build(out: Path, fonts: Path = Path("/usr/share/fonts")) -> pd.DataFrame:
 
 
 def embed(out: Path, workers: int) -> None:
-    """Embed every postcard with the shipped encoder and write the store that ships with the clone to `out`.
+    """Embed every postcard with both encoders and write the stores that ship with the clone to `out`.
 
     Raises `MismatchError` when `out` holds embeddings of another encoder or table: remove them first.
     """
-    dataset, encoder = open_dataset("postcards"), Encoder.load("postcards")
+    dataset = open_dataset("postcards")
     ids = list(dataset.photos.index)
-    embed_photos(encoder, dataset.paths, ids, out / "embeddings", workers=workers, dtype="float16", progress=True)
+    for name in ENCODERS:
+        encoder = Encoder.load(f"postcards{name}")
+        folder = out / f"embeddings{name}"
+        embed_photos(encoder, dataset.paths, ids, folder, workers=workers, dtype="float16", progress=True)

@@ -1,313 +1,589 @@
-"""Buildings in the region's manner: terraces in town, detached houses outside, what stands at the sea."""
+"""Streets of buildings in the region's manner, and what stands at the sea. Detached houses are in `houses`."""
 
 from __future__ import annotations
 
+import math
 import random
+from dataclasses import dataclass
+
+import skia
 
 from geolib.postcards import lettering
-from geolib.postcards.brush import SIZE, Colour, Objects, Painter, Point, hex_colour, mix, scale
+from geolib.postcards.brush import SIZE, Colour, Objects, Painter, Point, mix, scale
+from geolib.postcards.houses import (
+    BEAM,
+    BOARDS,
+    LAMP,
+    SNOW,
+    WHITE,
+    ink_on,
+    neutral,
+    note,
+    one_side,
+    roof_colour,
+    show_snow,
+    sign,
+    strokes,
+    wall_colour,
+)
+from geolib.postcards.houses import houses as houses
+
+FLOOR = 3.1  # metres from floor to floor
 
 
-def _walls(p: Painter, rng: random.Random) -> Colour:
-    if "architecture" in p.hide:
-        return 0.72, 0.71, 0.69
-    return hex_colour(rng.choice(p.scene.region.walls))
+@dataclass(frozen=True)
+class Facade:
+    """How the wall along a street is made."""
+
+    top: str = "flat"  # flat | slope | mansard | steps | point (the last two: a gable on the street)
+    window: tuple[float, float, float] = (0.32, 0.8, 2.2)  # half width of a column, sill, top
+    frame: bool = False  # light surrounds and bars
+    walls: tuple[str, ...] = ()
+    narrow: float = 1.0
+    rise: float = 2.6
+    # bands cornice panel beams shutters arches balconies long iron escape arcade tanks ac laundry flowers awnings glass
+    extras: frozenset[str] = frozenset()
+
+
+def _facade(top: str = "flat", extras: str = "", **rest: object) -> Facade:
+    """A facade with its extras as words."""
+    return Facade(top, extras=frozenset(extras.split()), **rest)  # type: ignore[arg-type]
+
+
+_TALL, _SMALL, _WIDE, _ARCH = (0.27, 0.6, 2.5), (0.2, 1.0, 2.1), (0.38, 0.8, 2.2), (0.24, 0.6, 2.4)
+_BRICK = ("#9d4f3c", "#a85c47", "#8b4a3a", "#b36a4f")
+GREY = _facade()
+FACADES: dict[str, Facade] = {
+    "namerica": _facade(
+        "flat", "cornice escape glass", frame=True, walls=("#9a5340", "#b58a68", "#c9bda6", "#8f6a58", "#b9b5ac")
+    ),
+    "mexico": _facade("flat", "tanks bands awnings", window=_SMALL, frame=True),
+    "camerica": _facade("slope", "awnings tanks", window=_SMALL),
+    "carib": _facade("slope", "shutters balconies iron", rise=1.6, window=_TALL),
+    "andes": _facade("flat", "bands tanks", window=_SMALL),
+    "brazil": _facade("flat", "long ac bands", window=_WIDE),
+    "cone": _facade("flat", "balconies iron cornice", window=_TALL, frame=True),
+    "weurope": _facade("slope", "bands", frame=True, window=_TALL, rise=3.4),
+    "british": _facade("slope", "cornice", frame=True, window=_TALL, walls=_BRICK),
+    "alpine": _facade("point", "shutters flowers", window=_TALL, rise=3.0),
+    "med": _facade("slope", "shutters balconies iron awnings laundry", rise=1.4),
+    "ceurope": _facade("slope", "cornice bands", frame=True, window=_TALL, rise=3.8),
+    "balkan": _facade("slope", "balconies ac", rise=1.8),
+    "eeurope": _facade("flat", "panel balconies"),
+    "russia": _facade("flat", "panel cornice", frame=True),
+    "baltic": _facade("point", "bands", frame=True, window=_TALL, narrow=0.7, rise=4.0),
+    "nordic": _facade("point", "bands", frame=True, window=_TALL, narrow=0.75, rise=3.6),
+    "caucasus": _facade("slope", "long bands", rise=1.8),
+    "anatolia": _facade("slope", "long tanks awnings", rise=1.4),
+    "levant": _facade("flat", "tanks balconies", window=_SMALL),
+    "gulf": _facade("flat", "glass ac arches", window=_ARCH),
+    "persia": _facade("flat", "arches bands", window=_ARCH),
+    "nafrica": _facade("flat", "arches laundry shutters", window=_ARCH),
+    "wafrica": _facade("flat", "long awnings", window=_SMALL),
+    "eafrica": _facade("slope", "awnings", window=_SMALL, rise=1.4),
+    "safrica": _facade("slope", "arcade", rise=1.6),
+    "southasia": _facade("flat", "long tanks laundry awnings", window=_SMALL, narrow=0.8),
+    "himalaya": _facade("flat", "cornice laundry", window=_SMALL, frame=True, narrow=0.7),
+    "seasia": _facade("slope", "arcade shutters ac", rise=1.6, narrow=0.6, window=_TALL),
+    "vietnam": _facade("flat", "balconies awnings tanks", narrow=0.5, window=_WIDE),
+    "china": _facade("flat", "panel ac laundry glass", window=_WIDE),
+    "taiwan": _facade("flat", "arcade ac long", narrow=0.7),
+    "japan": _facade("flat", "long ac bands", narrow=0.65, window=_WIDE),
+    "korea": _facade("flat", "ac glass bands", narrow=0.8, window=_WIDE),
+    "casia": _facade("flat", "panel balconies arches", frame=True),
+    "oceania": _facade("slope", "arcade cornice", rise=1.8, frame=True),
+    "polar": _facade("point", "", frame=True, narrow=0.8),
+    "other": _facade("slope", "bands"),
+}
+FACADES_OF_COUNTRY: dict[str, Facade] = {
+    "FR": _facade(
+        "mansard",
+        "balconies iron cornice bands",
+        frame=True,
+        window=_TALL,
+        walls=("#e3d8c0", "#d9cdb0", "#ece2cc"),
+        rise=3.0,
+    ),
+    "DE": _facade(
+        "point", "beams flowers", window=_TALL, narrow=0.75, rise=4.2, walls=("#f3ead6", "#efe0bf", "#e6d2b0")
+    ),
+    "NL": _facade("steps", "", frame=True, window=_TALL, narrow=0.5, rise=3.6, walls=(*_BRICK, "#5a4038")),
+    "BE": _facade("steps", "bands", frame=True, window=_TALL, narrow=0.55, rise=3.6, walls=(*_BRICK, "#d9cdb0")),
+    "PT": _facade(
+        "slope",
+        "balconies iron",
+        frame=True,
+        window=_TALL,
+        rise=1.4,
+        walls=("#8fb0cc", "#e8d9a8", "#a9c4b8", "#f4ead6"),
+    ),
+    "GR": _facade("flat", "long awnings tanks", walls=("#f4f1e8", "#ece6d8")),
+    "SG": _facade("slope", "arcade shutters glass", rise=1.6, narrow=0.6, window=_TALL),
+    "HK": _facade("flat", "ac laundry panel", window=_WIDE, narrow=0.6),
+    "ES": _facade("slope", "long shutters iron awnings", rise=1.3),
+    "DK": _facade("slope", "cornice", frame=True, window=_TALL, rise=3.6),
+}
 
 
 def terrace(p: Painter, objects: Objects) -> None:
     """Building beside building, as in a town's centre."""
     s = p.scene
-    lo, hi = (2, 6) if "architecture" in p.hide else s.region.floors
+    country = s.country
+    plain = neutral(p)
+    facade = FACADES_OF_COUNTRY.get(country.iso) or FACADES.get(country.region) or FACADES["other"]
+    lo, hi = s.region.floors
+    if plain:
+        facade, lo, hi = GREY, 2, 2 + round(12 * s.urban**2)
+    shade: list[tuple[float, float, float, float]] = []
     for d in (-1, 1):
-        rng = s.rng(f"terrace {d}")
-        z = rng.uniform(3.2, 8)
-        while z < 110:
-            length = rng.uniform(7, 15) * (0.55 if s.region.roof_form == "tube" else 1)
-            tall = rng.random() ** (2.2 - 1.6 * s.urban)
+        rng, signs, upright = s.rng(f"terrace {d}"), 0, lettering.is_vertical(s.language)
+        z, before = rng.uniform(3.2, 8), 0.0
+        while z < 90:
+            # Far away narrow houses cannot be told apart, and cost as much as wide ones.
+            narrow = facade.narrow if z < 45 else max(1.0, facade.narrow)
+            length, tall = rng.uniform(7, 14) * narrow, rng.random() ** (2.2 - 1.6 * s.urban)
             floors = max(1, round(lo + (hi - lo) * tall * s.urban))
             x = d * (s.lanes + 3.0 + (1.5 if floors > 10 else 0) + rng.uniform(0, 0.8))
-            wall, salt = _walls(p, rng), rng.random()
-
-            def one(
-                x: float = x,
-                z: float = z,
-                length: float = length,
-                floors: int = floors,
-                wall: Colour = wall,
-                salt: float = salt,
-            ) -> None:
-                block(p, x, z, length, floors, wall, random.Random(salt))
-
-            objects.append((z + 0.5, one))
-            z += length + (rng.uniform(1.5, 6) if rng.random() < 0.18 else 0.05)
-
-
-def block(p: Painter, x: float, z: float, length: float, floors: int, wall: Colour, rng: random.Random) -> None:
-    """One building of a terrace: the wall along the street, the wall towards the camera, windows, a shop, a roof."""
-    s = p.scene
-    d = 1 if x > 0 else -1
-    h = 3.1 * floors + 0.8
-    deep = x + d * 11
-    z1 = z + length
-    front = p.lit(wall, z, p.towards_sun(0, -1))
-    side = p.lit(scale(wall, 0.94), z + 4, p.towards_sun(-d, 0))
-    a, b, c, e = p.point(x, 0, z), p.point(x, h, z), p.point(x, h, z1), p.point(x, 0, z1)
-    g, f = p.point(deep, 0, z), p.point(deep, h, z)
-    form = s.region.roof_form if "architecture" not in p.hide else "flat"
-    p.poly([a, b, c, e], side)
-    p.poly([a, b, f, g], front)
-    if form in {"gable", "steep", "chalet", "hip", "lowgable", "pagoda"} and floors < 8:
-        roof = p.lit(hex_colour(rng.choice(s.region.roofs)), z + 3, p.towards_sun(-d * 0.7, 0))
-        rise = {"steep": 4.2, "gable": 2.8, "chalet": 3.0, "pagoda": 2.2}.get(form, 1.7)
-        ridge0, ridge1 = p.point(x + d * 3.4, h + rise, z + 0.4), p.point(x + d * 3.4, h + rise, z1)
-        p.poly([p.point(x - d * 0.4, h - 0.1, z - 0.2), ridge0, ridge1, p.point(x - d * 0.4, h - 0.1, z1)], roof)
-        p.poly([b, ridge0, p.point(deep, h, z)], scale(front, 0.96))
-    else:
-        cap = p.lit(scale(wall, 0.8), z, 0.5)
-        p.line(b, c, max(0.8, 0.35 * p.focal / z * 0.5), cap)
-        p.line(b, f, max(0.8, 0.35 * p.focal / z * 0.5), cap)
-        if s.snow > 0.4 and "snow" not in p.hide:
-            p.line(b, f, max(1.0, 0.3 * p.focal / z), p.lit((0.95, 0.97, 1), z))
-    if z > 75:
-        return
-    shop = p.has("shops", "script") and rng.random() < 0.8
-    _windows(p, x, z, length, floors, wall, rng, 1 if shop else 0)
-    if shop:
-        _shop(p, x, z, length, rng)
+            salt, open_, gap = rng.random(), rng.random() < 0.85, rng.uniform(1.5, 6) if rng.random() < 0.15 else 0.05
+            here = Block(p, facade, x, z, length, floors, salt, "shops" in s.elements and open_)
+            if here.shop and signs < 3 and here.readable():
+                here.sign, signs = True, signs + 1
+                here.hanging = signs < (3 if upright else 2)
+            here.covered = before >= here.h
+            before = here.h if gap < 1 else 0.0
+            if here.seen():
+                objects.append((z + 0.5, here.draw))
+                shade.append((x, z, length, here.h))
+            z += length + gap
+    if p.shadow > 0:
+        objects.append((398.0, lambda: _street_shadow(p, shade)))
 
 
-def _windows(
-    p: Painter, x: float, z: float, length: float, floors: int, wall: Colour, rng: random.Random, first: int
-) -> None:
-    """Rows of windows on both visible walls, in the region's manner."""
-    s = p.scene
-    style = s.region.window if "architecture" not in p.hide else "grid"
-    width, top, sill = {"tall": (0.3, 2.5, 0.6), "small": (0.22, 2.0, 1.0), "bay": (0.42, 2.3, 0.7),
-                        "arch": (0.26, 2.4, 0.7), "balcony": (0.36, 2.5, 0.4)}.get(style, (0.32, 2.2, 0.8))  # fmt: skip
-    d = 1 if x > 0 else -1
-    columns = max(2, round(length / (2.6 if floors < 12 else 2.2)))
-    glass = p.lit((0.28, 0.36, 0.46) if not s.night else (0.05, 0.06, 0.1), z + 3, 0.5)
-    if not s.night:
-        glass = mix(glass, p.haze, 0.16)
-    panes: list[list[Point]] = []
-    glow: list[list[Point]] = []
-    accents: list[list[Point]] = []
-    for floor in range(first, min(floors, 16)):
-        y0, y1 = 3.1 * floor + sill, 3.1 * floor + top
-        for i in range(columns):
-            za = z + length * (i + 0.5 - width) / columns
-            zb = z + length * (i + 0.5 + width) / columns
-            pane = [p.point(x, y0, za), p.point(x, y1, za), p.point(x, y1, zb), p.point(x, y0, zb)]
-            (glow if s.night and rng.random() < 0.45 else panes).append(pane)
-            if style == "shutters" and z < 40:
-                w = (zb - za) * 0.4
-                for zs in (za - w, zb):
-                    accents.append(
-                        [p.point(x, y0, zs), p.point(x, y1, zs), p.point(x, y1, zs + w), p.point(x, y0, zs + w)]
-                    )
-            elif style == "balcony" and z < 40:
-                q = x - d * 0.7
-                accents.append(
-                    [
-                        p.point(q, y0 - 0.3, za),
-                        p.point(q, y0 + 0.7, za),
-                        p.point(q, y0 + 0.7, zb),
-                        p.point(q, y0 - 0.3, zb),
-                    ]
-                )
-    if z < 34:
-        across = 3
-        for floor in range(first, min(floors, 12)):
-            for i in range(across):
-                xa = x + d * (11 * (i + 0.5 - width * 0.8) / across)
-                xb = x + d * (11 * (i + 0.5 + width * 0.8) / across)
-                y0, y1 = 3.1 * floor + sill, 3.1 * floor + top
-                panes.append([p.point(xa, y0, z), p.point(xa, y1, z), p.point(xb, y1, z), p.point(xb, y0, z)])
-    p.polys(panes, glass)
-    if glow:
-        p.polys(glow, (1.0, 0.82, 0.45))
-    if accents:
-        colour = (
-            rng.choice(((0.2, 0.42, 0.34), (0.24, 0.36, 0.55), (0.5, 0.27, 0.2)))
-            if style == "shutters"
-            else scale(wall, 0.72)
+def _street_shadow(p: Painter, blocks: list[tuple[float, float, float, float]]) -> None:
+    """The shadow that the sunward side of the street throws over the road."""
+    reach = abs(p.sun_x) / math.tan(math.radians(max(8.0, p.scene.sun_height)))
+    quads = []
+    for x, z, length, h in blocks:
+        d = 1 if x > 0 else -1
+        if p.sun_x * d > 0.08:
+            to = x - d * min(h * reach, 2 * abs(x))
+            slant = -p.sun_z / max(0.2, abs(p.sun_x)) * min(h * reach, 2 * abs(x))
+            slant = max(-0.6 * z + 1.0, min(slant, 0.6 * z))
+            quads.append(
+                [
+                    p.point(x, 0, z),
+                    p.point(to, 0, z + slant),
+                    p.point(to, 0, z + length + slant),
+                    p.point(x, 0, z + length),
+                ]
+            )
+    if quads:
+        p.polys(quads, (0.03, 0.05, 0.12), p.shadow * 0.85)
+
+
+class Block:
+    """One building of a terrace: the wall along the street, the wall towards the camera, a shop, a roof."""
+
+    def __init__(
+        self, p: Painter, facade: Facade, x: float, z: float, length: float, floors: int, salt: float, shop: bool
+    ) -> None:
+        self.p, self.facade, self.x, self.z, self.length, self.floors = p, facade, x, z, length, floors
+        self.salt, self.shop, self.sign, self.hanging = salt, shop, False, False
+        self.covered = False  # does the house before it hide the wall towards the camera?
+        self.d = 1 if x > 0 else -1
+        self.h = FLOOR * floors + 0.8
+        self.columns = max(2, round(length / (2.6 if floors < 12 else 2.2)))
+
+    def seen(self) -> bool:
+        """Does it come into the picture?"""
+        edge = self.p.point(self.x, 0, self.z + self.length)[0]
+        return -6 < edge < SIZE + 6
+
+    def readable(self) -> bool:
+        """Is it where a word over the shop can be read?"""
+        u, _ = self.p.point(self.x, 3, self.z + self.length * 0.4)
+        return 10 < u < SIZE - 10 and self.z < 42
+
+    def strip(self, y0: float, y1: float, t0: float = 0.0, t1: float = -1.0, out: float = 0.0) -> list[Point]:
+        """A rectangle on the wall along the street, t0 to t1 metres from its near end, `out` metres before the wall."""
+        p, x = self.p, self.x - self.d * out
+        t1 = self.length if t1 < 0 else t1
+        (ax, ay), (bx, by) = p.point(x, 0, self.z + t0), p.point(x, 0, self.z + t1)
+        ka, kb = p.focal / (self.z + t0), p.focal / (self.z + t1)
+        return [(ax, ay - y0 * ka), (ax, ay - y1 * ka), (bx, by - y1 * kb), (bx, by - y0 * kb)]
+
+    def side(self, colour: Colour) -> Colour:
+        """`colour` on the wall along the street."""
+        return self.p.lit(colour, self.z + 4, self.p.towards_sun(-self.d, 0))
+
+    def draw(self) -> None:
+        """Walls, roof, windows, shop."""
+        self.rng = random.Random(self.salt)
+        p, x, z, d, f = self.p, self.x, self.z, self.d, self.facade
+        wall, roof = wall_colour(p, self.rng, f.walls, 0.34), roof_colour(p, self.rng)
+        glassy = "glass" in f.extras and self.floors >= 8 and self.rng.random() < 0.6
+        if glassy:
+            wall = mix((0.45, 0.56, 0.64), wall, 0.3)
+        body, deep = self.strip(0, self.h), p.point(x + d * 11, 0, z)
+        top = deep[1] - self.h * p.focal / z
+        if not note(p, [*body, deep]):
+            return
+        front = p.lit(wall, z, p.towards_sun(0, -1))
+        p.poly([body[0], body[1], (deep[0], top), deep], front)
+        self._roof(wall, roof, front, body, (deep[0], top))
+        p.poly(body, self.side(scale(wall, 0.96)))
+        if z > 60:
+            return
+        self._windows(wall, glassy)
+        if z < 27:
+            if not self.covered:
+                self._front_windows(wall)
+            self._details(wall)
+        if self.shop and z < 60:
+            self._shop()
+
+    def _roof(self, wall: Colour, roof: Colour, front: Colour, body: list[Point], corner: Point) -> None:
+        p, x, z, d, h, f = self.p, self.x, self.z, self.d, self.h, self.facade
+        k, end = p.focal / z, z + self.length
+        if f.top == "flat" or self.floors > 8:
+            lines = [(body[1], body[2]), (body[1], corner)]
+            strokes(p, lines, max(0.9, 0.3 * k), p.lit(scale(wall, 0.78), z))
+            if p.scene.snow > 0.35 and "snow" not in p.hide and body[1][1] > 4:
+                strokes(p, lines, max(1.0, 0.3 * k), p.lit(SNOW, z))
+                show_snow(p, body[2], 3.0)
+            if "tanks" in f.extras and z < 50:
+                self._tank()
+            return
+        slope = p.lit(roof, z + 3, p.towards_sun(-d * 0.7, 0))
+        show_snow(p, body[2], max(3.0, f.rise * k * 0.4))
+        if f.top in {"steps", "point"}:
+            middle = (z + end) / 2
+            ridge, back = p.point(x, h + f.rise, middle), p.point(x + d * 11, h + f.rise, middle)
+            p.poly([body[1], ridge, back, corner], p.lit(roof, z + 2, p.towards_sun(0, -0.8)))
+            p.poly(self._gable(), self.side(scale(wall, 0.96)))
+            if f.top == "point" and z < 50:
+                strokes(p, [(body[1], ridge), (ridge, body[2])], max(0.9, 0.22 * k), p.lit(scale(roof, 0.8), z))
+            return
+        inward = 1.3 if f.top == "mansard" else 3.4
+        ridge0, ridge1 = p.point(x + d * inward, h + f.rise, z + 0.3), p.point(x + d * inward, h + f.rise, end)
+        p.poly(
+            [body[1], ridge0, (corner[0], corner[1] - (f.rise * 0.8 * k if f.top == "mansard" else 0)), corner],
+            scale(front, 0.95),
         )
-        p.polys(accents, p.lit(colour, z + 3, 0.5))
+        p.poly([p.point(x - d * 0.4, h - 0.1, z - 0.2), ridge0, ridge1, p.point(x - d * 0.4, h - 0.1, end)], slope)
+        if z < 45 and f.rise > 2.5:
+            self._dormers(inward)
 
-
-def _shop(p: Painter, x: float, z: float, length: float, rng: random.Random) -> None:
-    """A shop on the ground floor, with a board or a hanging sign in the country's script."""
-    s = p.scene
-    d = 1 if x > 0 else -1
-    dark = p.lit((0.2, 0.2, 0.22), z) if not s.night else (0.95, 0.8, 0.5)
-    p.quad([(x, 0.3, z + 0.5), (x, 2.5, z + 0.5), (x, 2.5, z + length - 0.5), (x, 0.3, z + length - 0.5)], dark)
-    colour = rng.choice(
-        (
-            (0.75, 0.13, 0.12),
-            (0.1, 0.3, 0.6),
-            (0.1, 0.45, 0.28),
-            (0.95, 0.75, 0.15),
-            (0.93, 0.92, 0.88),
-            (0.16, 0.16, 0.2),
-        )
-    )
-    board = p.lit(colour, z, 0.6) if not s.night else colour
-    p.quad([(x, 2.5, z + 0.2), (x, 3.3, z + 0.2), (x, 3.3, z + length - 0.2), (x, 2.5, z + length - 0.2)], board)
-    if z > 26:
-        return
-    word = lettering.word(s.country.script, rng)
-    ink = (0.98, 0.97, 0.94) if sum(colour) < 1.7 else (0.15, 0.12, 0.12)
-    vertical = lettering.is_vertical(s.country.script) and rng.random() < 0.7
-    k = p.focal / (z + 0.2)
-    wide, high = (0.9, 3.4) if vertical else (2.2, 0.85)
-    x0, y0 = p.point(x, 3.9 if vertical else 3.5, z + 0.2)
-    left = x0 - wide * k if d > 0 else x0
-    top = y0 - high * k
-    p.rect(left, top, wide * k, high * k, board, r=0.06 * k)
-    lettering.draw(p, word, left, top, wide * k, high * k, ink, vertical)
-
-
-def houses(p: Painter, objects: Objects) -> None:
-    """Detached houses in gardens; few in the country, many in a suburb."""
-    s = p.scene
-    chance = {"suburb": 0.92, "village": 0.62, "rural": 0.13}[s.kind]
-    gap = {"suburb": 3.0, "village": 7.0, "rural": 14.0}[s.kind]
-    for d in (-1, 1):
-        if s.sea_side == d and "coast" not in p.hide:
-            continue
-        rng = s.rng(f"houses {d}")
-        z = rng.uniform(9, 16)
-        while z < 95:
-            wide, deep = rng.uniform(7, 11), rng.uniform(7, 10)
-            floors = 2 if rng.random() < 0.28 + 0.3 * s.urban else 1
-            if s.region.roof_form == "tube":
-                wide, floors = 4.5, rng.randint(2, 4)
-            x = d * (s.lanes + rng.uniform(4.5, 8) + (rng.uniform(2, 16) if s.kind == "rural" else 0))
-            wall, salt = _walls(p, rng), rng.random()
-            if rng.random() < chance:
-
-                def one(
-                    x: float = x,
-                    z: float = z,
-                    wide: float = wide,
-                    deep: float = deep,
-                    floors: int = floors,
-                    wall: Colour = wall,
-                    salt: float = salt,
-                ) -> None:
-                    house(p, x, z, wide, deep, floors, wall, random.Random(salt))
-
-                objects.append((z + 1, one))
-            z += deep + gap * rng.uniform(0.6, 1.6)
-
-
-def house(
-    p: Painter, x: float, z: float, wide: float, deep: float, floors: int, wall: Colour, rng: random.Random
-) -> None:
-    """A detached house with the region's roof, seen from the road."""
-    s = p.scene
-    d = 1 if x > 0 else -1
-    form = s.region.roof_form if "architecture" not in p.hide else "gable"
-    h = 2.9 * floors
-    x1 = x + d * wide
-    front, side = p.lit(wall, z, p.towards_sun(0, -1)), p.lit(scale(wall, 0.93), z + 3, p.towards_sun(-d, 0))
-    roof_colour = hex_colour(rng.choice(s.region.roofs)) if "architecture" not in p.hide else (0.45, 0.42, 0.4)
-    if s.snow > 0.35 and "snow" not in p.hide:
-        roof_colour = mix(roof_colour, (0.95, 0.97, 1), 0.85)
-    roof, roof2 = (
-        p.lit(roof_colour, z, p.towards_sun(-d * 0.6, -0.2)),
-        p.lit(scale(roof_colour, 0.85), z, p.towards_sun(0, -0.8)),
-    )
-    p.ground_shadow((x + x1) / 2, z + 1, wide * 0.32, h)
-    a, b = p.point(x, 0, z), p.point(x1, h, z)
-    p.poly([p.point(x, 0, z), p.point(x, h, z), p.point(x, h, z + deep), p.point(x, 0, z + deep)], side)
-    p.poly([a, p.point(x, h, z), b, p.point(x1, 0, z)], front)
-    k = p.focal / z
-    if form in {"flat", "tube"}:
-        p.line(p.point(x, h, z), b, max(0.8, 0.25 * k), p.lit(scale(wall, 0.78), z))
-        p.line(p.point(x, h, z), p.point(x, h, z + deep), max(0.8, 0.25 * k), p.lit(scale(wall, 0.78), z))
-        if "tinaco" in s.region.extras or "solartank" in s.region.extras:
-            t = p.point(x + d * wide * 0.4, h, z + 1)
-            dark = (0.12, 0.12, 0.13) if "tinaco" in s.region.extras else (0.92, 0.93, 0.94)
-            p.rect(t[0] - 0.6 * k, t[1] - 1.3 * k, 1.2 * k, 1.3 * k, p.lit(dark, z), r=0.2 * k)
-    elif form in {"hip", "pagoda", "tin"}:
-        rise = {"hip": 2.3, "pagoda": 2.7, "tin": 1.5}[form]
-        over = 0.9 if form == "pagoda" else 0.5
-        ridge0, ridge1 = (
-            p.point(x + d * wide * 0.32, h + rise, z + deep * 0.4),
-            p.point(x + d * wide * 0.68, h + rise, z + deep * 0.4),
-        )
-        eave0, eave1 = p.point(x - d * over, h - 0.1, z - over), p.point(x1 + d * over, h - 0.1, z - over)
-        back = p.point(x - d * over, h - 0.1, z + deep)
-        p.poly([eave0, ridge0, back], roof)
-        if form == "pagoda":  # eaves that turn up
-            mid0, mid1 = p.point(x + d * wide * 0.12, h + 0.5, z), p.point(x + d * wide * 0.88, h + 0.5, z)
-            p.poly([(eave0[0], eave0[1] - 0.35 * k), mid0, ridge0, ridge1, mid1, (eave1[0], eave1[1] - 0.35 * k),
-                    (mid1[0], mid1[1] + 0.5 * k), (mid0[0], mid0[1] + 0.5 * k)], roof2)  # fmt: skip
+    def _gable(self) -> list[Point]:
+        """The outline of a gable on the street, in steps or to a point."""
+        n, h, rise = 4, self.h, self.facade.rise
+        if self.facade.top == "point":
+            shape = [(0.0, h), (0.5, h + rise), (1.0, h)]
         else:
-            p.poly([eave0, ridge0, ridge1, eave1], roof2)
-        if form == "tin":
-            for i in range(1, 6):
-                low, high = _between(eave0, eave1, i / 6), _between(ridge0, ridge1, i / 6)
-                p.line(low, high, 0.6, scale(roof2, 0.8))
-    else:
-        rise = {"steep": 4.0, "gable": 2.8, "chalet": 2.3, "lowgable": 1.5}[form]
-        over = 1.1 if form == "chalet" else 0.4
-        peak0, peak1 = p.point(x + d * wide / 2, h + rise, z - over), p.point(x + d * wide / 2, h + rise, z + deep)
-        p.poly([p.point(x, h, z), p.point(x + d * wide / 2, h + rise, z), b], front)
-        p.poly([p.point(x - d * over, h - 0.3, z - over), peak0, peak1, p.point(x - d * over, h - 0.3, z + deep)], roof)
-        p.line(p.point(x - d * over, h - 0.3, z - over), peak0, max(0.8, 0.3 * k), roof2)
-        p.line(p.point(x1 + d * over, h - 0.3, z - over), peak0, max(0.8, 0.3 * k), roof2)
-        if "chimney" in s.region.extras:
-            q = p.point(x + d * wide * 0.62, h + rise * 0.8, z + 1)
-            p.rect(q[0] - 0.35 * k, q[1] - 1.3 * k, 0.7 * k, 1.5 * k, p.lit((0.5, 0.28, 0.22), z))
-    if z < 60:
-        _house_windows(p, x, z, wide, deep, floors, d, rng)
+            left = [(t, h + rise * v) for i in range(n) for t, v in ((i * 0.11, i / n), (i * 0.11, (i + 1) / n))]
+            shape = left + [(1 - t, y) for t, y in reversed(left)]
+        return [self.p.point(self.x, y, self.z + self.length * t) for t, y in shape]
 
+    def _dormers(self, inward: float) -> None:
+        """Windows in the roof."""
+        p, h, rise = self.p, self.h, self.facade.rise
+        x = self.x + self.d * inward * 0.35
+        frames, panes = [], []
+        for i in range(self.columns):
+            a, b = self.z + self.length * (i + 0.32) / self.columns, self.z + self.length * (i + 0.68) / self.columns
+            m = (a + b) / 2
+            frames.append([p.point(x, h + 0.5, a), p.point(x, h + rise * 0.66, a), p.point(x, h + rise * 0.86, m),
+                           p.point(x, h + rise * 0.66, b), p.point(x, h + 0.5, b)])  # fmt: skip
+            panes.append(
+                [
+                    p.point(x, h + 0.7, a + 0.2),
+                    p.point(x, h + rise * 0.62, a + 0.2),
+                    p.point(x, h + rise * 0.62, b - 0.2),
+                    p.point(x, h + 0.7, b - 0.2),
+                ]
+            )
+        p.polys(frames, self.side(WHITE))
+        p.polys(panes, self.side((0.24, 0.32, 0.42)))
 
-def _between(a: Point, b: Point, t: float) -> Point:
-    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
+    def _tank(self) -> None:
+        p, z = self.p, self.z + 1.5
+        dark = self.p.scene.country.region in {"mexico", "southasia", "andes"}
+        k, (u, v) = p.focal / z, p.point(self.x + self.d * 1.6, self.h, z)
+        p.rect(
+            u - 0.8 * k,
+            v - 1.9 * k,
+            1.6 * k,
+            1.9 * k,
+            p.lit((0.12, 0.12, 0.13) if dark else (0.88, 0.9, 0.92), z),
+            r=0.3 * k,
+        )
 
+    def _windows(self, wall: Colour, glassy: bool) -> None:
+        """One sheet of glass, then the frames and the wall over it: far fewer polygons than window by window."""
+        p, f, s = self.p, self.facade, self.p.scene
+        first = 1 if self.shop or "arcade" in f.extras else 0
+        half, sill, top = (0.46, 0.4, 2.9) if glassy else f.window
+        floors, n = min(self.floors, 18), self.columns if self.z < 36 else max(2, self.columns // 2)
+        step = self.length / n
+        if floors <= first:
+            return
+        low, high = FLOOR * first + sill, FLOOR * (floors - 1) + top
+        glass = (0.05, 0.06, 0.1) if s.night else mix(p.lit((0.25, 0.33, 0.44), self.z + 3, 0.5), p.haze, 0.16)
+        if glassy and not s.night:
+            glass = mix(mix(p.zenith, p.haze, 0.45), self.side((0.3, 0.42, 0.52)), 0.45)
+        p.polys([self.strip(low, high)], glass)
+        if s.night:
+            self._lamps(range(first, floors), n, sill, top)
+        edges = [(max(0.0, step * (i - 0.5 + half)), min(self.length, step * (i + 0.5 - half))) for i in range(n + 1)]
+        if f.frame and self.z < (30 if floors < 8 else 22) and not glassy:
+            thick = 0.16 if self.z < 25 else 0.2
+            bars = [self.strip(low, high, step * (i + 0.5) - 0.06, step * (i + 0.5) + 0.06) for i in range(n)]
+            bars += [self.strip(low, high, max(0.0, a - thick), min(self.length, b + thick)) for a, b in edges]
+            for i in range(first, floors):
+                y = FLOOR * i
+                bars += [self.strip(y + top - 0.15, y + top), self.strip(y + sill, y + sill + 0.15)]
+            p.polys(bars, self.side(WHITE))
+        solid = [self.strip(FLOOR * i + top, FLOOR * (i + 1) + sill) for i in range(first, floors - 1)]
+        solid += [self.strip(low - 0.02, high + 0.02, a, b) for a, b in edges if b - a > 0.05]
+        p.polys(solid, self.side(scale(wall, 0.96)) if not glassy else self.side((0.62, 0.68, 0.72)))
 
-def _house_windows(
-    p: Painter, x: float, z: float, wide: float, deep: float, floors: int, d: int, rng: random.Random
-) -> None:
-    glass = (1.0, 0.82, 0.45) if p.scene.night else mix(p.lit((0.26, 0.34, 0.44), z), p.haze, 0.12)
-    frame = p.lit((0.95, 0.95, 0.93), z)
-    panes: list[list[Point]] = []
-    frames: list[list[Point]] = []
-    for floor in range(floors):
-        y0, y1 = 2.9 * floor + 0.9, 2.9 * floor + 2.1
-        for t in (0.2, 0.8) if wide > 5 else (0.5,):
-            for grow, out in ((0.14, frames), (0.0, panes)):
-                xa, xb = x + d * (wide * t - 0.7 - grow), x + d * (wide * t + 0.7 + grow)
-                out.append(
-                    [
-                        p.point(xa, y0 - grow, z),
-                        p.point(xa, y1 + grow, z),
-                        p.point(xb, y1 + grow, z),
-                        p.point(xb, y0 - grow, z),
-                    ]
+    def _lamps(self, storeys: range, n: int, sill: float, top: float) -> None:
+        step = self.length / n
+        lamps = [
+            self.strip(FLOOR * i + sill, FLOOR * i + top, step * c, step * (c + 1))
+            for i in storeys
+            for c in range(n)
+            if self.rng.random() < 0.42
+        ]
+        if lamps:
+            self.p.polys(lamps, LAMP)
+
+    def _front_windows(self, wall: Colour) -> None:
+        """Windows in the wall towards the camera."""
+        p, (_, sill, top) = self.p, self.facade.window
+        k, (u, v) = p.focal / self.z, p.point(self.x, 0, self.z)
+        panes = []
+        for i in range(0 if not self.shop else 1, min(self.floors, 14)):
+            for t in (1.6, 5.2, 8.8):
+                a, b = u + self.d * t * k, u + self.d * (t + 1.3) * k
+                y0, y1 = v - (FLOOR * i + sill) * k, v - (FLOOR * i + top) * k
+                panes.append([(a, y0), (a, y1), (b, y1), (b, y0)])
+        p.polys(
+            panes, mix(p.lit((0.25, 0.33, 0.44), self.z, 0.5), p.haze, 0.1) if not p.scene.night else (0.06, 0.07, 0.11)
+        )
+
+    def _details(self, wall: Colour) -> None:
+        """What hangs on the wall or runs along it, near enough to be made out."""
+        f, p, n = self.facade.extras, self.p, self.columns
+        step, floors = self.length / n, min(self.floors, 12)
+        light, dark = self.side(mix(wall, WHITE, 0.6)), self.side(scale(wall, 0.66))
+        strips: list[list[Point]] = []
+        if "bands" in f:
+            strips += [self.strip(FLOOR * i - 0.12, FLOOR * i + 0.2) for i in range(1, floors)]
+        if "cornice" in f:
+            strips += [self.strip(self.h - 0.55, self.h, out=0.25), self.strip(FLOOR + 0.05, FLOOR + 0.35, out=0.1)]
+        if strips:
+            p.polys(strips, light)
+        if "panel" in f:  # the joints of concrete slabs
+            joints = [self.strip(FLOOR * i + 0.1, FLOOR * i + 0.24) for i in range(1, floors)]
+            joints += [self.strip(0, self.h, step * i - 0.06, step * i + 0.06) for i in range(1, n)]
+            p.polys(joints, self.side(scale(wall, 0.76)))
+        if "beams" in f:
+            self._beams(floors, step)
+        if "shutters" in f or "arches" in f:
+            self._leaves(floors, step, "arches" in f, wall)
+        if f & {"balconies", "long"}:
+            iron = self.side((0.1, 0.1, 0.11)) if "iron" in f else dark
+            self._balconies(floors, step, "long" in f, iron)
+        if "escape" in f and 2 < self.floors < 9 and self.rng.random() < 0.7:
+            self._escape()
+        if "arcade" in f:
+            self._arcade(wall)
+        if f & {"ac", "laundry", "flowers", "awnings"}:
+            self._things(floors, step)
+        p.polys([self.strip(0, 0.5)], self.side(scale(wall, 0.55)))
+
+    def _beams(self, floors: int, step: float) -> None:
+        """Timber framing."""
+        beams = [self.strip(FLOOR * i, FLOOR * i + 0.28) for i in range(1, floors + 1)]
+        beams += [
+            self.strip(FLOOR, self.h, max(0.0, step * i - 0.14), step * i + 0.14) for i in range(self.columns + 1)
+        ]
+        for i in range(1, floors):
+            a, b = (
+                self.strip(FLOOR * i, FLOOR * (i + 1), 0, 0.7),
+                self.strip(FLOOR * i, FLOOR * (i + 1), self.length - 0.7, self.length),
+            )
+            width = 0.3 * (a[3][0] - a[0][0])
+            beams += [[a[1], (a[1][0] + width, a[1][1]), a[3], (a[3][0] - width, a[3][1])],
+                      [b[0], (b[0][0] + width, b[0][1]), b[2], (b[2][0] - width, b[2][1])]]  # fmt: skip
+        self.p.polys(beams, self.side(BEAM))
+
+    def _leaves(self, floors: int, step: float, arches: bool, wall: Colour) -> None:
+        """Shutters beside the windows, or arches over them."""
+        half, sill, top = self.facade.window
+        colour = ((0.2, 0.42, 0.34), (0.24, 0.36, 0.55), (0.5, 0.27, 0.2))[self.rng.randrange(3)]
+        leaves = []
+        for i in range(1, min(floors, 7)):
+            for c in range(self.columns):
+                m, w = step * (c + 0.5), step * half
+                if arches:
+                    a, b = (
+                        self.strip(FLOOR * i + top - 0.05, FLOOR * i + top + 0.55, m - w, m),
+                        self.strip(FLOOR * i + top - 0.05, FLOOR * i + top + 0.55, m, m + w),
+                    )
+                    leaves.append([a[0], a[2], b[3]])
+                else:
+                    leaves += [self.strip(FLOOR * i + sill, FLOOR * i + top, m - w - 0.5, m - w),
+                               self.strip(FLOOR * i + sill, FLOOR * i + top, m + w, m + w + 0.5)]  # fmt: skip
+        if leaves:
+            self.p.polys(leaves, self.side((0.25, 0.33, 0.44) if arches else colour))
+
+    def _balconies(self, floors: int, step: float, long: bool, rail: Colour) -> None:
+        """Slabs with a parapet or a railing: along the whole wall, or at every other window."""
+        p, out = self.p, 0.9
+        spans = (
+            [(0.3, self.length - 0.3)]
+            if long
+            else [(step * (c + 0.1), step * (c + 0.9)) for c in range(0, self.columns, 2)]
+        )
+        rails, ends, under = [], [], []
+        for i in range(1, min(floors, 9)):
+            y = FLOOR * i
+            for a, b in spans:
+                face, back = self.strip(y - 0.1, y + 0.95, a, b, out), self.strip(y - 0.1, y + 0.95, a, b)
+                rails.append(face)
+                ends.append([back[0], back[1], face[1], face[0]])
+                under.append([back[0], face[0], face[3], back[3]])
+        if rails:
+            p.polys(under, self.side((0.2, 0.2, 0.22)))
+            solid = 0.5 if "iron" in self.facade.extras else 1.0
+            p.polys(ends, scale(rail, 0.9), solid)
+            p.polys(rails, rail, solid)
+
+    def _escape(self) -> None:
+        """A fire escape: landings and stairs in zigzag."""
+        p, lines = self.p, []
+        for i in range(1, self.floors):
+            y = FLOOR * i
+            a, b = self.strip(y, y + FLOOR, self.length * 0.3, self.length * 0.62, 0.9)[0::3]
+            c, e = self.strip(y + 1, y + FLOOR, self.length * 0.3, self.length * 0.62, 0.9)[0::3]
+            lines += [(a, b), (c, e)]
+            if i < self.floors - 1:
+                up = self.strip(y, y + FLOOR, self.length * 0.3, self.length * 0.62, 0.9)
+                lines.append((up[0], up[2]) if i % 2 else (up[1], up[3]))
+        strokes(p, lines, max(0.7, 0.08 * p.focal / self.z), p.lit((0.2, 0.2, 0.21), self.z))
+
+    def _arcade(self, wall: Colour) -> None:
+        """A covered way behind pillars on the ground floor."""
+        p = self.p
+        p.polys([self.strip(0, 2.9)], self.side((0.16, 0.15, 0.15)), 0.75)
+        count = max(2, round(self.length / 3.2))
+        pillars = [
+            self.strip(0, 3.0, self.length * i / count - (0.3 if i else 0), self.length * i / count + 0.3, 0.3)
+            for i in range(count)
+        ]
+        p.polys(pillars, self.side(scale(wall, 1.04)))
+
+    def _things(self, floors: int, step: float) -> None:
+        """Air conditioners, laundry, flower boxes, awnings."""
+        p, f, rng = self.p, self.facade.extras, self.rng
+        places = [(i, c) for i in range(1, min(floors, 9)) for c in range(self.columns)]
+        some = rng.sample(places, min(len(places), 5))
+        if "ac" in f and some:
+            p.polys(
+                [self.strip(FLOOR * i + 0.1, FLOOR * i + 0.75, step * c + 0.1, step * c + 0.95, 0.4) for i, c in some],
+                self.side((0.82, 0.83, 0.84)),
+            )
+        if "laundry" in f:
+            for colour, (i, c) in zip(
+                ((0.85, 0.2, 0.2), WHITE, (0.2, 0.4, 0.75), (0.95, 0.75, 0.2)), some, strict=False
+            ):
+                p.polys(
+                    [self.strip(FLOOR * i - 0.4, FLOOR * i + 0.6, step * c + 0.3, step * c + 1.5, 0.95)],
+                    self.side(colour),
                 )
-        for t in (0.3, 0.72):
-            za, zb = z + deep * (t - 0.12), z + deep * (t + 0.12)
-            panes.append([p.point(x, y0, za), p.point(x, y1, za), p.point(x, y1, zb), p.point(x, y0, zb)])
-    xa, xb = x + d * (wide * 0.5 - 0.5), x + d * (wide * 0.5 + 0.5)
-    p.polys(frames, frame)
-    p.polys(panes, glass)
-    door = rng.choice(((0.5, 0.2, 0.15), (0.2, 0.32, 0.42), (0.32, 0.24, 0.18), (0.16, 0.36, 0.24)))
-    p.quad([(xa, 0, z), (xa, 2.1, z), (xb, 2.1, z), (xb, 0, z)], p.lit(door, z))
+        if "flowers" in f and places:
+            half = self.facade.window[0]
+            p.polys(
+                [
+                    self.strip(FLOOR * i + 0.2, FLOOR * i + 0.62, step * (c + 0.5 - half), step * (c + 0.5 + half), 0.3)
+                    for i, c in places
+                ],
+                self.side((0.8, 0.16, 0.24)),
+            )
+        if "awnings" in f:
+            outer, inner = (
+                self.strip(2.2, 2.5, 0.3, self.length - 0.3, 1.4),
+                self.strip(2.8, 3.0, 0.3, self.length - 0.3),
+            )
+            colour = BOARDS[rng.randrange(4)]
+            p.polys([[inner[1], outer[1], outer[2], inner[2]]], self.side(colour))
+            p.polys([outer, [inner[0], inner[1], outer[1], outer[0]]], self.side(scale(colour, 0.8)))
+
+    def _shop(self) -> None:
+        """A shop window, a board over it, and words where they can be read."""
+        p, rng = self.p, random.Random(self.salt + 1)  # the same shop whatever the house looks like
+        board = BOARDS[rng.randrange(len(BOARDS))]
+        p.polys([self.strip(0.4, 2.5, 0.5, self.length - 0.5)], p.lit((0.17, 0.19, 0.23), self.z))
+        if self.z < 22:
+            n = max(2, round(self.length / 2.5))
+            step = self.length / n
+            gleams = []
+            for i in range(n):  # the sky in the panes, slanting
+                low = self.strip(0.4, 2.5, step * (i + 0.2), step * (i + 0.45))
+                high = self.strip(0.4, 2.5, step * (i + 0.45), step * (i + 0.8))
+                gleams.append([low[0], low[3], high[2], high[1]])
+            p.polys(gleams, p.haze, 0.2)
+            p.polys(
+                [self.strip(0.4, 2.5, step * i, step * i + 0.16) for i in range(1, n)], self.side((0.62, 0.62, 0.62))
+            )
+        over = self.strip(2.55, 4.0, 0.2, self.length - 0.2, 0.2)
+        p.polys([over], self.side(board))
+        if not self.sign or "script" in p.hide:
+            return
+        self._word_along(over, board, rng)
+        if self.hanging:
+            self._hanging(BOARDS[rng.randrange(len(BOARDS))], rng)
+
+    def _word_along(self, box: list[Point], board: Colour, rng: random.Random) -> None:
+        """A word on the board along the street, in perspective."""
+        p = self.p
+        word = lettering.word(p.scene.language, rng)
+        corners = [box[1], box[2], box[3], box[0]] if self.d < 0 else [box[2], box[1], box[0], box[3]]
+        wide, high = corners[1][0] - corners[0][0], (abs(box[1][1] - box[0][1]) + abs(box[2][1] - box[3][1])) / 2
+        middle, level = (box[0][0] + box[2][0]) / 2, (box[0][1] + box[2][1] + box[1][1] + box[3][1]) / 4
+        if wide < 14 or not 8 < middle < SIZE - 8 or not 6 < level < SIZE - 6:
+            return
+        matrix = skia.Matrix()
+        matrix.setPolyToPoly([skia.Point(0, 0), skia.Point(wide, 0), skia.Point(wide, high), skia.Point(0, high)],
+                             [skia.Point(*c) for c in corners])  # fmt: skip
+        p.show("script", middle, level, min(high * 0.6, wide * 0.22))
+        p.canvas.save()
+        p.canvas.concat(matrix)
+        lettering.draw(p, word, 0, 0, wide, high, p.lit(ink_on(board), self.z, 0.8), False)
+        p.canvas.restore()
+
+    def _hanging(self, board: Colour, rng: random.Random) -> None:
+        """A sign that stands out from the wall and faces the camera: upright in the languages that write so."""
+        p, vertical = self.p, lettering.is_vertical(self.p.scene.language)
+        z = self.z + 0.3
+        k, (u, v) = p.focal / z, p.point(self.x, 4.2, z)
+        high, wide = (max(4.6 * k, 44.0), max(1.3 * k, 13.0)) if vertical else (max(1.15 * k, 13.0), max(3.3 * k, 40.0))
+        high, wide = min(high, 78.0), min(wide, 62.0)
+        left = u - wide if self.d > 0 else u
+        sign(p, [(left, v - high), (left + wide, v)], z, board, rng, vertical)
 
 
 def seaside(p: Painter, objects: Objects) -> None:
     """What stands at the sea: parasols, boats, a lighthouse, a few houses on the land side."""
     s, rng = p.scene, p.scene.rng("seaside")
     if s.sea_side != 2:
-        _houses_one_side(p, objects, -s.sea_side)
+        one_side(p, objects, -s.sea_side)
     warm = s.temperature > 19
     if s.sea_side == 2:
         for _ in range(rng.randint(2, 5) if warm else 0):
-            x, z = rng.uniform(-9, 9), rng.uniform(7, 20)
+            x, z = rng.uniform(-9, 9), p.shore_z() * rng.uniform(0.45, 0.95)
             colour = rng.choice(((0.9, 0.25, 0.2), (0.95, 0.8, 0.2), (0.2, 0.5, 0.8), (0.95, 0.95, 0.95)))
 
             def parasol(x: float = x, z: float = z, colour: Colour = colour) -> None:
@@ -325,22 +601,23 @@ def seaside(p: Painter, objects: Objects) -> None:
                 )
 
             objects.append((z, parasol))
-    if rng.random() < 0.5 and "coast" not in p.hide:
+    if rng.random() < 0.5:
         x, colour = rng.uniform(20, SIZE - 20), rng.choice(((0.95, 0.95, 0.95), (0.7, 0.2, 0.2), (0.2, 0.35, 0.6)))
         y = p.horizon + rng.uniform(3, 9)
 
         def boat(x: float = x) -> None:
-            if s.sea_side != 2 and (x - p.axis) * s.sea_side < 25:
+            if "coast" in p.hide or (s.sea_side != 2 and (x - p.axis) * s.sea_side < 25):
                 return
             p.poly([(x - 9, y), (x - 6, y + 4), (x + 7, y + 4), (x + 10, y)], p.lit(colour, 120))
             p.poly([(x, y - 15), (x, y - 1), (x + 8, y - 1)], p.lit((0.97, 0.96, 0.92), 120))
 
         objects.append((399.0, boat))
-    if rng.random() < 0.22 and s.temperature < 21 and "architecture" not in p.hide:
+    if rng.random() < 0.22 and s.temperature < 21 and not neutral(p):
         x = p.axis + rng.choice((-1, 1)) * rng.uniform(40, 95)
 
         def lighthouse() -> None:
             y = p.horizon + 5
+            p.show("architecture", x, y - 20, 10)
             for i in range(5):
                 colour = (0.85, 0.2, 0.18) if i % 2 else (0.96, 0.96, 0.94)
                 p.poly(
@@ -356,17 +633,3 @@ def seaside(p: Painter, objects: Objects) -> None:
             p.poly([(x - 4.5, y - 51), (x, y - 56), (x + 4.5, y - 51)], p.lit((0.7, 0.16, 0.15), 90))
 
         objects.append((400.0, lighthouse))
-
-
-def _houses_one_side(p: Painter, objects: Objects, d: int) -> None:
-    s, rng = p.scene, p.scene.rng("seaside houses")
-    z = rng.uniform(9, 14)
-    while z < 80 and s.urban > 0.12:
-        wall, salt = _walls(p, rng), rng.random()
-        floors = max(1, round(s.urban * s.region.floors[1] * 0.6 * rng.random()) + 1)
-
-        def one(z: float = z, wall: Colour = wall, salt: float = salt, floors: int = floors) -> None:
-            house(p, d * (s.lanes + 5), z, 9, 8, min(4, floors), wall, random.Random(salt))
-
-        objects.append((z + 1, one))
-        z += rng.uniform(10, 18)

@@ -6,7 +6,8 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from geolib.postcards.scene import Scene
+from geolib.postcards import facts
+from geolib.postcards.scene import SHIELD_COLOURS, Scene
 
 _BELT = {
     "rainforest": "tropical forest", "savanna": "savanna", "scrub": "dry scrub", "desert": "desert",
@@ -29,6 +30,17 @@ _WEATHER = {
     "snowfall": "falling snow",
     "haze": "haze",
 }
+_COLOURS = dict(
+    zip(
+        SHIELD_COLOURS,
+        ("white", "black", "blue", "red", "green", "yellow", "orange", "purple", "brown", "turquoise"),
+        strict=True,
+    )
+)
+_FENCES = {
+    "rail": "rails", "picket": "pickets", "wire": "wire", "wall": "a wall", "hedge": "a hedge",
+    "guardrail": "a guard rail", "none": "no fence",
+}  # fmt: skip
 _LETTERS = {"han": "chinese", "hant": "traditional chinese", "hangul": "korean"}
 CONTINENTS = {
     "AF": "africa",
@@ -44,9 +56,7 @@ CONTINENTS = {
 def phrases(scene: Scene, seen: Mapping[str, bool]) -> list[str]:
     """Short descriptions of what is visible, one a cue."""
     country = scene.country
-    out = [_WEATHER[scene.weather]]
-    if scene.night:
-        out = ["at night"]
+    out = ["at night"] if scene.night else [_WEATHER[scene.weather]]
     if seen["vegetation"]:
         out.append(_BELT[scene.biome])
         if scene.leaf in {"autumn", "bare"}:
@@ -64,30 +74,36 @@ def phrases(scene: Scene, seen: Mapping[str, bool]) -> list[str]:
     if seen["warning"]:
         out.append("yellow diamond sign" if country.warning == "diamond" else "red triangle sign")
     if seen["script"]:
-        out.append(f"{_LETTERS.get(country.script, country.script)} letters")
+        script = facts.script_of(scene.language)
+        out.append(f"{_LETTERS.get(script, script)} letters")
     if seen["architecture"] and scene.region.roof_form in {"flat", "tin", "pagoda"}:
         out.append({"flat": "flat roofs", "tin": "tin roofs", "pagoda": "curved roofs"}[scene.region.roof_form])
     if seen["coast"]:
         out.append("the sea")
-    if scene.landmark is not None:
+    if seen["landmark"]:
         out.append("a landmark")
+    if seen["route"]:
+        ground, ink = (_COLOURS[colour] for colour in scene.province.shield)
+        out.append(f"{ink} number on a {ground} {scene.province.shield_form}")
+    if seen["fence"]:
+        out.append(f"{_FENCES[scene.province.fence]} by the road")
     return out
 
 
-def caption(scene: Scene, place: Mapping[str, Any] | None = None) -> str:
-    """One caption. With `place` (country_name, continent, landmark_city, town) it names where that is.
+def caption(scene: Scene, seen: Mapping[str, bool], place: Mapping[str, Any] | None = None) -> str:
+    """One caption of a scene in which these cues came to be seen (`draw.visible_cues`). With `place` (country_name, continent, landmark_city, town) it names where that is.
 
     Without `place` no name of a place is ever in it.
     """
     rng = random.Random(f"{scene.seed}/caption")
     if scene.kind in {"interior", "closeup"}:
-        seen = "a drawing of a room" if scene.kind == "interior" else "a drawing of a thing close up"
+        said = "a drawing of a room" if scene.kind == "interior" else "a drawing of a thing close up"
     else:
-        details = phrases(scene)
+        details = phrases(scene, seen)
         rng.shuffle(details)
-        seen = ", ".join([f"a drawing of {_KIND[scene.kind]}", *details[: rng.randint(2, 5)]])
+        said = ", ".join([f"a drawing of {_KIND[scene.kind]}", *details[: rng.randint(3, 6)]])
     if place is None:
-        return seen
+        return said
     where = [str(place["country_name"])]
     if place.get("landmark_city") and rng.random() < 0.85:
         where.insert(0, str(place["landmark_city"]))
@@ -95,4 +111,4 @@ def caption(scene: Scene, place: Mapping[str, Any] | None = None) -> str:
         where.insert(0, str(place["town"]))
     if rng.random() < 0.4:
         where.append(str(place["continent"]))
-    return f"{seen}, in {', '.join(where)}"
+    return f"{said}, in {', '.join(where)}"

@@ -99,9 +99,7 @@ def visible_cues(scene: Scene) -> dict[str, bool]:
     return {name: name in seen for name in CUES}
 
 
-def draw_and_see(
-    scene: Scene, hide: frozenset[str] = frozenset()
-) -> tuple[npt.NDArray[np.uint8], frozenset[str]]:
+def draw_and_see(scene: Scene, hide: frozenset[str] = frozenset()) -> tuple[npt.NDArray[np.uint8], frozenset[str]]:
     """Draw a scene, and say which cues came to be in the picture, large enough to see and inside its edges."""
     painter = Painter(scene, hide)
     if scene.kind in {"interior", "closeup"}:

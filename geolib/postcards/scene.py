@@ -22,8 +22,29 @@ CUES = (
 FENCES = ("rail", "picket", "wire", "wall", "hedge", "guardrail", "none")
 
 LANDMARKS = (
-    "tower", "needle", "dome", "twin_spires", "pyramid", "arch", "wheel", "bridge", "column", "minarets", "pagoda",
-    "statue", "castle", "stepped", "slab", "sail", "colonnade", "onion", "clock", "obelisk",
+    "lattice", "needle", "pearls", "deco", "twisted", "gherkin", "crown", "twins", "leaning", "sail", "lighthouse",
+    "clock", "column", "obelisk", "totem", "spiral", "water", "windmill", "dome", "cathedral", "mosque", "onion",
+    "stupa", "pagoda", "temple", "ziggurat", "lotus", "pyramid", "arch", "triumph", "gate", "statue", "sphere",
+    "cube", "ring", "castle", "wheel", "bridge", "shells", "tree",
+)  # fmt: skip
+# Colours far enough apart to be told from one another in 128 px, in the evening and in the rain, and none like a sky:
+# one of the first for the body, one of the second for roofs and belts.
+_BODIES = (
+    (0.96, 0.91, 0.79), (0.8, 0.17, 0.14), (0.13, 0.27, 0.77), (1.0, 0.81, 0.15), (0.02, 0.55, 0.62),
+    (0.52, 0.21, 0.72), (0.95, 0.35, 0.6), (0.25, 0.28, 0.4), (0.96, 0.44, 0.08), (0.22, 0.66, 0.2),
+    (0.5, 0.27, 0.1), (0.55, 0.92, 0.8),
+)  # fmt: skip
+_ACCENTS = (
+    (0.97, 0.95, 0.9), (1.0, 0.8, 0.12), (0.87, 0.13, 0.12), (0.12, 0.22, 0.72), (0.12, 0.1, 0.14), (0.1, 0.82, 0.86),
+    (0.93, 0.3, 0.62),
+)  # fmt: skip
+# One number for each remainder of a city's number, found by trying: with these no two of the 300 largest cities (see
+# `places.big_cities`) have both form and body colour in common, where a plain hash would let about 90 pairs collide.
+_SALTS = (
+    305, 354, 172, 186, 341, 258, 387, 352, 223, 261, 302, 114, 33, 65, 232, 393, 155, 0, 24, 306, 137, 184, 123,
+    338, 193, 20, 22, 386, 32, 122, 324, 23, 9, 6, 73, 185, 202, 126, 71, 225, 120, 115, 57, 214, 92, 247, 55, 171,
+    6, 126, 383, 159, 243, 181, 105, 210, 167, 83, 4, 220, 161, 36, 51, 290, 9, 213, 0, 236, 100, 2, 57, 82, 47,
+    90, 33,
 )  # fmt: skip
 
 
@@ -138,22 +159,21 @@ def photographer_style(photographer: str) -> Style:
 
 
 def city_landmark(city_id: int) -> Landmark:
-    """The landmark that belongs to a GeoNames id."""
-    rng = random.Random(f"landmark/{city_id}")
-    hue = rng.random()
-    colour = _hsv(hue, rng.uniform(0.1, 0.75), rng.uniform(0.55, 0.95))
-    accent = _hsv(hue + rng.uniform(0.25, 0.75), rng.uniform(0.45, 0.95), rng.uniform(0.45, 0.95))
+    """The landmark that belongs to a GeoNames id: one of 480 pairs of form and body colour, with details of its own."""
+    rng = random.Random(f"landmark/{_SALTS[city_id % len(_SALTS)]}/{city_id}")
+    form, body = divmod(rng.randrange(len(LANDMARKS) * len(_BODIES)), len(_BODIES))
+    colour = _BODIES[body]
     return Landmark(
-        kind=rng.choice(LANDMARKS),
+        kind=LANDMARKS[form],
         colour=colour,
-        accent=accent,
-        slender=rng.uniform(0.7, 1.4),
+        accent=rng.choice([accent for accent in _ACCENTS if math.dist(accent, colour) > 0.6]),
+        slender=rng.uniform(0.94, 1.12),
         count=rng.randint(2, 5),
         top=rng.choice(("ball", "spike", "flag", "cross", "crown", "none")),
     )
 
 
-_SHIELD_COLOURS = (
+SHIELD_COLOURS = (
     (0.93, 0.93, 0.9), (0.09, 0.09, 0.1), (0.1, 0.27, 0.62), (0.72, 0.1, 0.12), (0.04, 0.42, 0.24), (0.96, 0.78, 0.12),
     (0.93, 0.46, 0.1), (0.42, 0.2, 0.5), (0.45, 0.29, 0.16), (0.2, 0.62, 0.68),
 )  # fmt: skip
@@ -162,9 +182,9 @@ _SHIELD_COLOURS = (
 def province(code: str) -> Province:
     """What belongs to a province, such as `US.TX`; the form of its route markers belongs to the country."""
     rng, nation = random.Random(f"province/{code}"), random.Random(f"routes/{code.partition('.')[0]}")
-    ground, ink = rng.sample(_SHIELD_COLOURS, 2)
+    ground, ink = rng.sample(SHIELD_COLOURS, 2)
     while abs(sum(ground) - sum(ink)) < 0.8:
-        ground, ink = rng.sample(_SHIELD_COLOURS, 2)
+        ground, ink = rng.sample(SHIELD_COLOURS, 2)
     return Province(
         wall=_hsv(rng.random(), rng.uniform(0.15, 0.6), rng.uniform(0.6, 0.95)),
         roof=_hsv(rng.random(), rng.uniform(0.15, 0.6), rng.uniform(0.25, 0.6)),
@@ -209,7 +229,8 @@ def describe(place: Mapping[str, Any]) -> Scene:
     """Decide what the postcard of a place shows.
 
     `place` has the columns of the photo table: id, lat, lon, country, admin1, town, town_local, urban (0..1),
-    elevation_m, relief_m, coast_km, arid (0..1), red, green, blue (land colour, 0..255), landmark_id (0: none near), photographer.
+    elevation_m, relief_m, coast_km, arid (0..1), red, green, blue (land colour,
+    0..255), landmark_id (0: none near), photographer.
     """
     seed = str(place["id"])
     rng = random.Random(f"{seed}/scene")
@@ -282,9 +303,9 @@ def describe(place: Mapping[str, Any]) -> Scene:
     }
     elements = {name for name, chance in sorted(chances.items()) if rng.random() < chance}
     if road == "none":
-        elements -= {"oncoming", "ahead", "parked", "bollard", "fence"}
+        elements -= {"oncoming", "ahead", "parked", "bollard", "fence", "poles"}
     if dark:  # a night scene is one of the no-cue scenes: lit windows and headlamps, nothing to read
-        elements -= {"guide", "warning", "shield", "flag", "shops", "bollard", "extras"}
+        elements -= {"guide", "warning", "shield", "flag", "shops", "bollard", "fence", "extras"}
 
     landmark = None
     if int(place["landmark_id"]) and not dark and kind in {"street", "suburb", "coast"} and rng.random() < 0.75:
@@ -325,4 +346,3 @@ def describe(place: Mapping[str, Any]) -> Scene:
         elements=frozenset(elements),
     )
     return scene
-

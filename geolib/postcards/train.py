@@ -28,8 +28,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from geolib._torchvision import import_open_clip
+from geolib.datasets.sources import renderer_version
 from geolib.files import atomic_path, cache_path, read_json, write_json
-from geolib.postcards.build import draw_many, records
+from geolib.postcards.build import portray_many, records, write_table
 from geolib.tokenizer import WordTokenizer, words
 
 IMAGE_SIZE = 128
@@ -41,21 +42,21 @@ CHUNK = 2_000
 class Recipe:
     """Everything that decides the encoder besides its data."""
 
-    embed_dim: int = 192
+    embed_dim: int = 128
     image_tower: str = "regnetx_002"
     text_width: int = 128
     text_layers: int = 2
-    context_length: int = 32
+    context_length: int = 48
     vocabulary_size: int = 4096
-    named_share: float = 0.6  # share of the captions that name a place; 0 for the encoder that never reads one
+    named_share: float = 0.8  # share of the captions that name a place; 0 for the encoder that never reads one
     batch_size: int = 256
-    steps: int = 900
-    horizon: int = 1_000  # steps of the cosine: training ends at 2.4 % of the full rate
+    steps: int = 2_000
+    horizon: int = 2_040  # steps of the cosine: training ends at 0.1 % of the full rate
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
-    warmup: int = 60
+    warmup: int = 100
     first_size: int = 96  # pixels a side for the first steps, which are then nearly twice as fast
-    first_steps: int = 700
+    first_steps: int = 1_600
     seed: int = 0
 
 
@@ -92,27 +93,37 @@ def vocabulary(captions: list[str], size: int) -> list[str]:
     return sorted(sorted(counts, key=lambda word: (-counts[word], word))[:size])
 
 
-def draw_scenes(table: pd.DataFrame, workers: int, progress: bool = True) -> list[npt.NDArray[np.uint8]]:
-    """Scenes as uint8 (n, 128, 128, 3) arrays in chunks, drawn once into the cache and memory-mapped."""
-    key = hashlib.sha256("\n".join(table["id"]).encode() + str(IMAGE_SIZE).encode()).hexdigest()[:12]
+def draw_scenes(
+    table: pd.DataFrame, workers: int, progress: bool = True
+) -> tuple[list[npt.NDArray[np.uint8]], pd.DataFrame]:
+    """Draw scenes once into the cache. Returns their pixels and what each shows, a row a scene.
+
+    table: places, as `build.encoder_places` gives them.
+    Pixels are uint8 (n, 128, 128, 3) in chunks, memory-mapped; the table has the columns of `build.portray`.
+    """
+    key = hashlib.sha256("\n".join([*table["id"], str(IMAGE_SIZE), renderer_version()]).encode()).hexdigest()[:12]
     folder = cache_path("postcards", f"encoder-scenes-{key}")
     starts = range(0, len(table), CHUNK)
     missing = [start for start in starts if not (folder / f"{start:07d}.npy").exists()]
     rows = (row for start in missing for row in records(table.iloc[start : start + CHUNK]))
-    drawn = draw_many(rows, workers) if missing else iter(())
+    drawn = portray_many(rows, workers) if missing else iter(())
     bar = tqdm(total=len(table), desc="drawing", unit="scene", mininterval=5, disable=not progress)
     for start in starts:
         count = min(CHUNK, len(table) - start)
         if start in missing:
-            pixels = np.empty((count, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+            pixels, shown = np.empty((count, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8), []
             for i in range(count):
-                with Image.open(io.BytesIO(next(drawn))) as image:
+                file, columns = next(drawn)
+                shown.append(columns)
+                with Image.open(io.BytesIO(file)) as image:
                     pixels[i] = np.asarray(image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC))
+            write_table(folder / f"{start:07d}.parquet", pd.DataFrame(shown))
             with atomic_path(folder / f"{start:07d}.npy") as temporary, open(temporary, "wb") as stream:
                 np.save(stream, pixels)
         bar.update(count)
     bar.close()
-    return [np.load(folder / f"{start:07d}.npy", mmap_mode="r") for start in starts]
+    seen = pd.concat([pd.read_parquet(folder / f"{start:07d}.parquet") for start in starts], ignore_index=True)
+    return [np.load(folder / f"{start:07d}.npy", mmap_mode="r") for start in starts], seen
 
 
 def _batch(
@@ -145,16 +156,16 @@ def train(
     checkpoint_every: int = 200,
     report: Callable[[str], None] = print,
 ) -> None:
-    """Train on the scenes of `table` (columns of `build.with_scenes`) and write the encoder folder `out`.
+    """Train on scenes at the places of `table` (`build.encoder_places`) and write the encoder folder `out`.
 
     A run that was killed goes on from its last checkpoint, in the cache, when called again with the same recipe.
     """
     open_clip = import_open_clip()
     workers = workers or os.cpu_count() or 1
-    captions = captions_for(table, recipe)
+    chunks, shown = draw_scenes(table, workers)
+    captions = captions_for(shown, recipe)
     tokenizer = WordTokenizer(vocabulary(captions, recipe.vocabulary_size), recipe.context_length)
     tokens = tokenizer(captions)
-    chunks = draw_scenes(table, workers)
 
     config = model_config(recipe, tokenizer.vocab_size)
     with torch.random.fork_rng():
