@@ -108,7 +108,10 @@ def test_a_picture_does_not_depend_on_what_only_the_table_knows(table):
         "town_km": -1.0,
     }
     assert render_bytes(row) == render_bytes(row | hidden)
-    drawn_from = "id lat lon country admin1 town town_local urban elevation_m relief_m coast_km arid red green blue landmark_id photographer"
+    drawn_from = (
+        "id lat lon country admin1 town town_local urban elevation_m relief_m coast_km arid red green blue "
+        "landmark_id photographer"
+    )
     assert render_bytes(row) == render_bytes({name: row[name] for name in drawn_from.split()})
 
 

@@ -41,7 +41,7 @@ _NOT_DRAWING = {"__main__", "build", "captions", "letters", "pictures", "places"
 
 
 def renderer_version() -> str:
-    """Twelve digits that change with what draws, code and facts: pictures of an older renderer are never taken for its own."""
+    """Twelve digits that change with the code and the facts that draw, so that older pictures are not taken for new."""
     folder = Path(__file__).resolve().parent.parent / "postcards"
     code = [path for path in sorted(folder.glob("*.py")) if path.stem not in _NOT_DRAWING]
     facts = [data_path("postcards", name) for name in ("countries.csv", "lettering.json", "lettering.png")]

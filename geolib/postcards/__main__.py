@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     tables = commands.add_parser("tables", help="lettering, photo table and sample pictures only")
     train = commands.add_parser("train-encoder", help="train the small CLIP from scratch on other postcards")
     embed = commands.add_parser("embed", help="draw every postcard and write the embeddings that ship with the clone")
-    sheet = commands.add_parser("sheet", help="draw the contact sheet")
+    sheet = commands.add_parser("sheet", help="draw the contact sheet and the six belts")
     measured = commands.add_parser("report", help="measure what the encoders reach: REPORT.md, report.json, figures")
     measured.add_argument("--scenes", type=int, default=1000, help="postcards drawn again for each group of cues")
     measured.add_argument(
@@ -85,6 +85,7 @@ def _run(options: argparse.Namespace, out: Path) -> None:
         build.embed(out, options.workers)
     if options.command in {"build", "sheet"}:
         pictures.contact_sheet(out)
+        pictures.six_belts(out)
 
 
 if __name__ == "__main__":

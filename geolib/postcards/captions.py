@@ -91,8 +91,9 @@ def phrases(scene: Scene, seen: Mapping[str, bool]) -> list[str]:
 
 
 def caption(scene: Scene, seen: Mapping[str, bool], place: Mapping[str, Any] | None = None) -> str:
-    """One caption of a scene in which these cues came to be seen (`draw.visible_cues`). With `place` (country_name, continent, landmark_city, town) it names where that is.
+    """One caption of a scene in which these cues came to be seen (`draw.visible_cues`).
 
+    With `place` (country_name, continent, landmark_city, town) it names where that is.
     Without `place` no name of a place is ever in it.
     """
     rng = random.Random(f"{scene.seed}/caption")

@@ -177,8 +177,8 @@ def big_cities(count: int = 300, apart_km: float = 40.0) -> pd.DataFrame:
 # they sound like in Latin letters: enough to find the name that sounds like the one on the map.
 _LETTERS = {
     "cyrillic": ("абвгдежзийклмнопрстуфхцчшщъыьэюяієїґџјљњћђўқңғүұһә",
-                 "a b v g d e zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya i ye yi g dz j lj nj c dj w "
-                 "q n g u u h a"),
+                 "a b v g d e zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya i ye yi g dz j lj nj c dj "
+                 "w q n g u u h a"),
     "greek": ("αβγδεζηθικλμνξοπρσςτυφχψω", "a v g d e z i th i k l m n x o p r s s t y f ch ps o"),
     "georgian": ("აბგდევზთიკლმნოპჟრსტუფქღყშჩცძწჭხჯჰ",
                  "a b g d e v z t i k l m n o p zh r s t u p k gh q sh ch ts dz ts ch kh j h"),

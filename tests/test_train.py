@@ -1,0 +1,166 @@
+"""The postcards' encoder: trained through open_clip, stopped and resumed without a trace, loaded like any other."""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from geolib.embed import Encoder
+from geolib.files import data_path, read_json
+from geolib.postcards import build, train
+from geolib.postcards.__main__ import main
+from geolib.tokenizer import words
+
+SCENES = 96
+RECIPE = train.Recipe(
+    steps=6, horizon=8, first_steps=4, first_size=64, batch_size=16, warmup=2, text_width=32, text_layers=1
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums in one order, on any machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def table(monkeypatch, tmp_path):
+    """Places whose "scenes" are plain colours with a caption that says which: nothing is drawn."""
+    rng = np.random.default_rng(0)
+    colours = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200), "grey": (120, 120, 120)}
+    named = rng.choice(list(colours), SCENES)
+    noise = rng.integers(-25, 25, (SCENES, train.IMAGE_SIZE, train.IMAGE_SIZE, 3))
+    pixels = np.clip(np.array([colours[name] for name in named])[:, None, None] + noise, 0, 255).astype(np.uint8)
+    shown = pd.DataFrame(
+        {
+            "caption": [f"a {name} wall" for name in named],
+            "caption_named": [f"a {name} wall, in Utopia" for name in named],
+        }
+    )
+    monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(train, "draw_scenes", lambda table, workers: ([pixels], shown))
+    return pd.DataFrame({"id": [f"encoder-{n}" for n in range(SCENES)]})
+
+
+def weights(folder):
+    return load_file(folder / "open_clip_model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+class Stop(Exception):
+    """Stands for a kill."""
+
+
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(table, tmp_path, monkeypatch):
+    train.train(table, tmp_path / "whole", RECIPE, workers=1, checkpoint_every=2, report=lambda line: None)
+    monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "other"))
+    real, steps = train._batch, []
+
+    def batch(chunks, index, size, rng):
+        if len(steps) == 5:
+            raise Stop
+        steps.append(size)
+        return real(chunks, index, size, rng)
+
+    monkeypatch.setattr(train, "_batch", batch)
+    with pytest.raises(Stop):
+        train.train(table, tmp_path / "killed", RECIPE, workers=1, checkpoint_every=2, report=lambda line: None)
+    assert not (tmp_path / "killed").exists(), "nothing half-made under the final name"
+    monkeypatch.setattr(train, "_batch", real)
+    lines = []
+    train.train(table, tmp_path / "killed", RECIPE, workers=1, checkpoint_every=2, report=lines.append)
+    assert steps == [64, 64, 64, 64, 128]
+    assert lines[0].startswith("step     5/6"), "resumed after the last checkpoint, step 4"
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+
+
+def test_one_seed_one_encoder(table, tmp_path, monkeypatch):
+    made = []
+    for number, seed in enumerate((0, 0, 1)):
+        monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / f"cache{number}"))
+        recipe = train.Recipe(**{**RECIPE.__dict__, "seed": seed})
+        train.train(table, tmp_path / f"encoder{number}", recipe, workers=1, report=lambda line: None)
+        made.append(weights(tmp_path / f"encoder{number}"))
+    assert same(made[0], made[1])
+    assert not same(made[0], made[2])
+
+
+def test_what_was_trained_loads_and_embeds_like_any_encoder(table, tmp_path):
+    train.train(table, tmp_path / "encoder", RECIPE, workers=1, report=lambda line: None)
+    encoder = Encoder.load(tmp_path / "encoder")
+    assert encoder.dim == RECIPE.embed_dim
+    images = encoder.embed_images([Image.new("RGB", (50, 70), colour) for colour in ("red", "blue")])
+    text = encoder.embed_text(["a red wall", "a blue wall"])
+    for vectors in (images, text):
+        assert vectors.shape == (2, RECIPE.embed_dim)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    with open(tmp_path / "encoder" / "training_log.csv", encoding="utf-8") as stream:
+        log = list(csv.DictReader(stream))
+    assert [int(row["step"]) for row in log] == [0, 5]
+    assert json.loads((tmp_path / "encoder" / "recipe.json").read_text())["scenes"] == SCENES
+
+
+def test_captions_name_places_in_the_share_that_was_asked_for():
+    table = pd.DataFrame({"caption": ["plain"] * 2000, "caption_named": ["named"] * 2000})
+    for share in (0.0, 0.8, 1.0):
+        recipe = train.Recipe(named_share=share)
+        assert np.mean([c == "named" for c in train.captions_for(table, recipe)]) == pytest.approx(share, abs=0.04)
+
+
+def test_pictures_are_never_mirrored_in_training():
+    """The side of the road that one drives on is a cue."""
+    ramp = np.repeat(np.linspace(0, 255, train.IMAGE_SIZE, dtype=np.uint8)[None, None, :, None], 3, axis=3)
+    pixels = np.broadcast_to(ramp, (4, train.IMAGE_SIZE, train.IMAGE_SIZE, 3)).copy()
+    for seed in range(30):
+        batch = train._batch([pixels], np.arange(4), 96, np.random.default_rng(seed))
+        assert batch.shape == (4, 3, 96, 96)
+        assert (batch[..., -1] > batch[..., 0]).all()
+
+
+@pytest.mark.parametrize("folder", ["encoder", "encoder-no-names"])
+def test_the_encoders_of_the_clone_are_small_and_say_how_they_were_made(folder):
+    path = data_path("postcards", folder)
+    assert (path / "open_clip_model.safetensors").stat().st_size < 12e6
+    assert {tensor.dtype for tensor in weights(path).values() if tensor.is_floating_point()} == {torch.float16}
+    recipe = read_json(path / "recipe.json")
+    assert set(recipe) == {*train.Recipe.__dataclass_fields__, "scenes"}
+    assert recipe["scenes"] >= 100_000
+    card = (path / "README.md").read_text(encoding="utf-8")
+    assert f"{recipe['scenes']:,} postcards" in card
+    assert f"{recipe['steps']:,} steps of {recipe['batch_size']}" in card
+
+
+def test_the_encoder_without_names_knows_no_name_of_a_place():
+    known = set(read_json(data_path("postcards", "encoder-no-names", "vocab.json"))["vocabulary"])
+    table = pd.read_parquet(data_path("postcards", "photos.parquet"))
+    countries = {word for name in set(table["country_name"]) for word in words(name) if len(word) > 3}
+    said = {word for text in table["caption"] for word in words(text)}
+    assert len(countries) > 150
+    assert not countries & (known - said)
+    assert len(known) < 400, "words for what is seen, no more"
+    assert read_json(data_path("postcards", "encoder-no-names", "recipe.json"))["named_share"] == 0
+
+
+def test_the_command_trains_the_encoder_that_was_asked_for(monkeypatch, tmp_path, capsys):
+    asked = []
+    monkeypatch.setenv("GEOLIB_DATA", str(tmp_path))
+    monkeypatch.setattr(build, "encoder_places", lambda: "places")
+    monkeypatch.setattr(train, "train", lambda *arguments: asked.append(arguments))
+    assert main(["train-encoder", "--steps", "20"]) == 0
+    assert main(["train-encoder", "--no-names"]) == 0
+    (table, named, recipe, *_), (_, nameless, other, *_) = asked
+    assert table == "places"
+    assert (named.name, nameless.name) == ("encoder", "encoder-no-names")
+    assert (recipe.steps, recipe.first_steps) == (20, 16)
+    assert (other.named_share, other.steps) == (0.0, train.Recipe().steps)
