@@ -50,13 +50,13 @@ class Recipe:
     vocabulary_size: int = 4096
     named_share: float = 0.8  # share of the captions that name a place; 0 for the encoder that never reads one
     batch_size: int = 256
-    steps: int = 2_000
-    horizon: int = 2_040  # steps of the cosine: training ends at 0.1 % of the full rate
+    steps: int = 1_800
+    horizon: int = 1_840  # steps of the cosine: training ends at 0.1 % of the full rate
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
     warmup: int = 100
     first_size: int = 96  # pixels a side for the first steps, which are then nearly twice as fast
-    first_steps: int = 1_600
+    first_steps: int = 1_450
     seed: int = 0
 
 
@@ -131,15 +131,15 @@ def _batch(
 ) -> Tensor:
     """A normalised batch (n, 3, size, size), cropped and brightened a little at random; never flipped."""
     pixels = np.stack([chunks[i // CHUNK][i % CHUNK] for i in index])
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last).float() / 255
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # channels last in memory: torch scales bytes fast
     side = int(rng.integers(int(0.84 * IMAGE_SIZE), IMAGE_SIZE + 1))
     top, left = rng.integers(0, IMAGE_SIZE - side + 1, 2)
     images = images[:, :, top : top + side, left : left + side]
     if side != size:
         images = torch.nn.functional.interpolate(images, size=(size, size), mode="bilinear", antialias=side > size)
-    gain = torch.from_numpy(rng.uniform(0.85, 1.15, (len(index), 3, 1, 1)).astype(np.float32))
-    images = (images * gain).clamp(0, 1)
-    return (images - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+    gain = torch.from_numpy(rng.uniform(0.85, 1.15, (len(index), 3, 1, 1)).astype(np.float32)) / 255
+    mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in (MEAN, STD))
+    return images.float().mul_(gain).clamp_(0, 1).sub_(mean).div_(std)
 
 
 def _schedule(recipe: Recipe, step: int) -> float:
