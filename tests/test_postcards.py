@@ -316,7 +316,10 @@ def seen():
 @pytest.mark.parametrize("cue", CUES)
 def test_hiding_what_is_not_seen_changes_no_pixel(cue, seen):
     """Exactly none, but for what is too small or too far at the edge to count as seen."""
-    scenes = [scene for scene, cues in zip(SCENES, seen, strict=True) if not cues[cue]][:25]
+    scenes = [scene for scene, cues in zip(SCENES, seen, strict=True) if not cues[cue]]
+    if cue == "light":  # a landmark keeps a bright side under clouds, where the light itself is not seen
+        scenes = [scene for scene in scenes if scene.landmark is None]
+    scenes = scenes[:25]
     assert len(scenes) >= 10
     touched = [changed(scene, cue).mean() for scene in scenes]
     assert max(touched) < 0.01, scenes[int(np.argmax(touched))].seed
@@ -440,23 +443,27 @@ def test_daylight_scenes_have_daylight_and_night_scenes_have_none():
             assert (scene.sun_height < -6) if scene.night else (scene.sun_height > 2.5), scene.seed
 
 
+def sun_in_the_sky(side):
+    """Column of the sun's disc in a clear sky with the sun so many degrees to the right of the view; None without."""
+    scene = a_scene(kind="rural", weather="clear", sun_height=18.0, sun_side=side, relief=0.0)
+    sky = draw(scene)[:58].astype(int).sum(axis=2)  # above the roofs; this sky has no cloud
+    return int(np.argmax(sky.max(axis=0))) if sky.max() > 700 else None
+
+
 @pytest.mark.parametrize(("lat", "towards"), [(50.0, "south"), (35.0, "south"), (-35.0, "north"), (-50.0, "north")])
 def test_the_noon_sun_stands_in_the_south_of_the_north_and_in_the_north_of_the_south(lat, towards):
     height, azimuth = sun_position(lat, 80, 12.0)
     for heading, sees_it in ((180.0, towards == "south"), (0.0, towards == "north")):
         side = (azimuth - heading + 180) % 360 - 180
-        scene = a_scene(kind="rural", weather="clear", lat=lat, sun_height=22.0, sun_side=side, relief=0.0)
-        top = draw(scene)[:90].astype(int).sum(axis=2)
-        assert (top.max() > 740) == sees_it, f"heading {heading}"
-        assert height > 30
+        assert (sun_in_the_sky(side) is not None) == sees_it, f"heading {heading}"
+    assert height > 30
 
 
 @pytest.mark.parametrize("side", [-25.0, 25.0])
 def test_the_sun_is_drawn_on_its_side_and_shadows_fall_away_from_it(side):
-    scene = a_scene(kind="rural", weather="clear", sun_height=18.0, sun_side=side, relief=0.0)
-    sky = draw(scene)[:120].astype(int).sum(axis=2)
-    assert np.sign(np.nonzero(sky > 745)[1].mean() - SIZE / 2) == np.sign(side)
-    p = Painter(replace(scene, sun_side=3.6 * side), frozenset())
+    assert np.sign(sun_in_the_sky(side) - SIZE / 2) == np.sign(side)
+    scene = a_scene(kind="rural", weather="clear", sun_height=18.0, sun_side=3.6 * side)
+    p = Painter(scene, frozenset())
     before = p.surface.makeImageSnapshot().toarray().copy()
     p.ground_shadow(0.0, 12.0, 0.6, 3.0)
     shade = np.nonzero((p.surface.makeImageSnapshot().toarray() != before).any(axis=2))[1]

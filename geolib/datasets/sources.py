@@ -30,10 +30,15 @@ def postcards() -> dict[str, Any]:
     table = data_path("postcards", "photos.parquet")
     photos = checked(read_table(table), str(table))
     version = sha256_file(table)
-    cache = cache_path("postcards", f"{version[:12]}-{renderer_version()}")
+    cache = drawn_folder(table)
     shipped = (table.parent / "embeddings", table.parent / "embeddings-no-names")
     file = partial(_postcard, photos, table.parent / "samples", cache)
     return {"photos": photos, "_file": file, "_version": version, "_shipped": shipped}
+
+
+def drawn_folder(table: Path) -> Path:
+    """Where pictures of a photo table are kept once they are drawn, in geolib's cache."""
+    return cache_path("postcards", f"{sha256_file(table)[:12]}-{renderer_version()}")
 
 
 # Modules of geolib.postcards that draw nothing: a change of these alone leaves drawn pictures as they are.

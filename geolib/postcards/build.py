@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from geolib.datasets import open_dataset
+from geolib.datasets.sources import drawn_folder
 from geolib.embed import Encoder, embed_photos
 from geolib.files import atomic_path, write_bytes
-from geolib.postcards import draw_bytes, letters, places, render_bytes
+from geolib.postcards import draw_bytes, letters, places, render
 from geolib.postcards.captions import CONTINENTS, caption
 from geolib.postcards.scene import describe
 
@@ -147,33 +149,55 @@ def portray_many(rows: Iterable[Mapping[str, Any]], workers: int) -> Iterator[tu
         yield from pool.imap(portray, rows, chunksize=64)
 
 
-def with_scenes(table: pd.DataFrame, workers: int = 1) -> pd.DataFrame:
-    """The photo table with what each postcard shows: draws every one of them."""
-    columns = [shown for _, shown in portray_many(records(table), workers)]
-    return pd.concat([table, pd.DataFrame(columns, index=table.index)], axis=1)
-
-
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a parquet file, whole or not at all."""
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, compression="zstd", index=False)
 
 
+def telling(table: pd.DataFrame) -> pd.DataFrame:
+    """Scenes of the test splits by day and in good sight, those that show most of their place first."""
+    plain = ~table["scene"].isin(["interior", "closeup", "night"]) & table["weather"].isin(["clear", "cloudy", "haze"])
+    test = table[plain & table["split"].str.startswith("test")]
+    cues = test.filter(like="cue_").sum(axis=1) + 2 * test["cue_landmark"] + test["cue_script"] + test["cue_relief"]
+    return test.assign(cues=cues).sort_values(["cues", "id"], ascending=[False, True]).drop(columns="cues")
+
+
 def choose_samples(table: pd.DataFrame, count: int = 40) -> pd.DataFrame:
-    """A few dozen test postcards from as many countries: what the README and the widget show without drawing."""
-    test = table[(table["split"] == "test") & ~table["scene"].isin(["night"])]
-    test = test.assign(cues=test.filter(like="cue_").sum(axis=1)).sort_values(["cues", "id"], ascending=[False, True])
-    return test.drop_duplicates("country").head(count).drop(columns="cues")
+    """A few dozen test postcards from as many countries: what the README and the widget show without drawing.
+
+    Out of a country's three that show most, the first one that a soft lens did not blur.
+    """
+    best = telling(table).groupby("country", sort=False).head(3)
+    leading = best["country"].drop_duplicates().head(count)
+    best = best[best["country"].isin(leading)]
+    sharp = [is_sharp(render(row)) for row in records(best)]
+    return best.assign(soft=np.logical_not(sharp)).sort_values("soft", kind="stable").drop_duplicates("country")
+
+
+def is_sharp(pixels: npt.NDArray[np.uint8]) -> bool:
+    """Has a picture (h, w, 3) edges as crisp as a good lens draws them?"""
+    grey = pixels.mean(axis=2, dtype=np.float32)
+    return bool(np.percentile(np.abs(np.diff(grey, 2, axis=1)), 99.5) > 95)
 
 
 def build(out: Path, fonts: Path = Path("/usr/share/fonts"), workers: int = 1) -> pd.DataFrame:
     """Make lettering, photo table and samples in `out` (the encoder and the embeddings are the next two steps)."""
     letters.build(out, fonts)
-    table = with_scenes(course_places(), workers)
+    course = course_places()
+    drawn = list(portray_many(records(course), workers))
+    table = pd.concat([course, pd.DataFrame([shown for _, shown in drawn])], axis=1)
     table = table.assign(licence="CC-BY-4.0", author="geolib postcards", source="drawing")
     write_table(out / "photos.parquet", table)
-    for row in records(choose_samples(table)):
-        write_bytes(out / "samples" / f"{row['id']}.jpg", render_bytes(row))
+    cache = drawn_folder(out / "photos.parquet")  # the embeddings need them next
+    for name, (file, _) in zip(table["id"], drawn, strict=True):
+        write_bytes(cache / f"{name}.jpg", file)
+    chosen = set(choose_samples(table)["id"])
+    for path in (out / "samples").glob("*.jpg"):
+        if path.stem not in chosen:
+            path.unlink()
+    for name in chosen:
+        write_bytes(out / "samples" / f"{name}.jpg", (cache / f"{name}.jpg").read_bytes())
     return table
 
 
