@@ -462,7 +462,7 @@ def test_the_noon_sun_stands_in_the_south_of_the_north_and_in_the_north_of_the_s
 @pytest.mark.parametrize("side", [-25.0, 25.0])
 def test_the_sun_is_drawn_on_its_side_and_shadows_fall_away_from_it(side):
     assert np.sign(sun_in_the_sky(side) - SIZE / 2) == np.sign(side)
-    scene = a_scene(kind="rural", weather="clear", sun_height=18.0, sun_side=3.6 * side)
+    scene = a_scene(kind="rural", weather="clear", sun_height=18.0, sun_side=2 * side)
     p = Painter(scene, frozenset())
     before = p.surface.makeImageSnapshot().toarray().copy()
     p.ground_shadow(0.0, 12.0, 0.6, 3.0)

@@ -154,6 +154,7 @@ def test_the_encoder_without_names_knows_no_name_of_a_place():
 
 def test_the_command_trains_the_encoder_that_was_asked_for(monkeypatch, tmp_path, capsys):
     asked = []
+    (tmp_path / "postcards").mkdir()
     monkeypatch.setenv("GEOLIB_DATA", str(tmp_path))
     monkeypatch.setattr(build, "encoder_places", lambda: "places")
     monkeypatch.setattr(train, "train", lambda *arguments: asked.append(arguments))
