@@ -646,8 +646,8 @@ print(json.dumps([fonts, modules, "torch" in sys.modules]))
 SHIELD_NAMES = ("white", "black", "blue", "red", "green", "yellow", "orange", "purple", "brown", "turquoise")
 SEEN = {  # what a caption may say of a cue; the first word or words of the phrase decide
     "vegetation": ("tropical forest", "savanna", "dry scrub", "desert", "mediterranean land", "subtropical land",
-                   "green temperate land", "mixed forest", "conifer forest", "steppe", "tundra", "autumn trees",
-                   "bare trees"),
+                   "green temperate land", "mixed forest", "conifer forest", "steppe", "tundra", "ice and rock",
+                   "autumn trees", "bare trees"),
     "relief": ("hills", "high mountains"),
     "fence": tuple(f"{name} by the road" for name in ("rails", "pickets", "wire", "a wall", "a hedge", "a guard rail")),
     "route": tuple(f"{ink} number on a {ground} {form}" for ink in SHIELD_NAMES for ground in SHIELD_NAMES

@@ -66,7 +66,7 @@ class _Pen:
         self.p, self.x, self.y, self.h = p, x, y, h
         self.w = h * landmark.slender * (1 + 0.14 * turn)
         self.n, self.turn = landmark.count, turn
-        self.left = "light" in p.hide or p.towards_sun(-1, -0.3) > p.towards_sun(1, -0.3)
+        self.left = p.shadow <= 0 or p.towards_sun(-1, -0.3) > p.towards_sun(1, -0.3)
         self.body, self.trim = self.shades(landmark.colour), self.shades(landmark.accent)
         self.white = self.shades(WHITE)
         self.rock = self.shades((0.52, 0.47, 0.4))

@@ -309,6 +309,16 @@ def _star(p: Painter, x: float, y: float, w: float, h: float, c: list[Colour]) -
     p.poly([(x + w * 0.5 + h * r * math.sin(t), y + h * 0.5 - h * r * math.cos(t)) for t, r in turns], c[0])
 
 
+def _emblem(p: Painter, x: float, y: float, w: float, h: float, c: list[Colour]) -> None:
+    """Stands for a coat of arms, a crescent, a tree: whatever is too fine to draw."""
+    p.disc(x + w * 0.5, y + h * 0.5, h * 0.16, c[0])
+
+
+def _wheel(p: Painter, x: float, y: float, w: float, h: float, c: list[Colour]) -> None:
+    p.canvas.drawCircle(x + w * 0.5, y + h * 0.5, h * 0.13, p.outline(c[0], h * 0.05))
+    p.disc(x + w * 0.5, y + h * 0.5, h * 0.04, c[0])
+
+
 def _bars(p: Painter, x: float, y: float, w: float, h: float, c: list[Colour]) -> None:
     p.rect(x, y + h * 0.12, w, h * 0.12, c[0])
     p.rect(x, y + h * 0.76, w, h * 0.12, c[0])
@@ -341,6 +351,7 @@ def _union(p: Painter, x: float, y: float, w: float, h: float, c: list[Colour]) 
 
 
 _PARTS: dict[str, Callable[[Painter, float, float, float, float, list[Colour]], None]] = {
-    "nordic": _nordic, "cross": _cross, "disc": _disc, "star": _star, "bars": _bars, "quarter": _quarter,
+    "nordic": _nordic, "cross": _cross, "disc": _disc, "star": _star, "emblem": _emblem,
+    "wheel": _wheel, "bars": _bars, "quarter": _quarter,
     "diag": _diag, "union": _union,
 }  # fmt: skip
