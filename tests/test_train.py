@@ -17,8 +17,9 @@ from geolib.postcards.__main__ import main
 
 SCENES = 96
 RECIPE = train.Recipe(
-    steps=6, horizon=8, first_steps=4, first_size=64, batch_size=16, warmup=2, text_width=32, text_layers=1
-)
+    steps=4, horizon=5, first_steps=3, place_steps=3, place_full_steps=1, first_size=64, batch_size=16, warmup=2,
+    text_width=32, text_layers=1,
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +47,14 @@ def table(monkeypatch, tmp_path):
     )
     monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(train, "draw_scenes", lambda table, workers: ([pixels], shown))
-    return pd.DataFrame({"id": [f"encoder-{n}" for n in range(SCENES)]})
+    return pd.DataFrame(
+        {
+            "id": [f"encoder-{n}" for n in range(SCENES)],
+            "town": [f"{name}town" for name in named],
+            "country_name": "Utopia",
+            "continent": np.where(named == "red", "europe", "asia"),
+        }
+    )
 
 
 def weights(folder):
@@ -79,8 +87,8 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(table, tmp_path, mo
     monkeypatch.setattr(train, "_batch", real)
     lines = []
     train.train(table, tmp_path / "killed", RECIPE, workers=1, checkpoint_every=2, report=lines.append)
-    assert steps == [64, 64, 64, 64, 128]
-    assert lines[0].startswith("step     5/6"), "resumed after the last checkpoint, step 4"
+    assert steps == [64, 64, 64, 128, 64], "both parts begin with small pictures"
+    assert lines[0].startswith("step     6/7"), "resumed after the last checkpoint, step 4"
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
@@ -106,7 +114,7 @@ def test_what_was_trained_loads_and_embeds_like_any_encoder(table, tmp_path):
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     with open(tmp_path / "encoder" / "training_log.csv", encoding="utf-8") as stream:
         log = list(csv.DictReader(stream))
-    assert [int(row["step"]) for row in log] == [0, 5]
+    assert [int(row["step"]) for row in log] == [0, 6]
     assert json.loads((tmp_path / "encoder" / "recipe.json").read_text())["scenes"] == SCENES
 
 
@@ -115,6 +123,37 @@ def test_captions_name_places_in_the_share_that_was_asked_for():
     for share in (0.0, 0.8, 1.0):
         recipe = train.Recipe(named_share=share)
         assert np.mean([c == "named" for c in train.captions_for(table, recipe)]) == pytest.approx(share, abs=0.04)
+
+
+def test_in_the_second_part_captions_say_only_where(table):
+    shown = pd.DataFrame({"caption": ["a red wall"] * SCENES})
+    where = train.places_for(table, shown, RECIPE)
+    assert set(where) <= {
+        f"in {name}town, Utopia, {c}" for name in ("red", "green", "blue", "grey") for c in ("europe", "asia")
+    }
+    assert train.places_for(table, shown, train.Recipe(named_share=0.0)) == ["a red wall"] * SCENES
+
+
+def test_every_scene_is_seen_once_in_an_epoch_and_every_other_late_batch_is_of_one_continent():
+    recipe = train.Recipe(steps=12, place_steps=8, batch_size=16)
+    continents = np.arange(96) % 3
+    epoch = np.concatenate([train._scenes(recipe, step, continents) for step in range(6)])
+    assert sorted(epoch) == list(range(96))
+    for step in range(12, 20):
+        index = train._scenes(recipe, step, continents)
+        assert len(set(index)) == 16
+        assert (len(set(continents[index])) == 1) == (step % 2 == 1)
+
+
+def test_both_parts_warm_up_and_end_near_zero():
+    recipe = train.Recipe()
+    rates = [train._schedule(recipe, step) for step in range(recipe.all_steps)]
+    assert min(rates) >= 0
+    assert max(rates[: recipe.steps]) == pytest.approx(recipe.learning_rate, rel=0.02)
+    assert max(rates[recipe.steps :]) == pytest.approx(recipe.place_rate, rel=0.02)
+    for start, end in ((0, recipe.steps), (recipe.steps, recipe.all_steps)):
+        assert rates[start] < 0.1 * max(rates[start:end])
+        assert rates[end - 1] < 0.01 * max(rates[start:end])
 
 
 def test_pictures_are_never_mirrored_in_training():
@@ -138,6 +177,7 @@ def test_the_encoders_of_the_clone_are_small_and_say_how_they_were_made(folder):
     card = (path / "README.md").read_text(encoding="utf-8")
     assert f"{recipe['scenes']:,} postcards" in card
     assert f"{recipe['steps']:,} steps of {recipe['batch_size']}" in card
+    assert f"{recipe['place_steps']:,} more" in card
 
 
 def test_the_command_trains_the_encoder_that_was_asked_for(monkeypatch, tmp_path, capsys):
@@ -151,5 +191,5 @@ def test_the_command_trains_the_encoder_that_was_asked_for(monkeypatch, tmp_path
     (table, named, recipe, *_), (_, nameless, other, *_) = asked
     assert table == "places"
     assert (named.name, nameless.name) == ("encoder", "encoder-no-names")
-    assert (recipe.steps, recipe.first_steps) == (20, 16)
-    assert (other.named_share, other.steps) == (0.0, train.Recipe().steps)
+    assert (recipe.all_steps, recipe.steps, recipe.first_steps, recipe.place_steps) == (20, 15, 12, 5)
+    assert (other.named_share, other.all_steps) == (0.0, train.Recipe().all_steps)

@@ -39,7 +39,9 @@ def _parser() -> argparse.ArgumentParser:
             "--fonts", type=Path, default=Path("/usr/share/fonts"), help="where Debian keeps Noto fonts"
         )
     for command in (everything, train):
-        command.add_argument("--steps", type=int, default=None, help="steps of 256 scenes (default: the recipe's)")
+        command.add_argument(
+            "--steps", type=int, default=None, help="steps of 256 scenes in all (default: the recipe's)"
+        )
         command.add_argument("--device", default="cpu", help="cpu or cuda")
     train.add_argument("--no-names", action="store_true", help="captions never name a place")
     return parser
@@ -73,9 +75,12 @@ def _run(options: argparse.Namespace, out: Path) -> None:
     if options.command in {"build", "train-encoder"}:
         recipe = train.Recipe()
         if options.steps:
-            share = options.steps / recipe.steps
-            first, horizon = round(share * recipe.first_steps), round(share * recipe.horizon)
-            recipe = replace(recipe, steps=options.steps, horizon=horizon, first_steps=first)
+            share = options.steps / recipe.all_steps
+            scaled = {
+                name: round(share * getattr(recipe, name))
+                for name in ("steps", "horizon", "first_steps", "place_steps", "place_full_steps")
+            }
+            recipe = replace(recipe, **scaled)
         table = build.encoder_places()
         endings = build.ENCODERS if options.command == "build" else [build.ENCODERS[options.no_names]]
         for ending in endings:

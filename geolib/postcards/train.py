@@ -2,6 +2,10 @@
 
 The image tower is a timm `regnetx_002`, the text tower a small transformer over a vocabulary of words. Every random
 choice of a step comes from the seed and the step's number, so a run that is killed and resumed sees the same batches.
+
+Training has two parts. In the first, captions say what is seen, and most of them also where. A model can satisfy them
+by describing; so in the second they say only where, and every other batch is of one continent, whose countries look
+more alike than countries drawn from all over the Earth.
 """
 
 from __future__ import annotations
@@ -57,7 +61,15 @@ class Recipe:
     warmup: int = 100
     first_size: int = 96  # pixels a side for the first steps, which are then nearly twice as fast
     first_steps: int = 1_450
+    place_steps: int = 600  # of the second part; the encoder without names sees its own captions there, too
+    place_full_steps: int = 200  # the last of them, at full size
+    place_rate: float = 1.0e-3
     seed: int = 0
+
+    @property
+    def all_steps(self) -> int:
+        """Steps of both parts."""
+        return self.steps + self.place_steps
 
 
 def model_config(recipe: Recipe, vocab_size: int) -> dict[str, Any]:
@@ -85,6 +97,14 @@ def captions_for(table: pd.DataFrame, recipe: Recipe) -> list[str]:
     """One caption a scene: `named_share` of them name the place, decided by the seed."""
     named = np.random.default_rng(recipe.seed).random(len(table)) < recipe.named_share
     return [a if use else b for a, b, use in zip(table["caption_named"], table["caption"], named, strict=True)]
+
+
+def places_for(places: pd.DataFrame, shown: pd.DataFrame, recipe: Recipe) -> list[str]:
+    """Captions of the second part: where a scene is, nothing else. Without names, what is seen, as before."""
+    if not recipe.named_share:
+        return list(shown["caption"])
+    columns = zip(places["town"], places["country_name"], places["continent"], strict=True)
+    return [f"in {', '.join(names)}" for names in columns]
 
 
 def vocabulary(captions: list[str], size: int) -> list[str]:
@@ -143,8 +163,31 @@ def _batch(
 
 
 def _schedule(recipe: Recipe, step: int) -> float:
+    if step >= recipe.steps:
+        part = (step - recipe.steps) / recipe.place_steps
+        return recipe.place_rate * min(1.0, (step - recipe.steps + 1) / 20) * 0.5 * (1 + math.cos(math.pi * part))
     warm = min(1.0, (step + 1) / recipe.warmup)
     return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.horizon))
+
+
+def _size(recipe: Recipe, step: int) -> int:
+    """Pixels a side of the pictures of a step: both parts end at full size."""
+    small = step < recipe.first_steps or recipe.steps <= step < recipe.all_steps - recipe.place_full_steps
+    return recipe.first_size if small else IMAGE_SIZE
+
+
+def _scenes(recipe: Recipe, step: int, continents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The scenes of a step: all in turn, in a new order each time; in the second part at times of one continent."""
+    if step < recipe.steps:
+        epoch, place = divmod(step, len(continents) // recipe.batch_size)
+        order = np.random.default_rng((recipe.seed, 1, epoch)).permutation(len(continents))
+        return order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
+    rng = np.random.default_rng((recipe.seed, 3, step))
+    pool = np.arange(len(continents))
+    if step % 2:
+        same = np.flatnonzero(continents == continents[rng.integers(len(continents))])
+        pool = same if len(same) >= recipe.batch_size else pool
+    return rng.choice(pool, recipe.batch_size, replace=False)
 
 
 def train(
@@ -165,7 +208,8 @@ def train(
     chunks, shown = draw_scenes(table, workers)
     captions = captions_for(shown, recipe)
     tokenizer = WordTokenizer(vocabulary(captions, recipe.vocabulary_size), recipe.context_length)
-    tokens = tokenizer(captions)
+    tokens = (tokenizer(captions), tokenizer(places_for(table, shown, recipe)))
+    continents = np.unique(table["continent"], return_inverse=True)[1]
 
     config = model_config(recipe, tokenizer.vocab_size)
     with torch.random.fork_rng():
@@ -180,20 +224,17 @@ def train(
     name = hashlib.sha256(repr((asdict(recipe), list(table["id"][:100]), len(table))).encode()).hexdigest()[:12]
     checkpoint = cache_path("postcards", f"encoder-checkpoint-{name}")
     first, log = _resume(checkpoint, model, optimizer)
-    per_epoch = len(table) // recipe.batch_size
     model.train()
     bf16 = device.startswith("cuda") or torch.cpu._is_avx512_bf16_supported()  # emulated elsewhere, and slow
     started = time.perf_counter()
-    for step in range(first, recipe.steps):
-        epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng((recipe.seed, 1, epoch)).permutation(len(table))
-        index = order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
-        size = recipe.first_size if step < recipe.first_steps else IMAGE_SIZE
-        images = _batch(chunks, index, size, np.random.default_rng((recipe.seed, 2, step))).to(device)
+    for step in range(first, recipe.all_steps):
+        index = _scenes(recipe, step, continents)
+        images = _batch(chunks, index, _size(recipe, step), np.random.default_rng((recipe.seed, 2, step))).to(device)
+        texts = tokens[step >= recipe.steps][index].to(device)
         for group in optimizer.param_groups:
             group["lr"] = _schedule(recipe, step)
         with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=bf16):
-            image_features, text_features, scale = model(images, tokens[index].to(device))[:3]
+            image_features, text_features, scale = model(images, texts)[:3]
             loss = loss_function(image_features.float(), text_features.float(), scale.float())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -201,7 +242,7 @@ def train(
         optimizer.step()
         with torch.no_grad():
             model.logit_scale.clamp_(0, math.log(100))
-        if step % 20 == 0 or step == recipe.steps - 1:
+        if step % 20 == 0 or step == recipe.all_steps - 1:
             seconds = time.perf_counter() - started
             speed = (step - first + 1) * recipe.batch_size / seconds
             log.append(
@@ -212,7 +253,7 @@ def train(
                     "lr": _schedule(recipe, step),
                 }
             )
-            report(f"step {step:5d}/{recipe.steps}  loss {loss.item():.3f}  {speed:.0f} scenes/s")
+            report(f"step {step:5d}/{recipe.all_steps}  loss {loss.item():.3f}  {speed:.0f} scenes/s")
         if (step + 1) % checkpoint_every == 0:
             _save_checkpoint(checkpoint, model, optimizer, step + 1, log)
     _export(out, model, config, tokenizer, recipe, log, len(table))
