@@ -451,7 +451,7 @@ def dataset(encoder, tmp_path):
     EmbeddingStore.write(tmp_path / "store", ids, vectors, encoder)
     (tmp_path / "pictures").mkdir()
     return Dataset(
-        "small", photos.rename_axis("id"), partial(_picture, tmp_path / "pictures"), "v1", tmp_path / "store"
+        "small", photos.rename_axis("id"), partial(_picture, tmp_path / "pictures"), "v1", (tmp_path / "store",)
     )
 
 

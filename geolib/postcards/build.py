@@ -202,13 +202,15 @@ def build(out: Path, fonts: Path = Path("/usr/share/fonts"), workers: int = 1) -
 
 
 def embed(out: Path, workers: int) -> None:
-    """Embed every postcard with both encoders and write the stores that ship with the clone to `out`.
+    """Embed every postcard with the encoders that are there and write the stores that ship with the clone to `out`.
 
     Raises `MismatchError` when `out` holds embeddings of another encoder or table: remove them first.
     """
     dataset = open_dataset("postcards")
     ids = list(dataset.photos.index)
     for name in ENCODERS:
+        if not (out / f"encoder{name}").is_dir():
+            continue
         encoder = Encoder.load(f"postcards{name}")
         folder = out / f"embeddings{name}"
         embed_photos(encoder, dataset.paths, ids, folder, workers=workers, dtype="float16", progress=True)
