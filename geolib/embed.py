@@ -146,8 +146,8 @@ class Encoder:
 
         name: an open_clip model; or "postcards", the small one that ships with the clone, or
             "postcards-no-names", its twin whose training captions never named a place, once
-            `python -m geolib.postcards train-encoder --no-names` has made it; or a model folder with `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json` (`pretrained` is
-            then ignored).
+            `python -m geolib.postcards train-encoder --no-names` has made it; or a model folder with
+            `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json` (`pretrained` is then ignored).
         pretrained: a tag that open_clip knows for this model; None gives random weights, always the same, and warns.
         device: "auto", "cpu", "cuda" or "mps".  precision: "auto", "fp32" or "bf16".
 
