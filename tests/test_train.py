@@ -14,6 +14,7 @@ from geolib.embed import Encoder
 from geolib.files import data_path, read_json
 from geolib.postcards import build, train
 from geolib.postcards.__main__ import main
+from geolib.tokenizer import words
 
 SCENES = 96
 RECIPE = train.Recipe(
@@ -178,6 +179,20 @@ def test_the_encoders_of_the_clone_are_small_and_say_how_they_were_made(folder):
     assert f"{recipe['scenes']:,} postcards" in card
     assert f"{recipe['steps']:,} steps of {recipe['batch_size']}" in card
     assert f"{recipe['place_steps']:,} more" in card
+
+
+@pytest.mark.skipif(
+    not (data_path("postcards") / "encoder-no-names").is_dir(), reason="this encoder is not in the clone yet"
+)
+def test_the_encoder_without_names_knows_no_name_of_a_place():
+    known = set(read_json(data_path("postcards", "encoder-no-names", "vocab.json"))["vocabulary"])
+    table = pd.read_parquet(data_path("postcards", "photos.parquet"))
+    countries = {word for name in set(table["country_name"]) for word in words(name) if len(word) > 3}
+    said = {word for text in table["caption"] for word in words(text)}
+    assert len(countries) > 150
+    assert not countries & (known - said)
+    assert len(known) < 400, "words for what is seen, no more"
+    assert read_json(data_path("postcards", "encoder-no-names", "recipe.json"))["named_share"] == 0
 
 
 def test_the_command_trains_the_encoder_that_was_asked_for(monkeypatch, tmp_path, capsys):
