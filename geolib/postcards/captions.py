@@ -39,7 +39,7 @@ _COLOURS = dict(
 )
 _FENCES = {
     "rail": "rails", "picket": "pickets", "wire": "wire", "wall": "a wall", "hedge": "a hedge",
-    "guardrail": "a guard rail", "none": "no fence",
+    "guardrail": "a guard rail",
 }  # fmt: skip
 _LETTERS = {"han": "chinese", "hant": "traditional chinese", "hangul": "korean"}
 CONTINENTS = {
