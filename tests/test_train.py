@@ -12,14 +12,14 @@ from safetensors.torch import load_file
 
 from geolib.embed import Encoder
 from geolib.files import data_path, read_json
-from geolib.postcards import build, train
+from geolib.postcards import build, others, train
 from geolib.postcards.__main__ import main
 from geolib.tokenizer import words
 
 SCENES = 96
 RECIPE = train.Recipe(
-    steps=4, horizon=5, first_steps=3, place_steps=3, place_full_steps=1, first_size=64, batch_size=16, warmup=2,
-    text_width=32, text_layers=1,
+    steps=4, first_steps=5, place_steps=3, first_size=64, batch_size=16, other_pictures=3, warmup=2, text_width=32,
+    text_layers=1,
 )  # fmt: skip
 
 
@@ -51,8 +51,12 @@ def table(monkeypatch, tmp_path):
     return pd.DataFrame(
         {
             "id": [f"encoder-{n}" for n in range(SCENES)],
+            "lat": np.where(named == "red", 60.0, 10.0),
+            "lon": 10.0,
             "town": [f"{name}town" for name in named],
-            "country_name": "Utopia",
+            "town_population": np.where(named == "blue", 2000, 1000),
+            "admin1": np.where(named == "red", "1", "2"),
+            "country_name": np.where(named == "grey", "Laputa", "Utopia"),
             "continent": np.where(named == "red", "europe", "asia"),
         }
     )
@@ -75,11 +79,12 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(table, tmp_path, mo
     monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "other"))
     real, steps = train._batch, []
 
-    def batch(chunks, index, size, rng):
+    def batch(pixels, size, rng):
         if len(steps) == 5:
             raise Stop
+        assert len(pixels) == RECIPE.batch_size + RECIPE.other_pictures
         steps.append(size)
-        return real(chunks, index, size, rng)
+        return real(pixels, size, rng)
 
     monkeypatch.setattr(train, "_batch", batch)
     with pytest.raises(Stop):
@@ -88,7 +93,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(table, tmp_path, mo
     monkeypatch.setattr(train, "_batch", real)
     lines = []
     train.train(table, tmp_path / "killed", RECIPE, workers=1, checkpoint_every=2, report=lines.append)
-    assert steps == [64, 64, 64, 128, 64], "both parts begin with small pictures"
+    assert steps == [64] * 5, "the first pictures are small"
     assert lines[0].startswith("step     6/7"), "resumed after the last checkpoint, step 4"
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
@@ -126,35 +131,94 @@ def test_captions_name_places_in_the_share_that_was_asked_for():
         assert np.mean([c == "named" for c in train.captions_for(table, recipe)]) == pytest.approx(share, abs=0.04)
 
 
-def test_in_the_second_part_captions_say_only_where(table):
+def test_captions_of_places_say_only_where(table):
     shown = pd.DataFrame({"caption": ["a red wall"] * SCENES})
     where = train.places_for(table, shown, RECIPE)
-    assert set(where) <= {
-        f"in {name}town, Utopia, {c}" for name in ("red", "green", "blue", "grey") for c in ("europe", "asia")
+    assert set(where) == {
+        "in redtown, north of Utopia, europe",
+        "in greentown, bluetown, Utopia, asia",
+        "in bluetown, Utopia, asia",
+        "in greytown, Laputa, asia",
     }
     assert train.places_for(table, shown, train.Recipe(named_share=0.0)) == ["a red wall"] * SCENES
 
 
-def test_every_scene_is_seen_once_in_an_epoch_and_every_other_late_batch_is_of_one_continent():
-    recipe = train.Recipe(steps=12, place_steps=8, batch_size=16)
-    continents = np.arange(96) % 3
-    epoch = np.concatenate([train._scenes(recipe, step, continents) for step in range(6)])
+def test_parts_of_a_country_across_the_dateline():
+    places = pd.DataFrame(
+        {
+            "country_name": ["Fiji"] * 3 + ["Russia"] * 5,
+            "lat": [-17.0, -17, -17, 60, 60, 60, 60, 75],
+            "lon": [179.0, -179, 180, 30, 60, 90, -170, 90],
+        }
+    )
+    parts = train.part_of_country(places)
+    assert parts == ["", "", "", "west of ", "west of ", "", "east of ", "north of "]
+
+
+def test_every_scene_is_seen_once_in_an_epoch_and_late_batches_are_by_turns_of_one_continent_and_one_country():
+    recipe = train.Recipe(steps=12, place_steps=9, batch_size=16)
+    places = pd.DataFrame({"continent": np.arange(96) % 2, "country_name": np.arange(96) % 4})
+    places.loc[:14, "country_name"] = 7  # a country with too few scenes for a batch
+    scenes = train.Scenes(places, recipe)
+    epoch = np.concatenate([scenes.of(step)[0] for step in range(6)])
     assert sorted(epoch) == list(range(96))
-    for step in range(12, 20):
-        index = train._scenes(recipe, step, continents)
+    assert not any(scenes.of(step)[1] for step in range(12))
+    for step in range(12, 21):
+        index, only_where = scenes.of(step)
         assert len(set(index)) == 16
-        assert (len(set(continents[index])) == 1) == (step % 2 == 1)
+        assert only_where == (step % 3 > 0)
+        spread = places.loc[index].nunique()
+        assert (spread["continent"] == 1) == only_where
+        assert (spread["country_name"] == 1) == (step % 3 == 2)
+        assert 7 not in set(places.loc[index, "country_name"]) or step % 3 < 2
 
 
-def test_both_parts_warm_up_and_end_near_zero():
+def test_where_no_country_has_scenes_for_a_batch_all_are_drawn_from():
+    places = pd.DataFrame({"continent": ["a"] * 20, "country_name": list("bcdef") * 4})
+    index, only_where = train.Scenes(places, train.Recipe(steps=1, place_steps=3, batch_size=8)).of(3)
+    assert only_where
+    assert len(set(places.loc[index, "country_name"])) > 1
+
+
+def test_training_warms_up_and_ends_near_zero():
     recipe = train.Recipe()
     rates = [train._schedule(recipe, step) for step in range(recipe.all_steps)]
     assert min(rates) >= 0
-    assert max(rates[: recipe.steps]) == pytest.approx(recipe.learning_rate, rel=0.02)
-    assert max(rates[recipe.steps :]) == pytest.approx(recipe.place_rate, rel=0.02)
-    for start, end in ((0, recipe.steps), (recipe.steps, recipe.all_steps)):
-        assert rates[start] < 0.1 * max(rates[start:end])
-        assert rates[end - 1] < 0.01 * max(rates[start:end])
+    assert max(rates) == pytest.approx(recipe.learning_rate, rel=0.02)
+    assert rates[0] < 0.1 * max(rates)
+    assert rates[-1] < 0.01 * max(rates)
+
+
+def test_the_vocabulary_keeps_the_most_frequent_words_and_those_that_are_always_needed():
+    captions = ["red red wall", "wall green", "wall blue"]
+    assert train.vocabulary(captions, 2) == ["nowhere", "wall"]
+    assert train.vocabulary(captions, 4, ["out of"]) == ["nowhere", "of", "out", "wall"]
+    assert train.vocabulary(captions, 100) == ["blue", "green", "nowhere", "red", "wall"]
+
+
+# Pictures that are no postcards
+
+
+def test_other_pictures_are_of_every_kind_and_the_same_for_the_same_seed():
+    scenes = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+    seen = set()
+    for seed in range(8):
+        pixels, said = others.draw(np.random.default_rng(seed), scenes)
+        again, _ = others.draw(np.random.default_rng(seed), scenes)
+        assert (pixels.shape, pixels.dtype) == (scenes.shape, np.uint8)
+        assert np.array_equal(pixels, again)
+        assert len(set(said)) == 8
+        assert all((one != other).any() for one, other in zip(pixels, scenes, strict=True))
+        seen |= set(said)
+    assert seen == {f"{kind}, nowhere" for kind in others.KINDS}
+
+
+def test_none_and_too_many_other_pictures():
+    scenes = np.zeros((13, 32, 32, 3), np.uint8)
+    pixels, said = others.draw(np.random.default_rng(0), scenes[:0])
+    assert (len(pixels), said) == (0, [])
+    with pytest.raises(ValueError, match="12 kinds"):
+        others.draw(np.random.default_rng(0), scenes)
 
 
 def test_pictures_are_never_mirrored_in_training():
@@ -162,7 +226,7 @@ def test_pictures_are_never_mirrored_in_training():
     ramp = np.repeat(np.linspace(0, 255, train.IMAGE_SIZE, dtype=np.uint8)[None, None, :, None], 3, axis=3)
     pixels = np.broadcast_to(ramp, (4, train.IMAGE_SIZE, train.IMAGE_SIZE, 3)).copy()
     for seed in range(30):
-        batch = train._batch([pixels], np.arange(4), 96, np.random.default_rng(seed))
+        batch = train._batch(pixels, 96, np.random.default_rng(seed))
         assert batch.shape == (4, 3, 96, 96)
         assert (batch[..., -1] > batch[..., 0]).all()
 
@@ -206,5 +270,5 @@ def test_the_command_trains_the_encoder_that_was_asked_for(monkeypatch, tmp_path
     (table, named, recipe, *_), (_, nameless, other, *_) = asked
     assert table == "places"
     assert (named.name, nameless.name) == ("encoder", "encoder-no-names")
-    assert (recipe.all_steps, recipe.steps, recipe.first_steps, recipe.place_steps) == (20, 15, 12, 5)
+    assert (recipe.all_steps, recipe.steps, recipe.first_steps, recipe.place_steps) == (20, 6, 10, 14)
     assert (other.named_share, other.all_steps) == (0.0, train.Recipe().all_steps)

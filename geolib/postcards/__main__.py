@@ -76,10 +76,7 @@ def _run(options: argparse.Namespace, out: Path) -> None:
         recipe = train.Recipe()
         if options.steps:
             share = options.steps / recipe.all_steps
-            scaled = {
-                name: round(share * getattr(recipe, name))
-                for name in ("steps", "horizon", "first_steps", "place_steps", "place_full_steps")
-            }
+            scaled = {name: round(share * getattr(recipe, name)) for name in ("steps", "first_steps", "place_steps")}
             recipe = replace(recipe, **scaled)
         table = build.encoder_places()
         endings = build.ENCODERS if options.command == "build" else [build.ENCODERS[options.no_names]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from geolib.postcards import facts
@@ -126,7 +126,6 @@ class Scene:
     sea_side: int  # -1 left, +1 right, 2 ahead, 0 none
     landmark: Landmark | None
     elements: frozenset[str]  # which optional elements stand in this scene
-    notes: dict[str, Any] = field(default_factory=dict)
 
     def rng(self, name: str) -> random.Random:
         """A generator for one element: what the others do, or whether they are drawn, never changes it."""

@@ -4,8 +4,9 @@ The image tower is a timm `regnetx_002`, the text tower a small transformer over
 choice of a step comes from the seed and the step's number, so a run that is killed and resumed sees the same batches.
 
 Training has two parts. In the first, captions say what is seen, and most of them also where. A model can satisfy them
-by describing; so in the second they say only where, and every other batch is of one continent, whose countries look
-more alike than countries drawn from all over the Earth.
+by describing. So in the second, two batches of three say only where, down to the part of the country and the largest
+town of the province, and are of one continent or of one country: whose scenes look more alike than scenes from all over
+the Earth, so that small things must tell them apart. With every batch come a few pictures that are no postcards.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from tqdm import tqdm
 from geolib._torchvision import import_open_clip
 from geolib.datasets.sources import renderer_version
 from geolib.files import atomic_path, cache_path, read_json, write_json
+from geolib.postcards import others
 from geolib.postcards.build import portray_many, records, write_table
 from geolib.tokenizer import WordTokenizer, words
 
@@ -51,19 +53,17 @@ class Recipe:
     text_width: int = 128
     text_layers: int = 2
     context_length: int = 48
-    vocabulary_size: int = 4096
+    vocabulary_size: int = 6144
     named_share: float = 0.8  # share of the captions that name a place; 0 for the encoder that never reads one
     batch_size: int = 256
-    steps: int = 1_800
-    horizon: int = 1_840  # steps of the cosine: training ends at 0.1 % of the full rate
+    other_pictures: int = 8  # added to each batch, of so many kinds (`others`)
+    steps: int = 1_000
+    place_steps: int = 2_600  # of the second part; the encoder without names sees its own captions there, too
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
     warmup: int = 100
     first_size: int = 96  # pixels a side for the first steps, which are then nearly twice as fast
-    first_steps: int = 1_450
-    place_steps: int = 600  # of the second part; the encoder without names sees its own captions there, too
-    place_full_steps: int = 200  # the last of them, at full size
-    place_rate: float = 1.0e-3
+    first_steps: int = 1_800
     seed: int = 0
 
     @property
@@ -99,18 +99,52 @@ def captions_for(table: pd.DataFrame, recipe: Recipe) -> list[str]:
     return [a if use else b for a, b, use in zip(table["caption_named"], table["caption"], named, strict=True)]
 
 
+def part_of_country(places: pd.DataFrame) -> list[str]:
+    """Which part of its country each place lies in, such as `"north-east of "`; `""` in its middle or a small country.
+
+    The middle is the median of the country's places; a place within 300 km of it, north or south, east or west, is
+    neither. Longitudes are taken around the country's own, so that Fiji and Russia are not torn apart.
+    """
+    lat, lon = places["lat"].to_numpy(dtype=float), places["lon"].to_numpy(dtype=float)
+    north, east = np.zeros(len(places)), np.zeros(len(places))
+    for rows in places.groupby("country_name").indices.values():
+        turn = np.angle(np.exp(1j * np.deg2rad(lon[rows])).mean(), deg=True)
+        around = (lon[rows] - turn + 180) % 360 - 180
+        north[rows] = 111.2 * (lat[rows] - np.median(lat[rows]))
+        east[rows] = 111.2 * np.cos(np.deg2rad(lat[rows])) * (around - np.median(around))
+    ways = zip(_way(north, "north", "south"), _way(east, "east", "west"), strict=True)
+    words_of = ("-".join(filter(None, pair)) for pair in ways)
+    return [f"{word} of " if word else "" for word in words_of]
+
+
+def _way(km: npt.NDArray[np.float64], more: str, less: str) -> list[str]:
+    return [more if x > 300 else less if x < -300 else "" for x in km]
+
+
 def places_for(places: pd.DataFrame, shown: pd.DataFrame, recipe: Recipe) -> list[str]:
-    """Captions of the second part: where a scene is, nothing else. Without names, what is seen, as before."""
+    """Captions that say where a scene is and nothing else. Without names, what is seen, as before.
+
+    They name the town, the largest town of its province, the part of the country, the country, the continent.
+    """
     if not recipe.named_share:
         return list(shown["caption"])
-    columns = zip(places["town"], places["country_name"], places["continent"], strict=True)
-    return [f"in {', '.join(names)}" for names in columns]
+    largest = places.sort_values(["town_population", "town"], ascending=False, kind="stable")
+    seats = largest.groupby(["country_name", "admin1"])["town"].first()
+    seat = [seats[key] for key in zip(places["country_name"], places["admin1"], strict=True)]
+    columns = zip(
+        places["town"], seat, part_of_country(places), places["country_name"], places["continent"], strict=True
+    )
+    return [
+        f"in {', '.join(dict.fromkeys((town, seat)))}, {part}{country}, {continent}"
+        for town, seat, part, country, continent in columns
+    ]
 
 
-def vocabulary(captions: list[str], size: int) -> list[str]:
-    """The most frequent words, ties in alphabetical order."""
+def vocabulary(captions: list[str], size: int, always: Iterable[str] = ()) -> list[str]:
+    """The words of `always` and `nowhere`, then the most frequent words, ties in alphabetical order; sorted."""
+    needed = dict.fromkeys(word for text in ("nowhere", *always) for word in words(text))
     counts = Counter(word for text in captions for word in words(text))
-    return sorted(sorted(counts, key=lambda word: (-counts[word], word))[:size])
+    return sorted(list(dict.fromkeys([*needed, *sorted(counts, key=lambda word: (-counts[word], word))]))[:size])
 
 
 def draw_scenes(
@@ -146,48 +180,63 @@ def draw_scenes(
     return [np.load(folder / f"{start:07d}.npy", mmap_mode="r") for start in starts], seen
 
 
-def _batch(
-    chunks: list[npt.NDArray[np.uint8]], index: npt.NDArray[np.int64], size: int, rng: np.random.Generator
-) -> Tensor:
+def _pixels(chunks: list[npt.NDArray[np.uint8]], index: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    return np.stack([chunks[i // CHUNK][i % CHUNK] for i in index])
+
+
+def _batch(pixels: npt.NDArray[np.uint8], size: int, rng: np.random.Generator) -> Tensor:
     """A normalised batch (n, 3, size, size), cropped and brightened a little at random; never flipped."""
-    pixels = np.stack([chunks[i // CHUNK][i % CHUNK] for i in index])
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # channels last in memory: torch scales bytes fast
     side = int(rng.integers(int(0.84 * IMAGE_SIZE), IMAGE_SIZE + 1))
     top, left = rng.integers(0, IMAGE_SIZE - side + 1, 2)
     images = images[:, :, top : top + side, left : left + side]
     if side != size:
         images = torch.nn.functional.interpolate(images, size=(size, size), mode="bilinear", antialias=side > size)
-    gain = torch.from_numpy(rng.uniform(0.85, 1.15, (len(index), 3, 1, 1)).astype(np.float32)) / 255
+    gain = torch.from_numpy(rng.uniform(0.85, 1.15, (len(images), 3, 1, 1)).astype(np.float32)) / 255
     mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in (MEAN, STD))
     return images.float().mul_(gain).clamp_(0, 1).sub_(mean).div_(std)
 
 
 def _schedule(recipe: Recipe, step: int) -> float:
-    if step >= recipe.steps:
-        part = (step - recipe.steps) / recipe.place_steps
-        return recipe.place_rate * min(1.0, (step - recipe.steps + 1) / 20) * 0.5 * (1 + math.cos(math.pi * part))
     warm = min(1.0, (step + 1) / recipe.warmup)
-    return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.horizon))
+    return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / recipe.all_steps))
 
 
 def _size(recipe: Recipe, step: int) -> int:
-    """Pixels a side of the pictures of a step: both parts end at full size."""
-    small = step < recipe.first_steps or recipe.steps <= step < recipe.all_steps - recipe.place_full_steps
-    return recipe.first_size if small else IMAGE_SIZE
+    """Pixels a side of the pictures of a step."""
+    return recipe.first_size if step < recipe.first_steps else IMAGE_SIZE
 
 
-def _scenes(recipe: Recipe, step: int, continents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The scenes of a step: all in turn, in a new order each time; in the second part at times of one continent."""
-    if step < recipe.steps:
-        epoch, place = divmod(step, len(continents) // recipe.batch_size)
-        order = np.random.default_rng((recipe.seed, 1, epoch)).permutation(len(continents))
-        return order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
-    rng = np.random.default_rng((recipe.seed, 3, step))
-    pool = np.arange(len(continents))
-    if step % 2:
-        same = np.flatnonzero(continents == continents[rng.integers(len(continents))])
-        pool = same if len(same) >= recipe.batch_size else pool
-    return rng.choice(pool, recipe.batch_size, replace=False)
+class Scenes:
+    """Which scenes a step shows, and whether their captions only say where.
+
+    In the first part all in turn, in a new order each time. In the second, by turns: scenes from everywhere, of one
+    continent, of one country, those with more scenes more often, though not in proportion.
+    """
+
+    def __init__(self, places: pd.DataFrame, recipe: Recipe) -> None:
+        self.count, self.recipe = len(places), recipe
+        self.groups = [self._groups(places["continent"], 1.0), self._groups(places["country_name"], 0.5)]
+
+    def _groups(self, names: pd.Series, power: float) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.float64]]:
+        rows = [np.flatnonzero(names == name) for name in sorted(set(names))]
+        large = [index for index in rows if len(index) >= self.recipe.batch_size] or [np.arange(self.count)]
+        weights = np.array([len(index) for index in large], dtype=float) ** power
+        return large, weights / weights.sum()
+
+    def of(self, step: int) -> tuple[npt.NDArray[np.int64], bool]:
+        """Indices (batch_size,) of the scenes of a step, all different, and whether their captions only say where."""
+        recipe = self.recipe
+        if step < recipe.steps:
+            epoch, place = divmod(step, self.count // recipe.batch_size)
+            order = np.random.default_rng((recipe.seed, 1, epoch)).permutation(self.count)
+            return order[place * recipe.batch_size : (place + 1) * recipe.batch_size], False
+        rng = np.random.default_rng((recipe.seed, 3, step))
+        turn = (step - recipe.steps) % 3
+        if turn == 0:
+            return rng.choice(self.count, recipe.batch_size, replace=False), False
+        rows, weights = self.groups[turn - 1]
+        return rng.choice(rows[rng.choice(len(rows), p=weights)], recipe.batch_size, replace=False), True
 
 
 def train(
@@ -207,9 +256,10 @@ def train(
     workers = workers or os.cpu_count() or 1
     chunks, shown = draw_scenes(table, workers)
     captions = captions_for(shown, recipe)
-    tokenizer = WordTokenizer(vocabulary(captions, recipe.vocabulary_size), recipe.context_length)
+    known = vocabulary([*captions, *places_for(table, shown, recipe)], recipe.vocabulary_size, others.KINDS)
+    tokenizer = WordTokenizer(known, recipe.context_length)
     tokens = (tokenizer(captions), tokenizer(places_for(table, shown, recipe)))
-    continents = np.unique(table["continent"], return_inverse=True)[1]
+    scenes = Scenes(table, recipe)
 
     config = model_config(recipe, tokenizer.vocab_size)
     with torch.random.fork_rng():
@@ -228,9 +278,11 @@ def train(
     bf16 = device.startswith("cuda") or torch.cpu._is_avx512_bf16_supported()  # emulated elsewhere, and slow
     started = time.perf_counter()
     for step in range(first, recipe.all_steps):
-        index = _scenes(recipe, step, continents)
-        images = _batch(chunks, index, _size(recipe, step), np.random.default_rng((recipe.seed, 2, step))).to(device)
-        texts = tokens[step >= recipe.steps][index].to(device)
+        index, only_where = scenes.of(step)
+        pixels, rng = _pixels(chunks, index), np.random.default_rng((recipe.seed, 2, step))
+        strange, said = others.draw(np.random.default_rng((recipe.seed, 4, step)), pixels[: recipe.other_pictures])
+        images = _batch(np.concatenate([pixels, strange]), _size(recipe, step), rng).to(device)
+        texts = torch.cat([tokens[only_where][index], tokenizer(said)]).to(device)
         for group in optimizer.param_groups:
             group["lr"] = _schedule(recipe, step)
         with torch.autocast(device.partition(":")[0], dtype=torch.bfloat16, enabled=bf16):
