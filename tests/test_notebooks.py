@@ -48,6 +48,20 @@ def test_a_failing_notebook_is_named_with_cell_and_error_and_the_next_still_runs
     assert "1 of 3 ran" in said.out
 
 
+def test_outputs_are_written_back_only_when_asked_and_only_of_a_notebook_that_ran(tmp_path, capsys):
+    good = write_notebook(tmp_path / "00_good.ipynb", "print(6 * 7)")
+    bad = write_notebook(tmp_path / "01_bad.ipynb", "print(1)", "1 / 0")
+    before = bad.read_bytes()
+    course.main([str(good), "--out", str(tmp_path / "out")])
+    assert not nbformat.read(good, as_version=4).cells[0].outputs
+    course.main([str(good), str(bad), "--out", str(tmp_path / "out"), "--write"])
+    written = nbformat.read(good, as_version=4)
+    assert written.cells[0].outputs[0].text == "42\n"
+    assert not written.cells[0].metadata
+    assert written.metadata.language_info == {"name": "python"}
+    assert bad.read_bytes() == before
+
+
 def test_no_notebook_is_a_usage_error(tmp_path, capsys):
     assert course.main([str(tmp_path / "none.ipynb")]) == 2
     assert "no such notebook" in capsys.readouterr().err

@@ -1,10 +1,11 @@
 """Run the course without a browser: every notebook in order, one row each.
 
-    python tools/course.py [NOTEBOOK...] [--out build/notebooks]
+    python tools/course.py [NOTEBOOK...] [--out build/notebooks] [--write]
 
 A row holds the notebook's name, the seconds it took, and its headline: whatever its cell tagged `headline` printed
 or displayed as text. Executed copies go to `--out`. A notebook that fails is named with its cell and error, the
-others still run, and the exit status is 1.
+others still run, and the exit status is 1. `--write` puts the outputs of those that ran into the notebooks themselves,
+ready to be committed.
 """
 
 from __future__ import annotations
@@ -59,8 +60,17 @@ def _indented(source: str, lines: int = 10) -> str:
     return "\n".join(f"    | {line}" for line in source.splitlines()[:lines])
 
 
-def run(path: Path, out: Path) -> Run:
-    """Execute one notebook in its own folder with a fresh kernel; write the executed copy to `out`."""
+def fit_to_commit(notebook: NotebookNode) -> NotebookNode:
+    """The notebook without what changes from run to run or from machine to machine: times, versions, widget state."""
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    return notebook
+
+
+def run(path: Path, out: Path, write: bool = False) -> Run:
+    """Execute one notebook in its own folder with a fresh kernel; write the executed copy to `out`, or back too."""
     start = time.perf_counter()
     try:
         notebook = nbformat.read(path, as_version=4)
@@ -81,6 +91,8 @@ def run(path: Path, out: Path) -> Run:
         problem = failure(notebook, error)
     out.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, out / path.name)
+    if write and not problem:
+        nbformat.write(fit_to_commit(notebook), path)
     return Run(path.stem, time.perf_counter() - start, headline(notebook), problem)
 
 
@@ -89,6 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run the notebooks in order and print one row each.")
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "notebooks")
+    parser.add_argument("--write", action="store_true", help="put the outputs into the notebooks themselves")
     options = parser.parse_args(argv)
     paths = options.notebooks or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
     missing = [str(path) for path in paths if not path.is_file()]
@@ -99,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{'notebook':<{width}}  seconds  headline")
     runs = []
     for path in paths:
-        done = run(path, options.out)
+        done = run(path, options.out, options.write)
         runs.append(done)
         print(f"{done.name:<{width}}  {done.seconds:7.1f}  {'FAILED' if done.failure else done.headline}", flush=True)
     failed = [done for done in runs if done.failure]

@@ -1,0 +1,191 @@
+"""Figures without a map: values with their intervals, learning curves, lines over a setting, points in a plane.
+
+As those of `geolib.maps`, every function returns `(fig, axes)`, describes itself in `maps.alt_text(fig)`, and is shown
+with `maps.show(fig)`. Colours are the same, apart in every colour vision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from geolib import maps
+from geolib.maps import BORDER, COAST, COLORS, DASHES, INK, QUIET
+
+_UNITS = {"%": (100.0, "{:.4g} %"), "points": (100.0, "{:+.4g}"), "km": (1.0, "{:,.0f} km"), "": (1.0, "{:,.4g}")}
+
+
+def axes(width: float = 10, height: float = 5.6, columns: int = 1, **how: Any) -> tuple[Figure, Any]:
+    """A figure in the course's style with one or more axes side by side: quiet spines, a quiet grid, no top, no right.
+
+    how: for `Figure.subplots`, such as `sharey=True`.
+    """
+    with matplotlib.rc_context(maps._RC):
+        fig = Figure(figsize=(width, height), layout="constrained")
+        made = fig.subplots(1, columns, **how)
+    for ax in np.ravel(made):
+        ax.grid(color=BORDER, linewidth=0.8)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[:].set_color(COAST)
+        ax.tick_params(color=COAST, labelcolor=QUIET)
+    return fig, made
+
+
+@matplotlib.rc_context(maps._RC)
+def plot_intervals(
+    tables: pd.DataFrame | Mapping[str, pd.DataFrame],
+    metrics: Mapping[str, str],
+    *,
+    unit: str = "%",
+    zero: bool = False,
+    caption: str = "",
+) -> tuple[Figure, Any]:
+    """Dots with intervals: one row a method or group, one column a metric; series side by side in a row.
+
+    tables: a table of `geolib.evaluate`, whose index names the rows, or several by the name of the series, with the
+        same rows. metrics: column of the table to title, such as {"within_750_km": "within 750 km"}; `column_low` and
+        `column_high` bound the interval. unit: "%" for shares, "points" for their differences, "km", or "".
+    zero: draw a line at 0, for differences.
+
+    Raises `ValueError` for no row, no metric, an unknown unit, more series than colours, or rows that differ.
+    """
+    series = {"": tables} if isinstance(tables, pd.DataFrame) else dict(tables)
+    if not series or not metrics or unit not in _UNITS or len(series) > len(COLORS):
+        raise ValueError(
+            f"{len(series)} series, {len(metrics)} metrics, {unit=}: expected 1 to {len(COLORS)} series, at least one "
+            f"metric and a unit of {', '.join(map(repr, _UNITS))}"
+        )
+    names = [str(name) for name in next(iter(series.values())).index]
+    if not names or any([str(name) for name in table.index] != names for table in series.values()):
+        raise ValueError("the tables have other rows or none: expected the same methods or groups in each")
+    factor, style = _UNITS[unit]
+    fig, made = axes(10, 0.9 + len(names) * (0.34 + 0.16 * len(series)), len(metrics), sharey=True, squeeze=False)
+    words = []
+    for ax, (column, title) in zip(made[0], metrics.items(), strict=True):
+        for number, (label, table) in enumerate(series.items()):
+            y = np.arange(len(names)) + 0.22 * (number - (len(series) - 1) / 2)
+            value, low, high = (factor * table[f"{column}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high"))
+            ax.hlines(y, low, high, color=COLORS[number], linewidth=2.6, alpha=0.55)
+            ax.plot(value, y, "o", color=COLORS[number], markersize=8, markeredgecolor="white", label=label)
+            shown = ([style.format(round(v, 1)) for v in column] for column in (value, low, high))
+            for name, v, a, b in zip(names, *shown, strict=True):
+                words.append(f"{label + ', ' if label else ''}{name}, {title}: {v} ({a} to {b})")
+        ax.set_title(title, fontsize=13, loc="left")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: style.format(v)))
+        ax.locator_params(axis="x", nbins=4)
+        if zero:
+            ax.axvline(0, color=INK, linewidth=1)
+    made[0][0].set(yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5))
+    made[0][0].set_yticklabels(names, color=INK)
+    if len(series) > 1:
+        fig.legend(*made[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=len(series), frameon=False)
+    _below(fig, caption)
+    fig.set_label(f"Dots with 95 % intervals. {'; '.join(words)}.")
+    return fig, made[0]
+
+
+@matplotlib.rc_context(maps._RC)
+def plot_lines(
+    x: npt.ArrayLike,
+    lines: Mapping[str, npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log_x: bool = False,
+    mark: Mapping[str, float] | None = None,
+    caption: str = "",
+) -> tuple[Figure, Any]:
+    """One labelled line a series over x (n,); a band where a series is (value, low, high).
+
+    mark: for a series, the x at which to set a dot, such as the epoch that was kept.
+    Raises `ValueError` for no or too many series, or values that are not as many as x.
+    """
+    at = np.asarray(x, dtype=float)
+    if not 1 <= len(lines) <= len(COLORS):
+        raise ValueError(f"{len(lines)} series: expected 1 to {len(COLORS)}; more cannot be told apart in one figure")
+    fig, ax = axes()
+    ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
+    words = [f"{ylabel} over {xlabel}."]
+    for (name, given), color, dash in zip(lines.items(), COLORS, DASHES, strict=False):
+        parts = [np.asarray(part, dtype=float) for part in (given if isinstance(given, tuple) else (given,))]
+        if any(part.shape != at.shape for part in parts):
+            raise ValueError(f"series {name!r} has {parts[0].size} values for {at.size} of x: expected as many")
+        ax.plot(at, parts[0], color=color, linestyle=dash, linewidth=2.6, label=name)
+        if len(parts) == 3:
+            ax.fill_between(at, parts[1], parts[2], color=color, alpha=0.16, linewidth=0)
+        if mark and name in mark:
+            where = int(np.abs(at - mark[name]).argmin())
+            ax.plot(at[where], parts[0][where], "o", color=color, markersize=10, markeredgecolor="white")
+        words.append(f"{name}: from {parts[0][0]:.3g} to {parts[0][-1]:.3g}.")
+    if len(lines) > 1:
+        ax.legend(frameon=False)
+    _below(fig, caption)
+    fig.set_label(" ".join(words))
+    return fig, ax
+
+
+@matplotlib.rc_context(maps._RC)
+def plot_plane(
+    points: npt.ArrayLike, colour: npt.ArrayLike, *, label: str, cmap: str = "viridis", caption: str = ""
+) -> tuple[Figure, Any]:
+    """Points (n, 2) of a projection in a plane, coloured by a number each (n,), whose meaning `label` says.
+
+    Raises `ValueError` for points that are not (n, 2) or colours that are not as many.
+    """
+    xy, values = np.asarray(points, dtype=float), np.asarray(colour, dtype=float)
+    if xy.ndim != 2 or xy.shape[1] != 2 or values.shape != xy.shape[:1]:
+        raise ValueError(f"points {xy.shape} and colours {values.shape}: expected (n, 2) and (n,)")
+    fig, ax = axes(10, 6.4)
+    drawn = ax.scatter(*xy.T, c=values, s=9, cmap=cmap, linewidth=0, alpha=0.8, rasterized=True)
+    ax.set(xticks=[], yticks=[], aspect="equal")
+    ax.spines[:].set_visible(False)
+    bar = fig.colorbar(drawn, ax=ax, shrink=0.7, label=label)
+    bar.outline.set_visible(False)
+    if bar.solids is not None:
+        bar.solids.set_alpha(1)
+    bar.ax.tick_params(color=QUIET, labelcolor=QUIET)
+    _below(fig, caption)
+    fig.set_label(f"{len(xy):,} points in a plane, coloured by {label}.")
+    return fig, ax
+
+
+def plot_history(history: pd.DataFrame, names: Sequence[str] = ()) -> tuple[Figure, Any]:
+    """Learning curves of `geolib.heads.train_heads`: one panel a level, training and calibration loss by epoch.
+
+    names: of the levels, coarse to fine; default `level 1`, ... The dot marks the epoch whose weights were kept.
+    """
+    levels = sum(str(column).startswith("train_loss_") for column in history)
+    names = names or [f"level {level + 1}" for level in range(levels)]
+    with matplotlib.rc_context(maps._RC):
+        fig, made = axes(10, 3.6, levels, squeeze=False)
+        kept = history.attrs.get("best_epoch", [len(history)] * levels)
+        for level, (ax, name) in enumerate(zip(made[0], names, strict=True)):
+            for side, color, dash in (("train", COLORS[0], DASHES[0]), ("calibration", COLORS[1], DASHES[1])):
+                if (column := f"{side}_loss_{level}") in history:
+                    ax.plot(history["epoch"], history[column], color=color, linestyle=dash, linewidth=2.4, label=side)
+                    if side == "calibration":
+                        best = history.loc[history["epoch"] == kept[level], column].iloc[0]
+                        ax.plot(kept[level], best, "o", color=color, markersize=9, markeredgecolor="white")
+            ax.set_title(name, fontsize=13, loc="left")
+            ax.set_xlabel("epoch")
+            ax.locator_params(axis="x", nbins=4, integer=True)
+        made[0][0].set_ylabel("loss (nats)")
+        made[0][-1].legend(frameon=False, fontsize=11)
+    said = ", ".join(f"{name} keeps epoch {epoch}" for name, epoch in zip(names, kept, strict=True))
+    fig.set_label(f"Training and calibration loss of {levels} levels over {len(history)} epochs: {said}.")
+    return fig, made[0]
+
+
+def _below(fig: Figure, text: str) -> None:
+    """A quiet line under the figure."""
+    if text:
+        fig.supxlabel(text, x=0.01, ha="left", fontsize=12, color=QUIET)
