@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from geolib._torchvision import import_open_clip
 from geolib.embed import Encoder
 from geolib.files import data_path, read_json
 from geolib.postcards import build, others, train
 from geolib.postcards.__main__ import main
-from geolib.tokenizer import words
+from geolib.tokenizer import WordTokenizer, words
 
 SCENES = 96
 RECIPE = train.Recipe(
@@ -194,6 +195,14 @@ def test_the_vocabulary_keeps_the_most_frequent_words_and_those_that_are_always_
     assert train.vocabulary(captions, 2) == ["nowhere", "wall"]
     assert train.vocabulary(captions, 4, ["out of"]) == ["nowhere", "of", "out", "wall"]
     assert train.vocabulary(captions, 100) == ["blue", "green", "nowhere", "red", "wall"]
+
+
+def test_texts_cut_where_the_longest_ends_are_encoded_as_by_open_clip():
+    tokenizer = WordTokenizer(["a", "red", "green", "wall", "in", "utopia"], RECIPE.context_length)
+    model = import_open_clip().CLIP(**train.model_config(RECIPE, tokenizer.vocab_size)).eval()
+    tokens = tokenizer(["a red wall", "a green wall in Utopia", "", "a"])
+    with torch.no_grad():
+        torch.testing.assert_close(train.encode_text(model, tokens), model.encode_text(tokens), atol=1e-5, rtol=1e-4)
 
 
 # Pictures that are no postcards
