@@ -1,0 +1,83 @@
+"""Figures without a map: what they draw, what they say for those who cannot see them, and what they refuse."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from geolib import charts, maps
+
+
+def table(names=("one", "two"), shift=0.0):
+    value = np.linspace(0.2, 0.4, len(names)) + shift
+    columns = {"within_750_km": value, "within_750_km_low": value - 0.05, "within_750_km_high": value + 0.1}
+    return pd.DataFrame(columns, index=pd.Index(names, name="method"))
+
+
+def test_a_dot_and_an_interval_for_each_method_and_series():
+    fig, (ax,) = charts.plot_intervals({"a": table(), "b": table(shift=0.1)}, {"within_750_km": "within 750 km"})
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
+    dots = [line.get_xdata() for line in ax.get_lines()]
+    np.testing.assert_allclose(dots, [[20, 40], [30, 50]])
+    ends = np.concatenate([segments.get_segments() for segments in ax.collections])[:, :, 0]
+    np.testing.assert_allclose(ends, [[15, 30], [35, 50], [25, 40], [45, 60]])
+    assert "a, one, within 750 km: 20 % (15 % to 30 %)" in maps.alt_text(fig)
+    assert len({line.get_color() for line in ax.get_lines()}) == 2
+
+
+def test_one_table_needs_no_legend_and_differences_have_a_line_at_zero():
+    fig, (ax,) = charts.plot_intervals(table(shift=-0.3), {"within_750_km": "gain"}, unit="points", zero=True)
+    assert not fig.legends
+    assert [0, 0] in [list(line.get_xdata()) for line in ax.get_lines()]
+    assert "one, gain: -10 (-15 to +0)" in maps.alt_text(fig)
+
+
+@pytest.mark.parametrize(
+    ("tables", "metrics", "unit"),
+    [
+        ({}, {"within_750_km": "x"}, "%"),
+        (table(), {}, "%"),
+        (table(), {"within_750_km": "x"}, "miles"),
+        (table(()), {"within_750_km": "x"}, "%"),
+        ({"a": table(), "b": table(("two", "one"))}, {"within_750_km": "x"}, "%"),
+        ({str(n): table() for n in range(9)}, {"within_750_km": "x"}, "%"),
+    ],
+)
+def test_intervals_that_cannot_be_drawn_are_refused(tables, metrics, unit):
+    with pytest.raises(ValueError, match="expected"):
+        charts.plot_intervals(tables, metrics, unit=unit)
+
+
+def test_lines_bands_and_the_marked_point():
+    x = np.array([1, 10, 100])
+    lines = {"up": (x, x - 1, x + 1), "down": -x}
+    fig, ax = charts.plot_lines(x, lines, xlabel="cells", ylabel="km", log_x=True, mark={"down": 10}, caption="n = 3")
+    assert ax.get_xscale() == "log"
+    assert len(ax.collections) == 1
+    assert ax.get_lines()[-1].get_xydata().tolist() == [[10, -10]]
+    assert maps.alt_text(fig) == "km over cells. up: from 1 to 100. down: from -1 to -100."
+    with pytest.raises(ValueError, match="2 values for 3 of x"):
+        charts.plot_lines(x, {"short": [1, 2]}, xlabel="", ylabel="")
+    with pytest.raises(ValueError, match="0 series"):
+        charts.plot_lines(x, {}, xlabel="", ylabel="")
+
+
+def test_points_in_a_plane():
+    fig, ax = charts.plot_plane(np.eye(2), [10, 50], label="latitude")
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), np.eye(2))
+    assert maps.alt_text(fig) == "2 points in a plane, coloured by latitude."
+    with pytest.raises(ValueError, match=r"expected \(n, 2\)"):
+        charts.plot_plane(np.eye(3), [1, 2, 3], label="latitude")
+
+
+def test_learning_curves_mark_the_epoch_that_was_kept():
+    columns = {f"{side}_loss_{level}": [3.0, 2.0, 2.5] for side in ("train", "calibration") for level in range(2)}
+    history = pd.DataFrame({"epoch": [1, 2, 3]} | columns)
+    history.attrs["best_epoch"] = [2, 3]
+    fig, made = charts.plot_history(history, ["continent", "country"])
+    kept = [ax.get_lines()[-1].get_xydata().ravel().tolist() for ax in made]
+    assert kept == [[2, 2.0], [3, 2.5]]
+    assert "continent keeps epoch 2, country keeps epoch 3" in maps.alt_text(fig)
+
+
+def test_every_figure_becomes_a_picture():
+    assert maps.png(charts.plot_intervals(table(), {"within_750_km": "x"})[0]).startswith(b"\x89PNG")
