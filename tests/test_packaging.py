@@ -13,6 +13,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import links  # noqa: E402
+
 # What conda-forge calls differently from PyPI.
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 
@@ -103,3 +106,39 @@ def test_the_guard_reaches_processes_started_by_a_test():
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "the tests run without network" in ended.stderr
+
+
+# Links that open a notebook elsewhere
+
+ROWS = "| notebook | you will |\n|---|---|\n| [00 Tour](notebooks/00_tour.ipynb) | locate | 1 |\n"
+
+
+def test_links_are_made_from_the_paths_and_replaced_when_made_again():
+    once = links.with_links(ROWS, "ada/geolib", "main")
+    colab = "https://colab.research.google.com/github/ada/geolib/blob/main/notebooks/00_tour.ipynb"
+    binder = "https://mybinder.org/v2/gh/ada/geolib/main?labpath=notebooks%2F00_tour.ipynb"
+    row = f"| [00 Tour](notebooks/00_tour.ipynb) · [Colab]({colab}) · [Binder]({binder}) | locate | 1 |\n"
+    assert once == ROWS.replace("| [00 Tour](notebooks/00_tour.ipynb) | locate | 1 |\n", row)
+    assert links.with_links(links.with_links(once, "x/y", "dev"), "ada/geolib", "main") == once
+
+
+def test_the_readme_has_a_row_for_every_notebook(tmp_path, capsys):
+    copy = tmp_path / "README.md"
+    copy.write_text((ROOT / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
+    assert links.main(["ada/geolib", "--readme", str(copy)]) == 0, capsys.readouterr().err
+    assert copy.read_text(encoding="utf-8").count("[Binder]") == len(list((ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    assert links.main(["nowhere", "--readme", str(copy)]) == 2
+    copy.write_text("no table")
+    assert links.main(["ada/geolib", "--readme", str(copy)]) == 1
+    assert "00_tour.ipynb" in capsys.readouterr().err
+
+
+def test_binder_installs_the_pinned_versions():
+    folder = ROOT / ".binder"
+    lines = [line for line in (folder / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    (pins,) = [line.removeprefix("-c ") for line in lines if line.startswith("-c ")]
+    assert (folder / pins).resolve() == ROOT / "constraints.txt"
+    assert "-e .[notebooks]" in lines
+    python = (folder / "runtime.txt").read_text().strip()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert python == f"python-{project.removeprefix('>=')}"
