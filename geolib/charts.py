@@ -6,6 +6,7 @@ with `maps.show(fig)`. Colours are the same, apart in every colour vision.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -155,6 +156,66 @@ def plot_plane(
     bar.ax.tick_params(color=QUIET, labelcolor=QUIET)
     _below(fig, caption)
     fig.set_label(f"{len(xy):,} points in a plane, coloured by {label}.")
+    return fig, ax
+
+
+@matplotlib.rc_context(maps._RC)
+def plot_groups(points: npt.ArrayLike, groups: npt.ArrayLike, *, caption: str = "") -> tuple[Figure, Any]:
+    """Points (n, 2) of a projection in a plane, coloured by the group (n,) of each, in order of first appearance.
+
+    groups: an ordered `pandas.Categorical` keeps its own order. Raises `ValueError` for points that are not (n, 2),
+    groups that are not as many, and more groups than colours.
+    """
+    xy, labels = np.asarray(points, dtype=float), pd.Series(groups)
+    names = labels.cat.categories if isinstance(labels.dtype, pd.CategoricalDtype) else pd.unique(labels)
+    if xy.ndim != 2 or xy.shape[1] != 2 or len(labels) != len(xy) or not 1 <= len(names) <= len(COLORS):
+        raise ValueError(
+            f"points {xy.shape}, {len(labels)} labels, {len(names)} groups: expected (n, 2), n, 1 to {len(COLORS)}"
+        )
+    fig, ax = axes(10, 6.4)
+    words = []
+    for name, color in zip(names, COLORS, strict=False):
+        here = (labels == name).to_numpy()
+        words.append(f"{name} {here.sum():,}")
+        ax.scatter(*xy[here].T, s=9, color=color, linewidth=0, alpha=0.8, label=str(name), rasterized=True)
+    ax.set(xticks=[], yticks=[], aspect="equal")
+    ax.spines[:].set_visible(False)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=3)
+    _below(fig, caption)
+    fig.set_label(f"{len(xy):,} points in a plane, coloured by group: {', '.join(words)}.")
+    return fig, ax
+
+
+@matplotlib.rc_context(maps._RC)
+def plot_similarities(similarity: npt.ArrayLike, images: Sequence[Any], texts: Sequence[str]) -> tuple[Figure, Any]:
+    """A matrix (texts, images) of cosines as a heat map, pictures above its columns and texts beside its rows.
+
+    images: anything `imshow` takes. Raises `ValueError` for a matrix of another shape.
+    """
+    values = np.asarray(similarity, dtype=float)
+    if values.shape != (len(texts), len(images)) or not values.size:
+        raise ValueError(f"a matrix {values.shape} for {len(texts)} texts and {len(images)} pictures: expected as many")
+    cell = 6.4 / len(images)
+    fig, ax = axes(10, cell + 0.66 * cell * len(texts))
+    ax.imshow(values, cmap="viridis", aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        dark = value < (values.min() + values.max()) / 2
+        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if dark else "black")
+    ax.set_xticks([])
+    ax.set_yticks(range(len(texts)), [textwrap.fill(text, 44) for text in texts], fontsize=10, color=INK)
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    for column, image in enumerate(images):
+        above = ax.inset_axes(((column + 0.03) / len(images), 1.015, 0.94 / len(images), 1.5 / len(texts)))
+        above.imshow(image)
+        above.set(anchor="S")
+        above.set_axis_off()
+    fig.set_label(
+        f"{len(texts)} texts (rows) and {len(images)} pictures (columns) with their cosines, from {values.min():.2f} "
+        f"to {values.max():.2f}; of a text with the picture of the same number: "
+        f"{', '.join(f'{value:.2f}' for value in np.diag(values))}."
+    )
     return fig, ax
 
 

@@ -133,6 +133,30 @@ def country_accuracy(
     return _describe(replicates[:, 0], codes, n, ["country_accuracy"])
 
 
+def shares(
+    values: Mapping[str, npt.ArrayLike],
+    clusters: npt.ArrayLike | None = None,
+    *,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Mean of each of `values` {name: (n,)} over the photos, a row a name: `share`, `share_low`, `share_high`, counts.
+
+    True and false give a share; one column of them minus another gives a paired difference, for all rows are scored on
+    the same draws. Raises `ValueError` for nothing to average, NaN or infinity, and values of other lengths.
+    """
+    arrays = [np.asarray(value, dtype=np.float64) for value in values.values()]
+    n = arrays[0].size if arrays else 0
+    if not n or any(array.shape != (n,) or not np.isfinite(array).all() for array in arrays):
+        raise ValueError(
+            f"{list(values)} of shapes {[a.shape for a in arrays]}: expected a finite number a photo, (n,)"
+        )
+    codes = None if clusters is None else _codes(clusters, n, "clusters")[0]
+    replicates = _replicates(np.stack(arrays)[..., None], codes, n_boot, seed)
+    rows = [_describe(replicates[:, row], codes, n, ["share"]) for row in range(len(arrays))]
+    return _table(rows, pd.Index(list(values), name="what"))
+
+
 def format_table(table: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
     """The table as strings for reading: `23.4 % [21.0, 25.9]`, `1,234 km [1,100, 1,402]`, `2,210 [2,105, 2,318]`.
 

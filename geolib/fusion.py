@@ -32,10 +32,13 @@ def fuse(
     penalty: float = 0.3,
     level_weights: Sequence[float] | None = None,
     temperatures: Sequence[float] | None = None,
+    levels: Sequence[int] | None = None,
 ) -> Array:
     """Posterior over the finest cells, float32 (n, n_finest), rows sum to 1. Tensors give a tensor on their device.
 
     logits: one (n, n_cells) array a level, coarse to fine. Each level is divided by its temperature (default 1) first.
+    levels: numbers of the coarse levels that take part where the rule asks any, 0 the coarsest (default: all). The
+        finest always takes part.
 
     finest: the finest head alone.
     consistency: the article's filter. In each coarser level the `top_k` likeliest cells are kept; a finest cell is
@@ -58,16 +61,17 @@ def fuse(
     weights = _per_level("level_weights", level_weights, tree, lowest=0.0)
     if not 0 < penalty <= 1 or top_k < 1 or not any(weights):
         raise ValueError(f"{penalty=}, {top_k=}, {level_weights=}: expected (0, 1], at least 1, and not all 0")
+    coarse = _coarse(levels, weights)
     ancestors = torch.from_numpy(tree.ancestors).to(scores[0].device)
     posterior = _log_probabilities(scores[-1], heat[-1])
     if rule == "consistency":
-        for level in range(tree.n_levels - 1):
+        for level in coarse:
             kept = scores[level].topk(min(top_k, tree.n_cells[level]), dim=1).indices
             doubt = torch.full_like(scores[level], math.log(penalty)).scatter_(1, kept, 0.0)
             posterior += doubt[:, ancestors[:, level]]
     elif rule == "product":
         posterior *= weights[-1]
-        for level in range(tree.n_levels - 1):
+        for level in coarse:
             posterior += (weights[level] * _log_probabilities(scores[level], heat[level]))[:, ancestors[:, level]]
     result = posterior.softmax(dim=1)
     # Over 50,000 cells float32's own sum is off by 1e-5. MPS has no float64.
@@ -107,6 +111,15 @@ def _checked(level: int, logits: Sequence[Array], tree: GeocellTree) -> Tensor:
         row = int((~best.isfinite()).nonzero()[0])
         raise ValueError(f"logits of level {level}, row {row}, hold NaN, +inf or only -inf: check the embedding")
     return scores
+
+
+def _coarse(levels: Sequence[int] | None, weights: Sequence[float]) -> list[int]:
+    """The coarse levels that take part, in order; refuses unknown ones, and that all who speak weigh nothing."""
+    known = set(range(len(weights)))
+    chosen = known if levels is None else set(levels)
+    if not chosen <= known or not any(weights[level] for level in chosen | {len(weights) - 1}):
+        raise ValueError(f"{levels=}: expected numbers from 0 to {len(weights) - 1}, not all of weight 0")
+    return sorted(chosen - {len(weights) - 1})
 
 
 def _per_level(name: str, values: Sequence[float] | None, tree: GeocellTree, lowest: float) -> list[float]:

@@ -63,12 +63,15 @@ def alt_text(fig: Figure) -> str:
     return str(fig.get_label())
 
 
-def png(fig: Figure, dpi: int = 110) -> bytes:
-    """The figure as a PNG; without a photograph in it, a palette of 256 colours saves two thirds of the bytes."""
+def png(fig: Figure, dpi: int = 110, *, palette: bool = False) -> bytes:
+    """The figure as a PNG; without a photograph in it, a palette of 256 colours saves two thirds of the bytes.
+
+    palette: also with pictures in it. Drawings hardly change; photographs lose their soft shades.
+    """
     full, small = io.BytesIO(), io.BytesIO()
     fig.savefig(full, dpi=dpi, facecolor="white")
     picture = Image.open(full).convert("RGB")
-    if not any(ax.images for ax in fig.axes):
+    if palette or not any(ax.images for ax in fig.axes):
         picture = _with_palette(picture)
     picture.save(small, "PNG", optimize=True)
     return small.getvalue()
@@ -90,12 +93,15 @@ def _with_palette(picture: Image.Image) -> Image.Image:
     return image
 
 
-def show(fig: Figure, dpi: int = 110) -> None:
-    """Display the figure in a notebook, with its alt text; fewer `dpi` keep a notebook with photographs small."""
+def show(fig: Figure, dpi: int = 110, *, palette: bool = False) -> None:
+    """Display the figure in a notebook, with its alt text; fewer `dpi` keep a notebook with photographs small.
+
+    palette: see `png`; it keeps a notebook with drawings small.
+    """
     from IPython.display import Image as Picture  # every notebook has it; the library alone does not need it
     from IPython.display import display
 
-    display(Picture(data=png(fig, dpi), format="png", alt=alt_text(fig)))
+    display(Picture(data=png(fig, dpi, palette=palette), format="png", alt=alt_text(fig)))
 
 
 @matplotlib.rc_context(_RC)
@@ -205,6 +211,71 @@ def plot_prediction(
 
 
 @matplotlib.rc_context(_RC)
+def plot_posteriors(
+    posteriors: Mapping[str, npt.ArrayLike],
+    tree: GeocellTree,
+    *,
+    truth: tuple[float, float] | None = None,
+    kept: Mapping[str, npt.ArrayLike] | None = None,
+    view: View | None = None,
+    columns: int = 2,
+) -> tuple[Figure, Any]:
+    """Several distributions of one photo side by side, in one scale of shades: rules, levels, or steps of a rule.
+
+    posteriors: title to probabilities over the cells of any one level (n_cells[level],); the level is told by their
+    number. truth: (lat, lon), a star; a disc marks each panel's likeliest cell. kept: for some of the titles the
+    numbers of the cells to outline. view: (lat, lon, half the height in km) of a close-up; default the world.
+    Raises `ValueError` for nothing to show and for numbers of cells that no level has.
+    """
+    values = {title: np.asarray(given, dtype=float) for title, given in posteriors.items()}
+    if not values or any(p.ndim != 1 or p.size not in tree.n_cells or not p.max() > 0 for p in values.values()):
+        raise ValueError(
+            f"{[p.shape for p in values.values()]}: expected probabilities over one of {tree.n_cells} cells"
+        )
+    columns = min(columns, len(values))
+    rows = -(-len(values) // columns)
+    width = 11 / columns
+    panel = width * (0.487 if view is None else 1 / _ASPECT)  # the height of an Equal Earth map of that width
+    height = rows * (panel + 0.34) + 0.55
+    fig, made, words = Figure(figsize=(11, height)), [], []
+    peak = max(p.max() for p in values.values())
+    style: dict[str, Any] = {"norm": LogNorm(peak / 1000, peak), "cmap": _ramp("Oranges", 0.1, 0.8)}
+    for number, (title, p) in enumerate(values.items()):
+        level = tree.n_cells.index(p.size)
+        left, top = number % columns / columns, 1 - (number // columns) * (panel + 0.34) / height
+        ax = _ground_axes(fig, (left + 0.005, top - (panel + 0.32) / height, 1 / columns - 0.01, panel / height), view)
+        shapes = np.array(tree.polygons(level), dtype=object)
+        (shaded,) = np.nonzero(p >= peak / 1000)
+        cells = PathCollection(_paths(_clip(shapes[shaded], view), ax.projection), linewidth=0, antialiased=False)
+        cells.set(array=p[shaded], alpha=0.85, zorder=2, **style)
+        ax.add_collection(cells, autolim=False)
+        _add_ground(ax, "coast", view, edgecolor=COAST, linewidth=0.4, zorder=2.5)
+        if kept and title in kept:
+            chosen = _clip(shapes[np.asarray(kept[title], dtype=int)], view)
+            edges = {"facecolor": "none", "edgecolor": COLORS[2], "linewidth": 1.6}
+            ax.add_collection(PathCollection(_paths(chosen, ax.projection), zorder=3, **edges), autolim=False)
+        if truth is not None:
+            ax.scatter(*_project(*truth, ax.projection), zorder=4, **TRUTH | {"s": 200, "linewidth": 1.0})
+        best = tuple(centre[p.argmax()] for centre in tree.centers(level))
+        ax.scatter(*_project(*best, ax.projection), zorder=5, **PREDICTION | {"s": 75})
+        fig.text(left + 0.012, top - 0.17 / height, title, va="center", fontsize=13, weight="bold")
+        made.append(ax)
+        km = "" if truth is None else f", {haversine_km(*truth, *best):,.0f} km from the truth"
+        words.append(f"{title}: likeliest cell {_percent(p.max())}{km}")
+    bar = fig.colorbar(cells, cax=fig.add_axes((0.66, 0.3 / height, 0.3, 0.1 / height)), orientation="horizontal")
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.4g} %"))
+    bar.ax.xaxis.set_minor_locator(NullLocator())
+    bar.ax.tick_params(labelsize=11, length=3, color=QUIET, labelcolor=QUIET, pad=2)
+    bar.ax.spines[:].set_visible(False)
+    legend = ["★ truth"] * (truth is not None) + ["● likeliest cell"] + ["green outline: kept"] * bool(kept)
+    text = {"fontsize": 12, "color": QUIET, "va": "center"}
+    fig.text(0.012, 0.3 / height, " · ".join(legend), **text)
+    fig.text(0.645, 0.34 / height, "probability of the cell", ha="right", **text)
+    fig.set_label(f"{len(values)} maps of one photo. {'; '.join(words)}.")
+    return fig, made
+
+
+@matplotlib.rc_context(_RC)
 def plot_error_map(
     lat: npt.ArrayLike,
     lon: npt.ArrayLike,
@@ -282,8 +353,8 @@ def plot_error_distribution(
 def plot_pictures(images: Sequence[Any], titles: Sequence[str] = (), *, columns: int = 6) -> tuple[Figure, Any]:
     """Pictures side by side, each with its title below.
 
-    images: anything `imshow` takes. titles: one a picture, or none. Raises `ValueError` for no picture, and for
-    titles that are not as many.
+    images: anything `imshow` takes. titles: one a picture, of one line or more, or none. Raises `ValueError` for no
+    picture, and for titles that are not as many.
     """
     if not len(images) or len(titles) not in (0, len(images)):
         raise ValueError(
@@ -291,16 +362,19 @@ def plot_pictures(images: Sequence[Any], titles: Sequence[str] = (), *, columns:
         )
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    fig = Figure(figsize=(10, rows * (10 / columns + (0.28 if len(titles) else 0))))
+    lines = 1 + max((title.count("\n") for title in titles), default=-1)
+    fig = Figure(figsize=(10, rows * (10 / columns + 0.28 * lines)))
     axes = fig.subplots(rows, columns, squeeze=False)
-    fig.subplots_adjust(0.003, 0.1 / rows if len(titles) else 0.003, 0.997, 0.997, wspace=0.04, hspace=0.16)
+    foot = 0.1 * lines / rows if lines else 0.003
+    fig.subplots_adjust(0.003, foot, 0.997, 0.997, wspace=0.04, hspace=0.16 * max(lines, 1))
     for ax in axes.flat:
         ax.set_axis_off()
     for number, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
         ax.imshow(image, interpolation="antialiased")
         if len(titles):
             ax.text(0.5, -0.03, titles[number], transform=ax.transAxes, ha="center", va="top", fontsize=10, color=INK)
-    fig.set_label(f"{len(images)} pictures" + (f": {'; '.join(titles)}." if len(titles) else "."))
+    words = "; ".join(title.replace("\n", ", ") for title in titles)
+    fig.set_label(f"{len(images)} pictures" + (f": {words}." if words else "."))
     return fig, axes
 
 
@@ -426,10 +500,15 @@ def _paths(shapes: Any, crs: Any) -> list[Path]:
 def _canvas(view: View | None = None) -> tuple[Figure, Any]:
     """An empty map of the world, or of a close-up, with room for a caption and a colour bar below."""
     fig = Figure(figsize=(11, 6.1))
+    return fig, _ground_axes(fig, (0.01, 0.125, 0.98, 0.87), view)
+
+
+def _ground_axes(fig: Figure, box: tuple[float, float, float, float], view: View | None = None) -> Any:
+    """Axes with an empty map of the world, or of a close-up, at `box` (left, bottom, width, height)."""
     crs = (
         _WORLD if view is None else ccrs.LambertAzimuthalEqualArea(central_latitude=view[0], central_longitude=view[1])
     )
-    ax: Any = fig.add_axes((0.01, 0.125, 0.98, 0.87), projection=crs)
+    ax: Any = fig.add_axes(box, projection=crs)
     if view is None:
         ax.set_global()
     else:
@@ -440,7 +519,7 @@ def _canvas(view: View | None = None) -> tuple[Figure, Any]:
     _add_ground(ax, "land", view, facecolor=LAND, linewidth=0, zorder=1)
     _add_ground(ax, "borders", view, edgecolor=BORDER, linewidth=0.4, zorder=1.1)
     _add_ground(ax, "coast", view, edgecolor=COAST, linewidth=0.4, zorder=1.2)
-    return fig, ax
+    return ax
 
 
 def _ramp(name: str, start: float, stop: float) -> ListedColormap:

@@ -123,6 +123,17 @@ class Prediction:
         return self.sentence()
 
 
+class Seen(NamedTuple):
+    """What encoder and heads make of one picture: all that the rules need (`Geolocator.see`, `Geolocator.answer`).
+
+    logits: of each head, coarse to fine, float32 (1, n_cells[level]).
+    distance: to the training embeddings, as in `Prediction`.
+    """
+
+    logits: list[npt.NDArray[np.float32]]
+    distance: float
+
+
 @dataclass(frozen=True)
 class Failure:
     """A photo without an answer, and why."""
@@ -243,11 +254,26 @@ class Geolocator:
 
         top_k: length of `Prediction.top`. Raises `ImageError` for what is no picture, `ValueError` for `top_k` < 1.
         """
+        return self.answer(self.see(image), top_k)
+
+    def see(self, image: ImageSource) -> Seen:
+        """Look at a picture once, to ask several rules afterwards. Raises `ImageError` for what is no picture."""
+        vectors = self.encoder.embed_images([image])
+        return Seen(predict_logits(self.heads, vectors), float(self.familiarity.distance(vectors)[0]))
+
+    def answer(
+        self, seen: Seen, top_k: int = 5, *, fusion: str | None = None, levels: Sequence[int] | None = None
+    ) -> Prediction:
+        """What a rule makes of a picture that was seen: milliseconds, for the encoder is not asked again.
+
+        fusion: a rule of `geolib.fusion.fuse`, default the model's own. levels: the coarse levels that take part,
+        as `fuse` takes them. Raises `ValueError` for `top_k` < 1, an unknown rule or level.
+        """
         if top_k < 1:
             raise ValueError(f"top_k={top_k}: expected at least 1")
-        vectors = self.encoder.embed_images([image])
-        posterior = self.posterior(vectors)
-        distance, limit = float(self.familiarity.distance(vectors)[0]), self.familiarity.threshold
+        options = self.fusion_options | ({} if levels is None else {"levels": levels})
+        posterior = fuse(seen.logits, self.tree, fusion or self.fusion, **options)
+        distance, limit = seen.distance, self.familiarity.threshold
         (lat,), (lon,) = decode(posterior, self.tree, self.decoding)
         mass = posterior[0].astype(np.float64)
         best = np.argsort(-mass, kind="stable")[:top_k]

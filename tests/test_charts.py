@@ -69,6 +69,29 @@ def test_points_in_a_plane():
         charts.plot_plane(np.eye(3), [1, 2, 3], label="latitude")
 
 
+def test_groups_in_a_plane_keep_their_order_and_are_counted():
+    groups = pd.Categorical(["dry", "wet", "dry"], categories=["wet", "dry"])
+    fig, ax = charts.plot_groups([[0, 0], [1, 1], [2, 0]], groups)
+    assert [part.get_label() for part in ax.collections] == ["wet", "dry"]
+    np.testing.assert_allclose(ax.collections[1].get_offsets(), [[0, 0], [2, 0]])
+    assert "wet 1, dry 2" in maps.alt_text(fig)
+    assert [part.get_label() for part in charts.plot_groups(np.eye(2), ["b", "a"])[1].collections] == ["b", "a"]
+    for points, names in ((np.eye(3), list("abc")), (np.eye(2), ["a"]), (np.zeros((6, 2)), list("abcdef"))):
+        with pytest.raises(ValueError, match=r"expected \(n, 2\)"):
+            charts.plot_groups(points, names)
+
+
+def test_similarities_write_each_cosine_and_tell_the_diagonal():
+    picture = np.zeros((4, 4, 3), np.uint8)
+    fig, ax = charts.plot_similarities([[0.9, 0.1, 0], [0.2, 0.8, 0]], [picture] * 3, ["a long text " * 5, "b"])
+    assert [text.get_text() for text in ax.texts] == ["0.90", "0.10", "0.00", "0.20", "0.80", "0.00"]
+    assert len(ax.child_axes) == 3
+    assert "\n" in ax.get_yticklabels()[0].get_text()
+    assert "from 0.00 to 0.90" in maps.alt_text(fig) and "same number: 0.90, 0.80." in maps.alt_text(fig)
+    with pytest.raises(ValueError, match="expected as many"):
+        charts.plot_similarities(np.eye(2), [picture] * 3, ["a", "b"])
+
+
 def test_learning_curves_mark_the_epoch_that_was_kept():
     columns = {f"{side}_loss_{level}": [3.0, 2.0, 2.5] for side in ("train", "calibration") for level in range(2)}
     history = pd.DataFrame({"epoch": [1, 2, 3]} | columns)

@@ -211,3 +211,25 @@ def test_bad_input_is_refused_in_words(arguments, options, message):
 def test_nothing_to_compare():
     with pytest.raises(ValueError, match="no methods to compare"):
         compare({}, *GOOD[2:])
+
+
+def test_shares_are_means_with_intervals_and_paired_differences():
+    rng = np.random.default_rng(0)
+    a, b, clusters = rng.random(400) < 0.6, rng.random(400) < 0.6, rng.integers(40, size=400).astype(str)
+    same = b.copy()
+    table = evaluate.shares({"a": a, "b - b": b.astype(float) - same, "a - b": a * 1.0 - b}, clusters, n_boot=200)
+    assert table.loc["a", "share"] == a.mean()
+    assert table.loc["a", "share_low"] < a.mean() < table.loc["a", "share_high"]
+    assert (table.loc["b - b", ["share", "share_low", "share_high"]] == 0).all()
+    assert table["clusters"].tolist() == [40] * 3 and table["photos"].tolist() == [400] * 3
+    accuracy = evaluate.country_accuracy(a, np.ones(400, dtype=bool), clusters, n_boot=200)
+    assert table.loc["a", ["share_low", "share_high"]].tolist() == [
+        accuracy["country_accuracy_low"],
+        accuracy["country_accuracy_high"],
+    ]
+
+
+@pytest.mark.parametrize("values", [{}, {"a": []}, {"a": [1.0], "b": [1.0, 2.0]}, {"a": [np.nan]}, {"a": [[1.0]]}])
+def test_shares_of_nothing_or_of_unequal_numbers_are_refused(values):
+    with pytest.raises(ValueError, match="expected a finite number a photo"):
+        evaluate.shares(values)

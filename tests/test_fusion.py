@@ -82,6 +82,18 @@ def test_product_is_the_weighted_sum_of_log_probabilities():
     np.testing.assert_array_equal(fuse(logits, TREE, "product"), equal)
 
 
+@pytest.mark.parametrize("rule", ["consistency", "product"])
+def test_a_level_that_takes_no_part_might_say_anything(rule):
+    logits, other = random_logits(), random_logits(seed=2)
+    without = fuse(logits, TREE, rule, levels=[0])
+    assert np.array_equal(fuse([logits[0], other[1], logits[2]], TREE, rule, levels=[0]), without)
+    assert not np.allclose(fuse(logits, TREE, rule), without)
+    assert np.array_equal(fuse(logits, TREE, rule, levels=[2, 1, 0]), fuse(logits, TREE, rule))
+    np.testing.assert_allclose(fuse(logits, TREE, rule, levels=[]), fuse(logits, TREE, "finest"), rtol=1e-5)
+    if rule == "product":
+        assert np.array_equal(fuse(logits, TREE, rule, level_weights=(1, 0, 1)), without)
+
+
 def test_heads_that_exclude_each_other_leave_a_distribution():
     """Every level is sure, and no finest cell agrees with both: the product still has to answer."""
     logits = [np.full((1, count), -np.inf, np.float32) for count in TREE.n_cells]
@@ -154,6 +166,8 @@ def only_excluded():
         (random_logits(), {"penalty": 1.5}, "penalty=1.5"),
         (random_logits(), {"top_k": 0}, "top_k=0"),
         (random_logits(), {"level_weights": (0, 0, 0)}, "not all 0"),
+        (random_logits(), {"levels": [3]}, "levels.*from 0 to 2"),
+        (random_logits(), {"rule": "product", "levels": [0], "level_weights": (0, 1, 0)}, "not all of weight 0"),
         (random_logits(), {"level_weights": (1, 1)}, "level_weights.*expected 3"),
         (random_logits(), {"level_weights": (1, 1, -1)}, "level_weights"),
         (random_logits(), {"temperatures": (1, 1, 0)}, "temperatures"),

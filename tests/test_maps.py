@@ -473,6 +473,22 @@ def test_pictures_stand_in_rows_with_their_titles():
             maps.plot_pictures(images, titles)
 
 
+def test_a_palette_keeps_drawings_small_and_is_not_forced_on_photographs():
+    fig, _ = maps.plot_pictures([PHOTO])
+    full, small = (Image.open(io.BytesIO(maps.png(fig, 40, palette=palette))) for palette in (False, True))
+    assert (full.mode, small.mode) == ("RGB", "P")
+    assert full.size == small.size
+
+
+def test_titles_of_two_lines_have_room_below_their_pictures():
+    fig, axes = maps.plot_pictures([PHOTO] * 4, ["Lyon\n120 km", "Nice\n8 km"] * 2, columns=2)
+    fig.canvas.draw()
+    for upper, lower in zip(*axes, strict=True):
+        assert upper.texts[0].get_window_extent().y0 > lower.get_window_extent().y1
+        assert lower.texts[0].get_window_extent().y0 > 0
+    assert "Lyon, 120 km; Nice, 8 km" in maps.alt_text(fig)
+
+
 def test_answers_mark_each_truth_and_guess_with_the_distance_below_the_picture():
     true = (np.array([48.9, 40.7, -36.8, -17.7]), np.array([2.4, -74.0, 174.8, -179.9]))
     guess = (true[0] + 1, true[1])
@@ -486,3 +502,28 @@ def test_answers_mark_each_truth_and_guess_with_the_distance_below_the_picture()
     assert "median error is 111 km" in maps.alt_text(fig)
     with pytest.raises(ValueError, match="expected as many, even"):
         maps.plot_answers([PHOTO] * 3, (true[0][:3], true[1][:3]), (guess[0][:3], guess[1][:3]))
+
+
+def test_posteriors_side_by_side_mark_truth_and_best_cell_in_one_scale(tree, posterior):
+    coarse = np.bincount(tree.ancestors[:, 0], weights=posterior)
+    fig, axes = maps.plot_posteriors(
+        {"coarse": coarse, "fine": posterior}, tree, truth=(-36.8, 174.8), kept={"coarse": [0, 1]}
+    )
+    assert len(axes) == 2 and maps.alt_text(fig).startswith("2 maps of one photo. coarse: likeliest cell")
+    shades = [drawn(ax, PathCollection, zorder=2)[0] for ax in axes]
+    assert shades[0].norm.vmax == shades[1].norm.vmax == coarse.max()
+    for ax, level, p in zip(axes, (0, 1), (coarse, posterior), strict=True):
+        stars, discs = stars_and_discs(ax)
+        lat, lon = (centre[p.argmax()] for centre in tree.centers(level))
+        assert np.allclose(stars[0].get_offsets()[0], EQUAL_EARTH.transform(174.8, -36.8), atol=1)
+        assert np.allclose(discs[0].get_offsets()[0], EQUAL_EARTH.transform(lon, lat), atol=1)
+    assert len(drawn(axes[0], PathCollection, zorder=3)[0].get_paths()) == 2
+    assert not drawn(axes[1], PathCollection, zorder=3)
+    close, _ = maps.plot_posteriors({"near": posterior}, tree, view=(-36.8, 174.8, 900))
+    assert len(maps.png(close)) < 300_000
+
+
+def test_posteriors_of_no_level_are_refused(tree):
+    for given in ({}, {"odd": np.ones(7)}, {"none": np.zeros(tree.n_cells[-1])}):
+        with pytest.raises(ValueError, match="expected probabilities over one of"):
+            maps.plot_posteriors(given, tree)

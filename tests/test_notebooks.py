@@ -99,6 +99,7 @@ def test_a_committed_notebook_is_fit_to_be_read(path):
     assert course.headline(notebook), "the headline cell prints its numbers"
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "committed after a clean run"
     assert "widgets" not in notebook.metadata, "widget state is not committed"
+    assert "widget-view" not in path.read_text(encoding="utf-8"), "a widget without its kernel shows as an error"
     text = json.dumps([without_pictures(output) for cell in code for output in cell.outputs])
     assert not re.search(r"/home/|/root/|/tmp/|/Users/|[A-Z]:\\\\", text), "an output shows a path of one machine"
     assert "Traceback" not in text

@@ -22,6 +22,7 @@ from geolib.errors import CorruptFileError, GeolibError, ImageError, MismatchErr
 from geolib.evaluate import errors_km
 from geolib.familiar import Familiarity
 from geolib.files import read_json, sha256_file, write_json
+from geolib.fusion import RULES, fuse
 from geolib.predict import Failure, Geolocator, Prediction, cells_for
 from geolib.settings import Settings
 
@@ -533,3 +534,23 @@ def test_predict_location_warns_of_an_unfamiliar_picture(model, photo, monkeypat
     with pytest.warns(UserWarning, match="unlike those that the model was trained on"):
         top = predict_location(photo)
     assert top.attrs == {"familiar": False, "distance": model.predict(photo).distance}
+
+
+# One look, several rules
+
+
+def test_a_picture_is_looked_at_once_and_asked_by_every_rule(model, photo, monkeypatch):
+    seen = model.see(photo)
+    assert same(model.answer(seen, 3), model.predict(photo, 3))
+    monkeypatch.setattr(Encoder, "embed_images", None)  # from here on nobody may look again
+    for rule in RULES:
+        assert np.array_equal(model.answer(seen, fusion=rule).posterior, fuse(seen.logits, model.tree, rule)[0])
+    alone, fine = model.answer(seen, fusion="product", levels=[]), model.answer(seen, fusion="finest")
+    assert np.allclose(alone.posterior, fine.posterior, atol=1e-6)
+    assert not np.allclose(model.answer(seen, fusion="product").posterior, fine.posterior, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"top_k": 0}, {"fusion": "vote"}, {"levels": [2]}])
+def test_an_answer_that_cannot_be_given_is_refused(model, photo, options):
+    with pytest.raises(ValueError, match=r"expected|available"):
+        model.answer(model.see(photo), **options)

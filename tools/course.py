@@ -64,6 +64,8 @@ def fit_to_commit(notebook: NotebookNode) -> NotebookNode:
     """The notebook without what changes from run to run or from machine to machine: times, versions, widget state."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):  # a widget without its kernel is an error message; its picture stays
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     return notebook
