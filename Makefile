@@ -22,7 +22,7 @@ course: $(READY) ## run every notebook in order, write executed copies to build/
 lab: $(READY) ## open JupyterLab at the first notebook
 	$(BIN)/jupyter lab "$$(ls notebooks/[0-9]*.ipynb | head -n 1)"
 
-test: $(READY) ## unit and property tests, and every notebook at its fast setting; no network is used
+test: $(READY) ## unit and property tests, every notebook at its fast setting, one walk in Chromium if it is installed; no network
 	GEOLIB_FAST=1 $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=600 tests notebooks
 
 lint: $(READY) ## ruff (code and notebooks) and mypy --strict on geolib

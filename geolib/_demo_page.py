@@ -15,6 +15,7 @@ STYLE = """
 .geolib-demo .widget-html, .geolib-demo .widget-html-content { height: auto; min-width: 0; line-height: 1.45; }
 .geolib-demo .widget-button, .geolib-demo .widget-upload, .geolib-demo .widget-toggle-button { margin: 4px 0; }
 .geolib-demo .widget-label { text-align: left; }
+.geolib-demo .widget-upload { width: auto; padding: 0 14px; }
 .geolib-demo h4 { margin: 12px 0 6px; font-size: 15px; font-weight: 600; color: inherit; }
 .geolib-demo p, .geolib-demo figure { margin: 4px 0; }
 .geolib-demo .geolib-note, .geolib-demo figcaption { opacity: .75; font-size: 12px; }
@@ -24,15 +25,19 @@ STYLE = """
 .geolib-demo .geolib-thumb {
   width: 72px; height: 72px; padding: 0; margin: 0; background-size: cover !important; border-radius: 4px;
 }
-.geolib-demo .geolib-on { outline: 3px solid #d55e00; outline-offset: 1px; }
-.geolib-demo .geolib-main, .geolib-demo .geolib-left { align-items: flex-start; gap: 0 28px; }
+.geolib-demo .geolib-on { outline: 3px solid #d55e00 !important; outline-offset: 1px !important; }
+.geolib-demo .geolib-main, .geolib-demo .geolib-left { align-items: flex-start; gap: 0 24px; }
 .geolib-demo .geolib-left { flex: 1 1 300px; }
-.geolib-demo .geolib-shown { flex: 1 1 256px; max-width: 300px; }
-.geolib-demo .geolib-settings { flex: 1 1 280px; }
+.geolib-demo .geolib-shown { flex: 1 1 240px; max-width: 300px; }
+.geolib-demo .geolib-settings { flex: 1 1 260px; min-width: 0; max-width: 100%; }
+.geolib-demo .widget-dropdown select { min-width: 0; }
 .geolib-demo .geolib-right { flex: 3 1 480px; min-width: 0; }
+.geolib-demo .geolib-hint { flex: 1 1 260px; }
 .geolib-demo .geolib-shown img { width: 256px; border-radius: 4px; }
-.geolib-demo .geolib-label { display: inline-block; width: 94px; }
-.geolib-demo .geolib-ticks { display: grid; grid-template-columns: auto auto; gap: 0 16px; }
+.geolib-demo .geolib-label { display: inline-block; width: 92px; }
+.geolib-demo .geolib-ticks { display: grid; flex: 1; min-width: 0;
+  grid-template-columns: repeat(auto-fit, minmax(100px, 1fr)); gap: 0 12px;
+}
 .geolib-levels { display: grid; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 12px 28px; }
 .geolib-levels table { border-collapse: collapse; font-size: 13px; align-self: start; }
 .geolib-levels caption { text-align: left; font-weight: 600; padding-bottom: 2px; }

@@ -26,7 +26,7 @@ from safetensors import safe_open
 
 from geolib.errors import CorruptFileError
 from geolib.files import read_tensors, write_tensors
-from geolib.sphere import FloatArray, check_lat_lon, rectangle_area_km2, to_lat_lon
+from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_area_km2, to_lat_lon
 
 IntArray = npt.NDArray[np.int64]
 
@@ -167,6 +167,23 @@ class GeocellTree:
         cell, edges = self._quadrants(level)
         return np.bincount(cell, weights=rectangle_area_km2(*edges)).astype(np.float64)
 
+    def border_km(self, lat: npt.ArrayLike, lon: npt.ArrayLike, level: int = -1) -> FloatArray:
+        """Distance in km from each point (degrees, (n,)) to the nearest edge of its cell at a level, (n,).
+
+        Edges run along meridians and parallels, so the distance to each is exact: to its inner points where the
+        perpendicular meets it, else to its ends. Raises `ValueError` for bad coordinates.
+        """
+        lat, lon = check_lat_lon(lat, lon)
+        cells, shapes = self.assign(lat, lon)[:, level], self.polygons(level)
+        out = np.empty(len(lat))
+        for cell in np.unique(cells):
+            rows = cells == cell
+            lines = shapely.get_parts(shapely.boundary(shapes[cell]))
+            ends = np.concatenate([np.stack([xy[:-1], xy[1:]]) for xy in map(shapely.get_coordinates, lines)], axis=1)
+            ends = ends[:, np.abs(ends[..., 1].sum(axis=0)) < 180]  # the poles are points, not edges
+            out[rows] = _edge_km(lat[rows, None], lon[rows, None], ends).min(axis=1)
+        return out
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tree as one safetensors file, whole or not at all."""
         arrays = {"starts": self._starts, "opens": self._opens, "counts": self._counts, "sums": self._sums}
@@ -202,6 +219,18 @@ class GeocellTree:
         span = np.array([[180.0], [360.0], [180.0], [360.0]])
         edges = np.stack([y, x, y + side, x + side]) * span / _SIDE - span / 2  # exact: they have few enough bits
         return np.searchsorted(starts, keys, side="right").astype(np.int64) - 1, edges
+
+
+def _edge_km(lat: FloatArray, lon: FloatArray, ends: FloatArray) -> FloatArray:
+    """Distance in km, (n, m), of points (n, 1) to edges (2, m, 2): ends (lon, lat) on one meridian or one parallel."""
+    (x, y), (x2, y2) = ends.transpose(0, 2, 1)
+    km = np.minimum(haversine_km(lat, lon, y, x), haversine_km(lat, lon, y2, x2))
+    along = (lon > np.minimum(x, x2)) & (lon < np.maximum(x, x2)) & (y == y2)
+    km[along] = np.broadcast_to(haversine_km(lat, lon, y, lon), km.shape)[along]
+    turn = np.radians(lon - x)
+    foot = np.degrees(np.arctan2(np.sin(np.radians(lat)), np.cos(np.radians(lat)) * np.cos(turn)))
+    across = (foot > np.minimum(y, y2)) & (foot < np.maximum(y, y2)) & (x == x2)  # beyond the pole foot is over 90
+    return np.where(across, np.minimum(km, haversine_km(lat, lon, np.clip(foot, -90, 90), x)), km)
 
 
 def _chunks(n: int) -> Iterator[slice]:

@@ -157,6 +157,38 @@ def shares(
     return _table(rows, pd.Index(list(values), name="what"))
 
 
+def gaps(
+    values: npt.ArrayLike,
+    groups: Mapping[str, npt.ArrayLike],
+    clusters: npt.ArrayLike | None = None,
+    *,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Mean of `values` (n,) over the photos in a group minus their mean over all others: `gap`, `gap_low`, `gap_high`.
+
+    groups: {name: which photos, bool (n,)}, a row a name; they may overlap. A photographer is drawn with the photos on
+    both sides. Raises `ValueError` for lengths that differ, NaN, and a group that holds no photo or every one.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    masks = {name: np.asarray(mask, dtype=bool) for name, mask in groups.items()}
+    for name, mask in masks.items():
+        if array.ndim != 1 or mask.shape != array.shape or not np.isfinite(array).all() or mask.all() or not mask.any():
+            raise ValueError(
+                f"{name}: {mask.sum()} of {mask.size} photos against values {array.shape}: expected finite numbers, as "
+                "many, and photos both in the group and outside it"
+            )
+    codes = None if clusters is None else _codes(clusters, array.size, "clusters")[0]
+    rows = []
+    for mask in masks.values():
+        parts = np.stack([array * mask, mask, array * ~mask, ~mask], axis=-1)[None]
+        inside, n_in, outside, n_out = _replicates(parts, codes, n_boot, seed)[:, 0].T
+        kept = (n_in > 0) & (n_out > 0)  # a draw may miss a small group
+        row = _describe((inside[kept] / n_in[kept] - outside[kept] / n_out[kept])[:, None], codes, array.size, ["gap"])
+        rows.append(row | {"photos": int(mask.sum())})
+    return _table(rows, pd.Index(list(masks), name="group"))
+
+
 def format_table(table: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
     """The table as strings for reading: `23.4 % [21.0, 25.9]`, `1,234 km [1,100, 1,402]`, `2,210 [2,105, 2,318]`.
 

@@ -154,6 +154,43 @@ def plot_cells(tree: GeocellTree, level: int = -1, *, per: str = "km2") -> tuple
 
 
 @matplotlib.rc_context(_RC)
+def plot_nesting(tree: GeocellTree, view: View) -> tuple[Figure, Any]:
+    """A close-up of all levels at once: the finest cells coloured by density, thicker edges for coarser levels.
+
+    view: (lat, lon, km) of its middle, in degrees, and half its height, at most 4,000 km.
+    Raises `ValueError` for a view that is not on Earth or too large.
+    """
+    lat, lon, half_height_km = view
+    check_lat_lon(lat, lon)
+    if not 0 < half_height_km <= _FARTHEST_KM:
+        raise ValueError(f"a view of {half_height_km} km: expected half its height, 0 to {_FARTHEST_KM:,.0f} km")
+    fig, ax = _canvas(view)
+    colors = (*COLORS[1:4], INK)
+    for level in range(tree.n_levels)[::-1]:
+        shapes = _clip(np.array(tree.polygons(level), dtype=object), view)
+        shown = ~shapely.is_empty(shapes)
+        cells = PathCollection(_paths(shapes[shown], ax.projection), zorder=2.9 - 0.01 * level, facecolor="none")
+        coarser = tree.n_levels - 1 - level
+        color = "white" if not coarser else colors[(coarser - 1) % len(colors)]
+        cells.set(edgecolor=color, linewidth=0.6 + 1.1 * coarser)
+        if not coarser:
+            values = (tree.counts(level) / tree.areas_km2(level) * 1000)[shown]
+            cells.set(array=values, norm=LogNorm(values.min() / 1.01, values.max() * 1.01), zorder=2)
+            cells.set(cmap=_ramp("YlGnBu", 0, 1), facecolor=None)
+            _color_bar(fig, cells, "training photos per 1,000 km²")
+        ax.add_collection(cells, autolim=False)
+        x = 0.012 + 0.148 * level
+        fig.add_artist(Line2D([x, x + 0.025], [0.062] * 2, color=color if coarser else BORDER, linewidth=3))
+        fig.text(x + 0.03, 0.062, f"{tree.n_cells[level]:,} cells", fontsize=12, color=QUIET, va="center")
+    _add_ground(ax, "coast", view, edgecolor=INK, linewidth=0.7, zorder=2.5)
+    fig.set_label(
+        f"Close-up around {lat:.0f}, {lon:.0f} of {tree.n_levels} nested levels of cells, "
+        f"{' > '.join(f'{n:,}' for n in tree.n_cells)}: each cell is cut into whole cells of the next level."
+    )
+    return fig, ax
+
+
+@matplotlib.rc_context(_RC)
 def plot_prediction(
     posterior: npt.ArrayLike,
     tree: GeocellTree,
@@ -252,15 +289,15 @@ def plot_posteriors(
         _add_ground(ax, "coast", view, edgecolor=COAST, linewidth=0.4, zorder=2.5)
         if kept and title in kept:
             chosen = _clip(shapes[np.asarray(kept[title], dtype=int)], view)
-            edges = {"facecolor": "none", "edgecolor": COLORS[2], "linewidth": 1.6}
+            edges: dict[str, Any] = {"facecolor": "none", "edgecolor": COLORS[2], "linewidth": 1.6}
             ax.add_collection(PathCollection(_paths(chosen, ax.projection), zorder=3, **edges), autolim=False)
         if truth is not None:
             ax.scatter(*_project(*truth, ax.projection), zorder=4, **TRUTH | {"s": 200, "linewidth": 1.0})
-        best = tuple(centre[p.argmax()] for centre in tree.centers(level))
-        ax.scatter(*_project(*best, ax.projection), zorder=5, **PREDICTION | {"s": 75})
+        lat, lon = (float(centre[p.argmax()]) for centre in tree.centers(level))
+        ax.scatter(*_project(lat, lon, ax.projection), zorder=5, **PREDICTION | {"s": 75})
         fig.text(left + 0.012, top - 0.17 / height, title, va="center", fontsize=13, weight="bold")
         made.append(ax)
-        km = "" if truth is None else f", {haversine_km(*truth, *best):,.0f} km from the truth"
+        km = "" if truth is None else f", {haversine_km(*truth, lat, lon):,.0f} km from the truth"
         words.append(f"{title}: likeliest cell {_percent(p.max())}{km}")
     bar = fig.colorbar(cells, cax=fig.add_axes((0.66, 0.3 / height, 0.3, 0.1 / height)), orientation="horizontal")
     bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.4g} %"))
@@ -268,7 +305,7 @@ def plot_posteriors(
     bar.ax.tick_params(labelsize=11, length=3, color=QUIET, labelcolor=QUIET, pad=2)
     bar.ax.spines[:].set_visible(False)
     legend = ["★ truth"] * (truth is not None) + ["● likeliest cell"] + ["green outline: kept"] * bool(kept)
-    text = {"fontsize": 12, "color": QUIET, "va": "center"}
+    text: dict[str, Any] = {"fontsize": 12, "color": QUIET, "va": "center"}
     fig.text(0.012, 0.3 / height, " · ".join(legend), **text)
     fig.text(0.645, 0.34 / height, "probability of the cell", ha="right", **text)
     fig.set_label(f"{len(values)} maps of one photo. {'; '.join(words)}.")

@@ -32,8 +32,8 @@ _PER_PAGE, _MOST_SAMPLES = 10, 40
 _SIDE, _THUMB = 512, 96  # pixels of the picture shown and of a thumbnail
 _RULES = {
     "consistency": (
-        "Consistency filter (the article's)",
-        "Each ticked coarse level marks down the finest cells that lie outside its own best cells.",
+        "Consistency filter",
+        "The article's rule: each ticked coarse level marks down the finest cells that lie outside its own best cells.",
     ),
     "product": (
         "Product of the levels",
@@ -139,11 +139,11 @@ class PredictionDemo:
         self._prediction = found
         for tick in self.levels[:-1]:
             tick.disabled = self.rule.value not in _USES_LEVELS
+        fig, _ax = self._map()
+        self.map.value = page.img(maps.png(fig, dpi=100), maps.alt_text(fig))
         self.rule_note.value = page.note(_RULES[self.rule.value][1])
         self.sentence.value = (page.alert(found.warning) if found.warning else "") + f"<p>{escape(found.guess())}</p>"
         self.truth_note.value = f"<p>{escape(self._truth_words())}</p>"
-        fig, _ax = self._map()
-        self.map.value = page.img(maps.png(fig, dpi=100), maps.alt_text(fig))
         self.table.value = self._table()
 
     def _map(self, image: Image.Image | None = None) -> Any:
@@ -243,7 +243,7 @@ class PredictionDemo:
             options=options, value=self.model.fusion, description="Fusion rule", style=wide, layout=full
         )
         self.levels = [
-            widgets.Checkbox(value=True, indent=False, description=_level_name(tree.n_cells, level))
+            widgets.Checkbox(value=True, indent=False, description=f"{tree.n_cells[level]:,} cells")
             for level in range(tree.n_levels)
         ]
         for tick in self.levels:
@@ -273,12 +273,13 @@ class PredictionDemo:
             "stays in this notebook's memory, and only its pixels are looked at."
         )
         choose = _row([*self.thumbs, self.more])
-        send = _row([self.upload, widgets.HTML(page.note(note))])
-        label = widgets.HTML("<span class='geolib-label'>Levels</span>")
+        send = _row([self.upload, widgets.HTML(page.note(note)).add_class("geolib-hint")])
+        label = widgets.HTML("<span class='geolib-label'>Levels</span>", layout=widgets.Layout(margin="2px 0"))
         ticks = widgets.HBox([label, widgets.Box(self.levels).add_class("geolib-ticks")])
         settings = widgets.VBox([_heading("Settings"), self.rule, ticks, self.rule_note, self.top_k, self.closeup])
         shown = widgets.VBox([_heading("The picture"), self.picture, self.truth, self.truth_note])
-        left, right = _row([shown, settings]), widgets.VBox([_heading("The answer"), self.sentence, self.map, self.table])
+        left = _row([shown, settings])
+        right = widgets.VBox([_heading("The answer"), self.sentence, self.map, self.table])
         main = _row([left, right])
         for part, name in [(shown, "shown"), (settings, "settings"), (left, "left"), (right, "right"), (main, "main")]:
             part.add_class(f"geolib-{name}")

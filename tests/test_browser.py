@@ -24,14 +24,14 @@ from PIL import Image
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_S = 90  # machines that run all tests at once are slow
+PATIENCE_S = 240  # machines that run all tests at once are slow
 
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # else off-screen cells are not in the page
 }
 # Elements of the demo that could be scrolled: their content is larger than they are, and they do not let it show.
-SCROLLED = """() => [document.querySelector('.geolib-demo'), ...document.querySelectorAll('.geolib-demo *')].filter(e => {
+SCROLLED = """() => [...document.querySelectorAll('.geolib-demo, .geolib-demo *')].filter(e => {
     const style = getComputedStyle(e)
     const across = ['auto', 'scroll'].includes(style.overflowX) && e.scrollWidth > e.clientWidth + 1
     const down = ['auto', 'scroll'].includes(style.overflowY) && e.scrollHeight > e.clientHeight + 1
@@ -64,7 +64,14 @@ def jupyterlab(folder, home):
     env |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
     env |= {"IPYTHONDIR": str(home / "ipython"), "GEOLIB_FAST": "1"}
     port, token = free_port(), secrets.token_hex(16)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--LabApp.extension_manager=readonly"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--LabApp.extension_manager=readonly",
+    ]
     command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
     with (home / "log").open("w") as log, subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log) as lab:

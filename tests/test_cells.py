@@ -431,3 +431,29 @@ def test_files_of_another_format(tree, tmp_path, metadata):
 def test_repr_says_what_it_is(tree):
     numbers = " > ".join(str(n) for n in tree.n_cells)
     assert repr(tree) == f"GeocellTree({numbers} cells on 20,000 photos, at least 5 a cell)"
+
+
+@pytest.mark.parametrize("level", [0, -1])
+def test_the_border_is_as_far_as_border_km_says(level):
+    rng = np.random.default_rng(3)
+    lat, lon = np.degrees(np.arcsin(rng.uniform(-1, 1, 800))), rng.uniform(-180, 180, 800)
+    tree = GeocellTree.fit(lat, lon, (8, 60))
+    lat, lon = lat[:60], lon[:60]
+    km = tree.border_km(lat, lon, level)
+    own = tree.assign(lat, lon)[:, level]
+    crossed = []
+    for scale in (0.999, 1.02):
+        angle, bearing = scale * km[:, None] / EARTH_RADIUS_KM, np.linspace(0, 2 * np.pi, 720)
+        phi = np.radians(lat)[:, None]
+        there = np.arcsin(np.sin(phi) * np.cos(angle) + np.cos(phi) * np.sin(angle) * np.cos(bearing))
+        turn = np.arctan2(np.sin(bearing) * np.sin(angle) * np.cos(phi), np.cos(angle) - np.sin(phi) * np.sin(there))
+        x = (lon[:, None] + np.degrees(turn) + 180) % 360 - 180
+        cells = tree.assign(np.degrees(there).ravel(), x.ravel())[:, level].reshape(there.shape)
+        crossed.append((cells != own[:, None]).any(axis=1))
+    assert not crossed[0].any(), "a circle a little smaller stays in the cell"
+    assert crossed[1].all(), "a circle a little larger leaves it"
+
+
+def test_a_point_on_an_edge_is_at_the_border():
+    tree = GeocellTree.fit([10.0, -10, 10, -10], [10.0, 10, -10, -10], (4,), min_photos=1)
+    np.testing.assert_allclose(tree.border_km([0.0, 10.0], [10.0, 0.0]), 0, atol=1e-6)

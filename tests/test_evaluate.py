@@ -233,3 +233,29 @@ def test_shares_are_means_with_intervals_and_paired_differences():
 def test_shares_of_nothing_or_of_unequal_numbers_are_refused(values):
     with pytest.raises(ValueError, match="expected a finite number a photo"):
         evaluate.shares(values)
+
+
+def test_a_gap_is_the_difference_of_two_means_and_its_interval_that_of_copied_photographers():
+    *_, clusters = case()
+    rng = np.random.default_rng(1)
+    values, mask = rng.random(300), rng.random(300) < 0.2
+    row = evaluate.gaps(values, {"some": mask}, clusters, n_boot=200, seed=4).loc["some"]
+    assert row["photos"] == mask.sum() and row["clusters"] == 20
+    assert row["gap"] == pytest.approx(values[mask].mean() - values[~mask].mean())
+    draw, members = np.random.default_rng(4), [np.flatnonzero(clusters == name) for name in sorted(set(clusters))]
+    copied = []
+    for _ in range(200):
+        rows = np.concatenate([members[i] for i in draw.integers(20, size=20)])
+        copied.append(values[rows][mask[rows]].mean() - values[rows][~mask[rows]].mean())
+    np.testing.assert_allclose([row["gap_low"], row["gap_high"]], np.quantile(copied, [0.025, 0.975]))
+
+
+def test_a_gap_survives_draws_that_miss_the_group_and_refuses_empty_ones():
+    values, lone = np.arange(6.0), np.arange(6) == 0
+    row = evaluate.gaps(values, {"lone": lone}, list("aabbcc"), n_boot=50).iloc[0]
+    assert row["gap"] == -3 and np.isfinite([row["gap_low"], row["gap_high"]]).all()
+    for mask in (np.zeros(6, bool), np.ones(6, bool), lone[:5]):
+        with pytest.raises(ValueError, match="in the group and outside"):
+            evaluate.gaps(values, {"wrong": mask})
+    with pytest.raises(ValueError, match="finite"):
+        evaluate.gaps(values * np.nan, {"lone": lone})
