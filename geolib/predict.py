@@ -107,13 +107,16 @@ class Prediction:
     def guess(self) -> str:
         """The place in words; for an unfamiliar picture without a word of how likely."""
         code, share = str(self.countries.index[0]), float(self.countries.iloc[0])
-        where = country_name(code) if code else "the open sea"
+        there = str(country_of(self.lat, self.lon)[0])  # of the best guess: not always the likeliest country
         sure = "Very likely" if share > 0.95 else "Probably" if share > 0.5 else "Perhaps"
         place = f"{abs(self.lat):.2f}° {'NS'[self.lat < 0]}, {abs(self.lon):.2f}° {'EW'[self.lon < 0]}"
-        half = f"half of the model's probability lies within {self.radius_km:,.0f} km"
         if self.familiar is False:
-            return f"Its best guess, if it must: {place} ({where})."
-        return f"{sure} {where} (the model gives it {100 * share:.0f} %): best guess {place}; {half}."
+            return f"Its best guess, if it must: {place} ({_place_name(there)})."
+        apart = "" if there == code else f" (alone the likeliest, though in {_place_name(there)})"
+        half = f"half of the model's probability lies within {self.radius_km:,.0f} km"
+        return (
+            f"{sure} {_place_name(code)} (the model gives it {100 * share:.0f} %): best guess {place}{apart}; {half}."
+        )
 
     def sentence(self) -> str:
         """The prediction in words: the warning, if there is one, then the guess."""
@@ -412,6 +415,10 @@ class Geolocator:
         familiarity = Familiarity.load(folder / "familiar.safetensors", encoder.dim)
         rules = {name: model[name] for name in ("fusion", "decoding", "fusion_options", "training")}
         return cls(encoder, tree, heads.eval(), familiarity, **rules)
+
+
+def _place_name(code: str) -> str:
+    return country_name(code) if code else "the open sea"
 
 
 def check_target(folder: str | os.PathLike[str]) -> Path:

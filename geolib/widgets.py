@@ -270,7 +270,7 @@ class PredictionDemo:
         """Everything in its place: two columns where there is room, else one."""
         note = (
             f"JPEG, PNG or WEBP, up to {UPLOAD_BYTES / 1e6:.0f} MB: Jupyter drops larger files without a word. It "
-            "stays in this notebook's memory, and only its pixels are looked at."
+            "stays in this notebook's memory; only its pixels are used."
         )
         choose = _row([*self.thumbs, self.more])
         send = _row([self.upload, widgets.HTML(page.note(note)).add_class("geolib-hint")])

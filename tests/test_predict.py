@@ -189,6 +189,10 @@ def test_a_sentence_says_hemispheres_and_how_sure():
         "half of the model's probability lies within 1,234 km."
     )
     assert say(0, -30, "", 0.3).startswith("Perhaps the open sea (the model gives it 30 %): best guess 0.00° N, 30.0")
+    assert say(26.37, 95.59, "ZAF", 0.23) == (
+        "Perhaps South Africa (the model gives it 23 %): best guess 26.37° N, 95.59° E (alone the likeliest, though in "
+        "Myanmar); half of the model's probability lies within 1,234 km."
+    )
 
 
 def test_an_unfamiliar_picture_gets_a_warning_first_and_no_confidence():
