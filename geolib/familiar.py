@@ -39,11 +39,11 @@ class Familiarity:
     less: it is ruled by the few directions in which training photos differ most, while a picture of another kind
     leaves them along directions in which they hardly differ at all.
 
-    It is no proof. An encoder keeps what it was trained to tell apart, and a picture of another kind may have as much of
-    that as a training photo. The postcards' encoder was also shown other drawn and spoilt pictures (`postcards.others`);
-    with it all of 29 photographs and 96 % of 232 crops from them were unfamiliar when this was written, as were 1 to 2 %
-    of test postcards. Of mirrored postcards it was 13 %, and of cropped or noisy ones less than half.
-    And a familiar picture may still be placed wrongly.
+    It is no proof. An encoder keeps what it was trained to tell apart, and a picture of another kind may have as much
+    of that as a training photo. The postcards' encoder was also shown other drawn and spoilt pictures
+    (`postcards.others`); with it all of 29 photographs and 96 % of 232 crops from them were unfamiliar when this was
+    written, as were 1 to 2 % of test postcards. Of mirrored postcards it was 13 %, and of cropped or noisy ones less
+    than half. And a familiar picture may still be placed wrongly.
 
     threshold: the 99th percentile of the distances of calibration photos; None when there were none.
     references: training photos, (m, dim), in the measure of `scale`; a seeded random 20,000 of them if there are more.
