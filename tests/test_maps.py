@@ -58,6 +58,7 @@ def every_figure(tree, photos, posterior):
     yield maps.plot_photos(lat[:50], lon[:50])
     yield maps.plot_cells(tree, 0)
     yield maps.plot_cells(tree, per="cell")
+    yield maps.plot_nesting(tree, (48, 6, 1100))
     yield maps.plot_prediction(posterior, tree, truth=(-17.7, -179.9), image=PHOTO)
     yield maps.plot_prediction(posterior, tree, truth=(-41.3, 174.8), zoom=True)
     yield maps.plot_error_map(lat[::-1], lon[::-1], lat, lon, arcs=5)
@@ -204,6 +205,20 @@ def test_fifty_thousand_cells_take_seconds():
     start = time.perf_counter()
     maps.png(maps.plot_cells(tree)[0])
     assert time.perf_counter() - start < 60  # about 4 seconds on two idle cores
+
+
+def test_a_close_up_shows_every_level_with_its_number_of_cells(tree):
+    fig, ax = maps.plot_nesting(tree, (48, 6, 1100))
+    edges = [a for a in drawn(ax, PathCollection) if a.get_edgecolor().size and 2.8 < a.get_zorder() < 2.91]
+    assert len(edges) == tree.n_levels - 1
+    (finest,) = drawn(ax, PathCollection, zorder=2)
+    density = tree.counts(-1) / tree.areas_km2(-1) * 1000
+    assert len(finest.get_paths()) < tree.n_cells[-1]  # those in the view alone
+    assert np.isin(finest.get_array(), density).all()
+    assert [text.get_text() for text in fig.texts] == [f"{n:,} cells" for n in tree.n_cells[::-1]]
+    assert " > ".join(f"{n:,}" for n in tree.n_cells) in maps.alt_text(fig)
+    with pytest.raises(ValueError, match="a view of 9000 km"):
+        maps.plot_nesting(tree, (48, 6, 9000))
 
 
 def test_cells_that_are_not_there_are_refused(tree):
