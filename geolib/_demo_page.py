@@ -9,6 +9,8 @@ from io import BytesIO
 
 from PIL import Image
 
+from geolib.maps import percent
+
 STYLE = """
 .geolib-demo { max-width: 1160px; padding: 4px; }
 .geolib-demo, .geolib-demo .widget-box, .geolib-demo .widget-html-content { overflow: visible; }
@@ -81,19 +83,9 @@ def level_table(name: str, rows: Sequence[tuple[str, float, float]]) -> str:
     """The candidates of one level: country, probability after fusion (also as a bar), probability by the head alone."""
     bar = "background: linear-gradient(to right, rgba(213, 94, 0, .28) {0:.1f}%, transparent {0:.1f}%)"
     body = "".join(
-        f'<tr><th scope="row">{escape(country)}</th><td style="{bar.format(100 * fused)}">{percent(fused)}</td>'
-        f"<td>{percent(head)}</td></tr>"
+        f'<tr><th scope="row">{escape(country)}</th><td style="{bar.format(100 * fused)}">{escape(percent(fused))}</td>'
+        f"<td>{escape(percent(head))}</td></tr>"
         for country, fused, head in rows
     )
     head = '<thead><tr><td></td><th scope="col">Fused</th><th scope="col">Head</th></tr></thead>'
     return f"<table><caption>{name}</caption>{head}<tbody>{body}</tbody></table>"
-
-
-def place(lat: float, lon: float) -> str:
-    """Coordinates in words, degrees."""
-    return f"{abs(lat):.2f}° {'NS'[lat < 0]}, {abs(lon):.2f}° {'EW'[lon < 0]}"
-
-
-def percent(share: float) -> str:
-    """A probability for a table."""
-    return f"{100 * share:.0f} %" if share >= 0.01 else "&lt;1 %"

@@ -18,9 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from geolib import maps
-from geolib.maps import BORDER, COAST, COLORS, DASHES, INK, QUIET
+from geolib.maps import COLORS, DASHES, INK, QUIET
 
 _UNITS = {"%": (100.0, "{:.4g} %"), "points": (100.0, "{:+.4g}"), "km": (1.0, "{:,.0f} km"), "": (1.0, "{:,.4g}")}
+_MARKERS = ("o", "s", "^", "D", "v")  # of the series in a row: told apart without colour, too
 
 
 def axes(width: float = 10, height: float = 5.6, columns: int = 1, **how: Any) -> tuple[Figure, Any]:
@@ -32,11 +33,7 @@ def axes(width: float = 10, height: float = 5.6, columns: int = 1, **how: Any) -
         fig = Figure(figsize=(width, height), layout="constrained")
         made = fig.subplots(1, columns, **how)
     for ax in np.ravel(made):
-        ax.grid(color=BORDER, linewidth=0.8)
-        ax.set_axisbelow(True)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.spines[:].set_color(COAST)
-        ax.tick_params(color=COAST, labelcolor=QUIET)
+        maps.quiet(ax)
     return fig, made
 
 
@@ -75,7 +72,8 @@ def plot_intervals(
             y = np.arange(len(names)) + 0.22 * (number - (len(series) - 1) / 2)
             value, low, high = (factor * table[f"{column}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high"))
             ax.hlines(y, low, high, color=COLORS[number], linewidth=2.6, alpha=0.55)
-            ax.plot(value, y, "o", color=COLORS[number], markersize=8, markeredgecolor="white", label=label)
+            dots = {"marker": _MARKERS[number], "markersize": 8, "markeredgecolor": "white", "linestyle": ""}
+            ax.plot(value, y, color=COLORS[number], label=label, **dots)
             shown = ([style.format(round(v, 1)) for v in column] for column in (value, low, high))
             for name, v, a, b in zip(names, *shown, strict=True):
                 words.append(f"{label + ', ' if label else ''}{name}, {title}: {v} ({a} to {b})")

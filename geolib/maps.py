@@ -232,7 +232,7 @@ def plot_prediction(
     _color_bar(fig, cells, "probability of the cell", percent=True)
 
     names = [country_name(code) or "open sea" for code in country_of(*places)]
-    told = [f"{i + 1} {names[i]} {_percent(share)}" for i, share in enumerate(shares)]
+    told = [f"{i + 1} {names[i]} {percent(share)}" for i, share in enumerate(shares)]
     words = f"Map of one prediction; best guesses: {', '.join(told)}."
     if truth is not None:
         km = _draw_arc(ax, truth, (guesses[0][0], guesses[1][0]), True, color=INK, linewidth=1.6, linestyle=(0, (4, 2)))
@@ -298,12 +298,8 @@ def plot_posteriors(
         fig.text(left + 0.012, top - 0.17 / height, title, va="center", fontsize=13, weight="bold")
         made.append(ax)
         km = "" if truth is None else f", {haversine_km(*truth, lat, lon):,.0f} km from the truth"
-        words.append(f"{title}: likeliest cell {_percent(p.max())}{km}")
-    bar = fig.colorbar(cells, cax=fig.add_axes((0.66, 0.3 / height, 0.3, 0.1 / height)), orientation="horizontal")
-    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.4g} %"))
-    bar.ax.xaxis.set_minor_locator(NullLocator())
-    bar.ax.tick_params(labelsize=11, length=3, color=QUIET, labelcolor=QUIET, pad=2)
-    bar.ax.spines[:].set_visible(False)
+        words.append(f"{title}: likeliest cell {percent(p.max())}{km}")
+    _bare_bar(fig, cells, (0.66, 0.3 / height, 0.3, 0.1 / height), percent=True)
     legend = ["★ truth"] * (truth is not None) + ["● likeliest cell"] + ["green outline: kept"] * bool(kept)
     text: dict[str, Any] = {"fontsize": 12, "color": QUIET, "va": "center"}
     fig.text(0.012, 0.3 / height, " · ".join(legend), **text)
@@ -563,19 +559,26 @@ def _ramp(name: str, start: float, stop: float) -> ListedColormap:
     return ListedColormap(matplotlib.colormaps[name](np.linspace(start, stop, 256)))
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A probability for reading: whole percents, never 0 for what is merely small."""
     return "<1 %" if share < 0.01 else f"{100 * share:.0f} %"
 
 
 def _color_bar(fig: Figure, drawn: Any, label: str, percent: bool = False, **how: Any) -> None:
     """A colour bar at the lower right, with plain numbers."""
     how = {"ticks": LogLocator(numticks=6)} | how
-    bar = fig.colorbar(drawn, cax=fig.add_axes((0.62, 0.05, 0.34, 0.022)), orientation="horizontal", **how)
-    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.2g} %" if percent else f"{v:,.10g}"))
+    bar = _bare_bar(fig, drawn, (0.62, 0.05, 0.34, 0.022), percent, **how)
+    bar.ax.set_title(label, fontsize=12, pad=4)
+
+
+def _bare_bar(fig: Figure, drawn: Any, box: Any, percent: bool = False, **how: Any) -> Any:
+    """A colour bar without a title at `box` (left, bottom, width, height)."""
+    bar = fig.colorbar(drawn, cax=fig.add_axes(box), orientation="horizontal", **how)
+    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.4g} %" if percent else f"{v:,.10g}"))
     bar.ax.xaxis.set_minor_locator(NullLocator())
     bar.ax.tick_params(labelsize=11, length=3, color=QUIET, labelcolor=QUIET, pad=2)
-    bar.ax.set_title(label, fontsize=12, pad=4)
     bar.ax.spines[:].set_visible(False)
+    return bar
 
 
 def _caption(fig: Figure, text: str, seed: int | None = None) -> None:
@@ -664,17 +667,22 @@ def _inset(fig: Figure, ax: Any, image: Any, places: Places) -> None:
 # The error distribution
 
 
+def quiet(ax: Axes) -> None:
+    """Axes in the course's style: a thin grid behind the data, no frame above and at the right."""
+    ax.grid(color=BORDER, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[:].set_color(COAST)
+    ax.tick_params(color=COAST, labelcolor=QUIET)
+
+
 def _mark_thresholds(ax: Axes) -> None:
     """Grid lines at the five thresholds, with their names above; no other grid."""
     ax.set_xticks(THRESHOLDS_KM, [f"{km:,}" for km in THRESHOLDS_KM])
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.grid(color=BORDER, linewidth=0.8)
-    ax.set_axisbelow(True)
+    quiet(ax)
     for km, name in zip(THRESHOLDS_KM, REACH, strict=True):
         ax.text(km, 103.5, name, ha="center", va="bottom", fontsize=12, color=QUIET)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[:].set_color(COAST)
-    ax.tick_params(color=COAST, labelcolor=QUIET)
 
 
 def _label_lines(ax: Axes) -> None:

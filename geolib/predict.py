@@ -37,7 +37,7 @@ from geolib.heads import HierarchicalHeads, predict_logits, train_heads
 from geolib.images import ImageSource
 from geolib.retrieve import NearestNeighbour, constant_guess
 from geolib.settings import Settings
-from geolib.sphere import EARTH_RADIUS_KM, haversine_km
+from geolib.sphere import EARTH_RADIUS_KM, haversine_km, in_words
 
 FloatArray = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
@@ -109,14 +109,13 @@ class Prediction:
         code, share = str(self.countries.index[0]), float(self.countries.iloc[0])
         there = str(country_of(self.lat, self.lon)[0])  # of the best guess: not always the likeliest country
         sure = "Very likely" if share > 0.95 else "Probably" if share > 0.5 else "Perhaps"
-        place = f"{abs(self.lat):.2f}° {'NS'[self.lat < 0]}, {abs(self.lon):.2f}° {'EW'[self.lon < 0]}"
+        likeliest, here = (country_name(place) or "the open sea" for place in (code, there))
+        place = in_words(self.lat, self.lon)
         if self.familiar is False:
-            return f"Its best guess, if it must: {place} ({_place_name(there)})."
-        apart = "" if there == code else f" (alone the likeliest, though in {_place_name(there)})"
+            return f"Its best guess, if it must: {place} ({here})."
+        apart = "" if there == code else f" (alone the likeliest, though in {here})"
         half = f"half of the model's probability lies within {self.radius_km:,.0f} km"
-        return (
-            f"{sure} {_place_name(code)} (the model gives it {100 * share:.0f} %): best guess {place}{apart}; {half}."
-        )
+        return f"{sure} {likeliest} (the model gives it {100 * share:.0f} %): best guess {place}{apart}; {half}."
 
     def sentence(self) -> str:
         """The prediction in words: the warning, if there is one, then the guess."""
@@ -415,10 +414,6 @@ class Geolocator:
         familiarity = Familiarity.load(folder / "familiar.safetensors", encoder.dim)
         rules = {name: model[name] for name in ("fusion", "decoding", "fusion_options", "training")}
         return cls(encoder, tree, heads.eval(), familiarity, **rules)
-
-
-def _place_name(code: str) -> str:
-    return country_name(code) if code else "the open sea"
 
 
 def check_target(folder: str | os.PathLike[str]) -> Path:

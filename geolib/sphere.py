@@ -88,6 +88,11 @@ def mean_point(lat: npt.ArrayLike, lon: npt.ArrayLike, weights: npt.ArrayLike | 
     return float(mean_lat), float(mean_lon)
 
 
+def in_words(lat: float, lon: float) -> str:
+    """A place for reading, such as `26.52° S, 27.77° E`; degrees."""
+    return f"{abs(lat):.2f}° {'NS'[lat < 0]}, {abs(lon):.2f}° {'EW'[lon < 0]}"
+
+
 def rectangle_area_km2(
     south: npt.ArrayLike, west: npt.ArrayLike, north: npt.ArrayLike, east: npt.ArrayLike
 ) -> FloatArray:

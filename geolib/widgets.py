@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 from typing import Any
 
 import ipywidgets as widgets
@@ -25,7 +26,7 @@ from geolib.errors import ImageError
 from geolib.files import data_path
 from geolib.images import ImageSource, open_rgb
 from geolib.predict import Geolocator, Prediction, Seen
-from geolib.sphere import geoscore, haversine_km
+from geolib.sphere import geoscore, haversine_km, in_words
 
 UPLOAD_BYTES = 10_000_000  # Jupyter's web socket takes 10 MiB a message and drops what is longer
 _PER_PAGE, _MOST_SAMPLES = 10, 40
@@ -52,8 +53,9 @@ _USES_LEVELS = ("consistency", "product")
 
 @dataclass(frozen=True, eq=False)
 class _Picture:
-    """What is on show: its title, the pixels, what the model saw in it, and its place if that is known."""
+    """What is on show: a photo of the dataset or None, title, pixels, what the model saw, and the place if known."""
 
+    photo: str | None
     title: str
     image: Image.Image
     seen: Seen
@@ -83,8 +85,8 @@ class PredictionDemo:
         self._make_controls()
         self._make_outputs()
         self.box = self._arranged()
-        self._turn_page()
         self.choose(self.samples[0])
+        self._show_page()
         self._listen()
 
     # What a reader or a test does
@@ -95,7 +97,7 @@ class PredictionDemo:
         lat, lon = self.dataset.photos.loc[photo, ["lat", "lon"]].to_numpy(dtype=float)
         number = f"Sample {self.samples.index(photo) + 1}" if photo in self.samples else "Sample"
         credit = self.dataset.credits([photo]).removeprefix("1 photo: ")
-        self._take(path, f"{number} ({credit})", (float(lat), float(lon)))
+        self._take(path, f"{number} ({credit})", photo, (float(lat), float(lon)))
 
     def open(self, data: bytes, name: str = "your picture") -> None:
         """Show a picture given as the bytes of a file; one that cannot be shown is explained in `message`."""
@@ -105,7 +107,7 @@ class PredictionDemo:
                     f"the bytes given is too large ({len(data) / 1e6:.1f} MB; the limit is {UPLOAD_BYTES / 1e6:.0f} "
                     "MB): save it smaller, 1,000 pixels across are plenty"
                 )
-            self._take(data, f"Your picture: {name}", None)
+            self._take(data, f"Your picture: {name}")
         except ImageError as error:
             words = str(error).removeprefix("the bytes given ")
             self.message.value = page.alert(f"{name} {words}. Below is still the picture before it.")
@@ -115,11 +117,13 @@ class PredictionDemo:
         """The answer on show."""
         return self._prediction
 
-    def _take(self, source: ImageSource, title: str, truth: tuple[float, float] | None) -> None:
+    def _take(
+        self, source: ImageSource, title: str, photo: str | None = None, truth: tuple[float, float] | None = None
+    ) -> None:
         seen = self.model.see(source)
         image = open_rgb(source, min_side=_SIDE)
         image.thumbnail((_SIDE, _SIDE))
-        self._picture = _Picture(title, image, seen, truth)
+        self._picture = _Picture(photo, title, image, seen, truth)
         self.truth.disabled = truth is None
         if self.truth.value:
             self.truth.value = False  # which draws
@@ -161,7 +165,7 @@ class PredictionDemo:
         km = float(haversine_km(*truth, self._prediction.lat, self._prediction.lon))
         where = country_name(str(country_of(*truth)[0])) or "the open sea"
         score = f"GeoScore {float(geoscore(km)):,.0f} of 5,000"
-        return f"{where}, {page.place(*truth)}. The best guess is {km:,.0f} km off: {score}."
+        return f"{where}, {in_words(*truth)}. The best guess is {km:,.0f} km off: {score}."
 
     def _table(self) -> str:
         """The likeliest cells of every level: after fusion, and by that level's head alone."""
@@ -195,10 +199,12 @@ class PredictionDemo:
         start = self._page * _PER_PAGE
         return self.samples[start : start + _PER_PAGE]
 
-    def _turn_page(self, _: Any = None) -> None:
-        """Show the next samples: their pictures are the backgrounds of buttons, set by a style sheet."""
-        if _ is not None:
-            self._page = (self._page + 1) % -(-len(self.samples) // _PER_PAGE)
+    def _turn_page(self, _: Any) -> None:
+        self._page = (self._page + 1) % -(-len(self.samples) // _PER_PAGE)
+        self._show_page()
+
+    def _show_page(self) -> None:
+        """Show a page of samples: their pictures are the backgrounds of buttons, set by a style sheet."""
         rules = []
         ids = self._page_ids()
         for place, button in enumerate(self.thumbs):
@@ -214,10 +220,9 @@ class PredictionDemo:
         self._mark_chosen()
 
     def _mark_chosen(self) -> None:
-        title = self._picture.title if hasattr(self, "_picture") else ""
-        for place, button in enumerate(self.thumbs):
-            number = f"Sample {self._page * _PER_PAGE + place + 1} "
-            (button.add_class if title.startswith(number) else button.remove_class)("geolib-on")
+        for photo, button in zip_longest(self._page_ids(), self.thumbs):
+            chosen = photo is not None and photo == self._picture.photo
+            (button.add_class if chosen else button.remove_class)("geolib-on")
 
     def _clicked(self, button: Any) -> None:
         self.choose(self._page_ids()[self.thumbs.index(button)])

@@ -200,3 +200,8 @@ def test_great_circle_refusals():
         sphere.great_circle(0, 0, 1, 1, n=1)
     with pytest.raises(ValueError, match="lat"):
         sphere.great_circle(91, 0, 0, 0)
+
+
+def test_a_place_in_words_names_its_hemispheres():
+    assert sphere.in_words(-26.524, 27.766) == "26.52° S, 27.77° E"
+    assert sphere.in_words(0, -30) == "0.00° N, 30.00° W"

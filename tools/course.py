@@ -21,6 +21,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
+from geolib.files import write_bytes
+
 ROOT = Path(__file__).resolve().parent.parent
 CELL_TIMEOUT_S = 900
 
@@ -61,10 +63,15 @@ def _indented(source: str, lines: int = 10) -> str:
 
 
 def fit_to_commit(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without what changes from run to run or from machine to machine: times, versions, widget state."""
+    """The notebook without what changes from run to run or from machine to machine.
+
+    That is times, versions, the state of widgets, and what the system's fonts have to say.
+    """
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):  # a widget without its kernel is an error message; its picture stays
+        outputs = cell.get("outputs", [])
+        outputs[:] = [output for output in outputs if not output.get("text", "").startswith("Fontconfig warning: ")]
+        for output in outputs:  # a widget without its kernel is an error message; its picture stays
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
@@ -94,7 +101,7 @@ def run(path: Path, out: Path, write: bool = False) -> Run:
     out.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, out / path.name)
     if write and not problem:
-        nbformat.write(fit_to_commit(notebook), path)
+        write_bytes(path, f"{nbformat.writes(fit_to_commit(notebook)).rstrip()}\n".encode())
     return Run(path.stem, time.perf_counter() - start, headline(notebook), problem)
 
 

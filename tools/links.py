@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from geolib.files import write_bytes
+
 ROOT = Path(__file__).resolve().parent.parent
 _ROW = re.compile(r"^\| \[[^\]]+\]\((?P<path>notebooks/[^)]+\.ipynb)\)(?P<links> · .*?)? \|(?P<rest>.*)$", re.MULTILINE)
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     if missing:
         print(f"{options.readme.name} has no row for {', '.join(missing)}: add it to the table first", file=sys.stderr)
         return 1
-    options.readme.write_text(with_links(text, options.repository, options.branch), encoding="utf-8")
+    write_bytes(options.readme, with_links(text, options.repository, options.branch).encode())
     print(f"{len(rows)} rows link to {options.repository}, branch {options.branch}")
     return 0
 

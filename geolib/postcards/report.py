@@ -366,18 +366,11 @@ def difference(a: Answers, b: Answers, photos: pd.DataFrame, n_boot: int = 1000,
 def mean_interval(
     values: npt.NDArray[np.float64], clusters: pd.Series[Any], n_boot: int = 1000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Mean of values (n,) and its 95 % interval over whole clusters, drawn exactly as `geolib.evaluate` draws them."""
-    codes, names = pd.factorize(clusters.astype(str), sort=True)
-    sums, counts = np.bincount(codes, values), np.bincount(codes).astype(np.float64)
-    if len(names) < 2:
+    """Mean of values (n,) and its 95 % interval over whole clusters; NaN for its ends where there is one cluster."""
+    if clusters.nunique() < 2:
         return float(values.mean()), math.nan, math.nan
-    rng = np.random.default_rng(seed)
-    means = []
-    for _ in range(n_boot):
-        weights = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names)).astype(np.float64)
-        means.append((weights @ sums) / (weights @ counts))
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(values.mean()), float(low), float(high)
+    row = evaluate.shares({"mean": values}, clusters, n_boot=n_boot, seed=seed).iloc[0]
+    return float(row["share"]), float(row["share_low"]), float(row["share_high"])
 
 
 def most_training(methods: Iterable[Method]) -> str:

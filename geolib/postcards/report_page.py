@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from geolib.files import write_bytes
 
@@ -330,68 +330,33 @@ def plot_methods(numbers: Mapping[str, Any]) -> Any:
         name = row["method"] + (f" · {row['captions']}" if row["captions"] != "-" else "")
         labels.append(name + (" + balanced" if row["trained_on"] == BOTH else ""))
     series = {f"{split} (n = {rows[0]['photos']:,})": rows for split, rows in _by_split(numbers["methods"])}
-    titles = ("country named", "within 750 km")
     words = "names, no names: in the encoder's captions\n"
     words += "+ balanced: also trained on train_balanced\n" * any(label.endswith("+ balanced") for label in labels)
     words += _drawn_from(numbers)
-    return _dots(labels, series, titles, "% of test postcards", words, alt_methods(numbers))
+    return _dots(labels, series, "%", words, alt_methods(numbers))
 
 
 def plot_cues(numbers: Mapping[str, Any]) -> Any:
     """Change of country accuracy and share within 750 km when a group of cues is hidden."""
     rows = numbers["cues"]
     labels = [f"{row['cues'].replace('_', ' ')} (n = {row['photos']:,})" for row in rows]
-    titles = ("country named", "within 750 km")
-    return _dots(labels, {"": rows}, titles, "points when hidden", _drawn_from(numbers), alt_cues(numbers))
+    return _dots(labels, {"": rows}, "points", f"points when hidden · {_drawn_from(numbers)}", alt_cues(numbers))
 
 
 def _drawn_from(numbers: Mapping[str, Any]) -> str:
     return f"95 % intervals over photographers · seed {numbers['about']['seed']}"
 
 
-def _dots(
-    labels: Sequence[str],
-    series: Mapping[str, Sequence[Row]],
-    titles: Sequence[str],
-    unit: str,
-    caption: str,
-    alt: str,
-) -> Any:
-    """Two panels of dots with whiskers, a row a label, the first on top."""
-    import matplotlib
-    from matplotlib.figure import Figure
+def _dots(labels: Sequence[str], series: Mapping[str, Sequence[Row]], unit: str, caption: str, alt: str) -> Any:
+    """Dots with intervals in two panels, a row a label, the first on top."""
+    from geolib.charts import plot_intervals
 
-    from geolib import maps
-
-    ink: Any = {"text.color": maps.INK, "axes.labelcolor": maps.INK, "xtick.color": maps.INK, "ytick.color": maps.INK}
-    with matplotlib.rc_context({"font.size": 14, "font.family": "DejaVu Sans"} | ink):
-        height = 2.0 + 0.4 * len(labels)
-        fig = Figure(figsize=(12, height))
-        axes = fig.subplots(1, 2, sharey=True, sharex=True)
-        ys = np.arange(len(labels))[::-1]
-        for ax, title, metric in zip(axes, titles, (COUNTRY, REGION), strict=True):
-            for number, (name, rows) in enumerate(series.items()):
-                shift = 0.16 * (len(series) - 1 - 2 * number)
-                value, low, high = (
-                    np.array([np.nan if row[f"{metric}{end}"] is None else 100 * row[f"{metric}{end}"] for row in rows])
-                    for end in ("", "_low", "_high")
-                )
-                color = maps.COLORS[number]
-                ax.hlines(ys + shift, low, high, color=color, linewidth=2.4)
-                ax.scatter(value, ys + shift, color=color, marker="os"[number % 2], s=50, zorder=3, label=name)
-            ax.set_title(title, fontsize=15, pad=8)
-            ax.set_xlabel(unit)
-            ax.set_yticks(ys, labels)
-            ax.set_ylim(-0.6, len(labels) - 0.4)
-            ax.tick_params(length=0)
-            ax.grid(axis="x", color="#dde3e8")
-            ax.axvline(0, color=maps.QUIET, linewidth=1)
-            ax.set_axisbelow(True)
-            ax.spines[:].set_visible(False)
-        fig.subplots_adjust(left=0.37, right=0.98, bottom=1.25 / height, top=1 - 0.5 / height, wspace=0.07)
-        fig.text(0.012, 0.4 / height, caption, fontsize=12, color=maps.QUIET, va="center", linespacing=1.5)
-        if len(series) > 1:
-            handles, names = axes[0].get_legend_handles_labels()
-            fig.legend(handles, names, loc="center right", ncols=2, frameon=False, bbox_to_anchor=(0.99, 0.25 / height))
-        fig.set_label(alt)
-        return fig
+    metrics = {COUNTRY: "country named", REGION: "within 750 km"}
+    columns = [f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")]
+    tables = {
+        name: pd.DataFrame([[row[column] for column in columns] for row in rows], list(labels), columns).astype(float)
+        for name, rows in series.items()
+    }
+    fig, _ = plot_intervals(tables, metrics, unit=unit, zero=unit == "points", caption=caption)
+    fig.set_label(alt)
+    return fig

@@ -271,9 +271,10 @@ def train(
     workers = workers or os.cpu_count() or 1
     chunks, shown = draw_scenes(table, workers)
     captions = captions_for(shown, recipe)
-    known = vocabulary([*captions, *places_for(table, shown, recipe)], recipe.vocabulary_size, others.KINDS)
+    where = places_for(table, shown, recipe)
+    known = vocabulary([*captions, *where], recipe.vocabulary_size, others.KINDS)
     tokenizer = WordTokenizer(known, recipe.context_length)
-    tokens = (tokenizer(captions), tokenizer(places_for(table, shown, recipe)))
+    tokens = (tokenizer(captions), tokenizer(where))
     scenes = Scenes(table, recipe)
 
     config = model_config(recipe, tokenizer.vocab_size)
