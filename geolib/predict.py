@@ -333,7 +333,7 @@ class Geolocator:
         lat, lon = constant_guess(train.lat, train.lon)
         methods = {
             "prior": (np.full(len(test.ids), lat), np.full(len(test.ids), lon)),
-            "nearest neighbour": NearestNeighbour(train.vectors, train.lat, train.lon).predict(test.vectors),
+            "nearest neighbour": NearestNeighbour(train.vectors, train.lat, train.lon).predict_vectors(test.vectors),
             "geolocator": self.predict_vectors(test.vectors),
         }
         return compare(methods, test.lat, test.lon, clusters=dataset.photographers(test.ids), n_boot=n_boot)

@@ -40,7 +40,7 @@ class NearestNeighbour:
             [near[1] for near in found]
         ).cpu().numpy()
 
-    def predict(self, vectors: Vectors, block: int = 1024) -> tuple[FloatArray, FloatArray]:
+    def predict_vectors(self, vectors: Vectors, block: int = 1024) -> tuple[FloatArray, FloatArray]:
         """Coordinates (lat, lon) of each query's nearest gallery photo, float64 (m,)."""
         nearest = self.top_k(vectors, 1, block)[1][:, 0]
         return self.lat[nearest], self.lon[nearest]

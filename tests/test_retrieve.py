@@ -44,10 +44,10 @@ def test_top_k_is_scikit_learns(monkeypatch, k, block, gallery_rows):
     np.testing.assert_allclose(similarity, np.einsum("qkd,qd->qk", GALLERY[index], QUERIES), atol=1e-5)
 
 
-def test_predict_is_the_place_of_the_nearest():
+def test_predict_vectors_is_the_place_of_the_nearest():
     nearest = (QUERIES.astype(float) @ GALLERY.T.astype(float)).argmax(axis=1)
     for queries in (QUERIES, torch.from_numpy(QUERIES)):
-        lat, lon = INDEX.predict(queries, block=13)
+        lat, lon = INDEX.predict_vectors(queries, block=13)
         np.testing.assert_array_equal(lat, LAT[nearest])
         np.testing.assert_array_equal(lon, LON[nearest])
 
