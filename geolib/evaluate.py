@@ -9,6 +9,7 @@ that draws whole photographers with replacement. Percentile intervals are a litt
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from geolib import sphere
+from geolib.cells import GeocellTree
+from geolib.countries import continent_of, country_of
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -25,6 +28,7 @@ THRESHOLDS_KM = (1, 25, 200, 750, 2500)
 SHARES = tuple(f"within_{km}_km" for km in THRESHOLDS_KM)
 METRICS = (*SHARES, "median_km", "mean_km", "geoscore")
 _MEDIAN = METRICS.index("median_km")
+_BORDERS_KM = (1, 5, 25, 100)
 
 
 def errors_km(lat: npt.ArrayLike, lon: npt.ArrayLike, true_lat: npt.ArrayLike, true_lon: npt.ArrayLike) -> Array:
@@ -68,6 +72,57 @@ def summary(
         part = None if photographers is None else photographers[mask]
         rows.append(_describe(_replicates(values[:, mask], part, n_boot, seed)[:, 0], part, int(mask.sum())))
     return _table(rows, pd.Index([name for name, _ in parts], name="group"))
+
+
+def group_table(
+    lat: npt.ArrayLike,
+    lon: npt.ArrayLike,
+    true_lat: npt.ArrayLike,
+    true_lon: npt.ArrayLike,
+    groupings: Mapping[str, npt.ArrayLike],
+    clusters: npt.ArrayLike | None = None,
+    *,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """`summary` of the same photos by several groupings {name: labels (n,)}, such as `photo_groups` makes.
+
+    One row for all photos, ("all", "all"), then one a group of each grouping; index `grouping`, `group`.
+    """
+    place = lat, lon, true_lat, true_lon
+    tables = {"all": summary(*place, clusters=clusters, n_boot=n_boot, seed=seed)}
+    for name, labels in groupings.items():
+        tables[name] = summary(*place, labels, clusters, n_boot=n_boot, seed=seed).drop(index="all")
+    return pd.concat(tables, names=["grouping"])
+
+
+def photo_groups(true_lat: npt.ArrayLike, true_lon: npt.ArrayLike, tree: GeocellTree) -> pd.DataFrame:
+    """The groups of photos in which a geolocator may be better or worse than on the whole, a photo a row.
+
+    Columns, all of text whose order is that of its meaning:
+    `continent`, `country`: of the true place, "at sea" where it is in none; codes as `geolib.countries` has them.
+    `density`: training photos per km2 of its finest cell, in tenths of the training photos: "01 of 10" the sparsest.
+    `border`: distance in km to the edge of its finest cell, beyond which a perfect head would answer another cell.
+    """
+    lat, lon = sphere.check_lat_lon(true_lat, true_lon)
+    country = country_of(lat, lon)
+    counts = tree.counts(-1)
+    order = np.argsort(counts / tree.areas_km2(-1), kind="stable")
+    middle = (
+        np.cumsum(counts[order]) - counts[order] / 2
+    )  # rank of the cell's middle photo, so that none is past the end
+    tenth = np.empty(len(counts), dtype=np.int64)
+    tenth[order] = np.floor(10 * middle / counts.sum()) + 1
+    limits = ["000", *(f"{km:03}" for km in _BORDERS_KM)]
+    borders = np.array([*(f"{a} to {b} km" for a, b in pairwise(limits)), f"{limits[-1]} km on"])
+    return pd.DataFrame(
+        {
+            "continent": [continent_of(code) or "at sea" for code in country],
+            "country": np.where(country == "", "at sea", country),
+            "density": [f"{number:02} of 10" for number in tenth[tree.assign(lat, lon)[:, -1]]],
+            "border": borders[np.searchsorted(_BORDERS_KM, tree.border_km(lat, lon), side="right")],
+        }
+    )
 
 
 def compare(

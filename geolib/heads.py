@@ -1,4 +1,4 @@
-"""One linear head a geocell level over frozen, unit-length embeddings, and the loop that trains them.
+"""One head a geocell level over frozen, unit-length embeddings, its rivals, and the loop that trains them.
 
 The targets are PIGEON's haversine smoothing (Haas et al., CVPR 2024, section 3.2), normalised to sum 1 so that the
 loss is a cross-entropy against a distribution. All levels are trained in one loop, the fine ones in chunks of
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ Smoothing = Literal["auto"] | Sequence[float] | None
 
 # Logits of one chunk: 2**25 float32 are 134 MB, and about five arrays of that size are alive at once.
 CHUNK_ELEMENTS = 2**25
+_HIDDEN_DROPOUT = 0.5  # Srivastava et al., JMLR 2014
 
 
 class HierarchicalHeads(nn.Module):
@@ -39,28 +40,91 @@ class HierarchicalHeads(nn.Module):
     CLIP embeddings sit in a narrow cone: their common mean dwarfs the differences that tell places apart, and
     a coordinate of a unit vector is only about 1/sqrt(dim). Scaled, a learning rate suits every encoder. Until
     fitted, the scale is sqrt(dim). Weights start at zero, where every photo gets the same answer.
+
+    hidden: units of a hidden layer in each head; 0 makes the heads linear, as the article's are.
+    ancestors: of a tree, int64 (n_finest, n_levels). With them there is one head only, over the finest cells, and the
+        logits of a coarser cell are the leaf sums of its finest ones, log sum exp (OSV-5M, Astruc et al., CVPR 2024,
+        section 4): levels that cannot contradict each other.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, dim: int, n_cells: Sequence[int]) -> None:
+    def __init__(
+        self, dim: int, n_cells: Sequence[int], *, hidden: int = 0, ancestors: npt.NDArray[np.int64] | None = None
+    ) -> None:
         super().__init__()
-        if dim < 1 or not len(n_cells) or min(n_cells) < 1:
-            raise ValueError(f"dim={dim}, n_cells={tuple(n_cells)}: expected dim >= 1 and one positive count a level")
-        self.dim, self.n_cells = dim, tuple(int(count) for count in n_cells)
+        if dim < 1 or not len(n_cells) or min(n_cells) < 1 or hidden < 0:
+            raise ValueError(
+                f"dim={dim}, n_cells={tuple(n_cells)}, {hidden=}: expected dim >= 1, one positive count a level, no "
+                "negative width"
+            )
+        self.dim, self.n_cells, self.hidden = dim, tuple(int(count) for count in n_cells), hidden
+        self.ancestors = None if ancestors is None else torch.from_numpy(ancestors)
+        if ancestors is not None and ancestors.shape != (self.n_cells[-1], len(self.n_cells)):
+            raise ValueError(f"ancestors {ancestors.shape}: expected ({self.n_cells[-1]}, {len(self.n_cells)})")
+        counts = self.n_cells if ancestors is None else self.n_cells[-1:]
         # Made on "meta", where nn.Linear's own initialisation draws nothing from the global generator.
-        self.heads = nn.ModuleList(nn.Linear(dim, count, device="meta") for count in self.n_cells)
-        self.heads.to_empty(device="cpu")
-        for parameter in self.heads.parameters():
-            nn.init.zeros_(parameter)
+        with torch.device("meta"):
+            made = [_Deep(dim, hidden, count) if hidden else nn.Linear(dim, count) for count in counts]
+        self.heads = nn.ModuleList(made).to_empty(device="cpu")
+        self.draw(torch.Generator().manual_seed(0))
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.full((dim,), math.sqrt(dim)))
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor], tree: GeocellTree) -> HierarchicalHeads:
+        """Heads from their `state_dict`, whatever their kind. Raises `RuntimeError` for weights that do not fit."""
+        inner = state.get("heads.0.inner.bias")
+        single = tree.n_levels > 1 and not any(key.startswith("heads.1.") for key in state)
+        hidden = 0 if inner is None else len(inner)
+        dim = len(state["mean"]) if "mean" in state else 1
+        heads = cls(max(dim, 1), tree.n_cells, hidden=hidden, ancestors=tree.ancestors if single else None)
+        heads.load_state_dict(dict(state))
+        return heads.eval()
+
+    def draw(self, generator: torch.Generator) -> None:
+        """Start afresh: zero weights, and hidden layers drawn from `generator` (on the CPU)."""
+        for head in self.heads:
+            for parameter in _last(head).parameters():
+                nn.init.zeros_(parameter)
+            if isinstance(head, _Deep):
+                fresh = torch.empty(head.inner.weight.shape)
+                nn.init.kaiming_uniform_(fresh, nonlinearity="relu", generator=generator)
+                with torch.no_grad():
+                    head.inner.weight.copy_(fresh)
+                nn.init.zeros_(head.inner.bias)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Logits of embeddings `x` (n, dim): one (n, n_cells) tensor a level, coarse to fine."""
         x = self.standardise(x)
-        return [head(x) for head in self.heads]
+        return [logits for number in range(len(self.heads)) for logits in self.answers(number, x)]
+
+    def answers(
+        self, number: int, x: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None
+    ) -> list[Tensor]:
+        """Logits of one head for standardised `x` (n, dim), one tensor for each level that it answers for.
+
+        dropout: share of its hidden units that are dropped, drawn from `generator`.
+        """
+        head = self.heads[number]
+        if isinstance(head, _Deep):
+            x = _drop(F.gelu(head.inner(x)), dropout, generator)
+        fine: Tensor = _last(head)(x)
+        return [fine] if self.ancestors is None else [*self._leaf_sums(fine), fine]
+
+    def levels_of(self, number: int) -> range:
+        """The levels that a head answers for."""
+        return range(number, number + 1) if self.ancestors is None else range(len(self.n_cells))
+
+    def _leaf_sums(self, fine: Tensor) -> list[Tensor]:
+        """log sum exp over the finest cells of each coarser one, coarse to fine, without the finest level."""
+        assert self.ancestors is not None
+        top = fine.amax(dim=1, keepdim=True)
+        mass, parents = (fine - top).exp(), self.ancestors.to(fine.device)
+        sums = [fine.new_zeros(len(fine), count) for count in self.n_cells[:-1]]
+        sums = [empty.index_add(1, parents[:, level], mass) for level, empty in enumerate(sums)]
+        return [total.clamp_min(torch.finfo(total.dtype).tiny).log() + top for total in sums]
 
     def standardise(self, x: Tensor) -> Tensor:
         """Embeddings (n, dim) as the heads see them: centred, each coordinate of about unit spread."""
@@ -78,9 +142,32 @@ class HierarchicalHeads(nn.Module):
         floor = 0.1 * spread.square().mean().sqrt().clamp_min(1e-4 / math.sqrt(self.dim))
         self.mean.copy_(sample.mean(dim=0))
         self.scale.copy_(1 / spread.clamp_min(floor))
-        for level, (head, count) in enumerate(zip(self.heads, self.n_cells, strict=True)):
-            photos = torch.bincount(cells[:, level].cpu(), minlength=count) + 0.5  # an empty cell stays finite
-            head.get_parameter("bias").copy_((photos / photos.sum()).log())
+        for number, head in enumerate(self.heads):
+            level = self.levels_of(number)[-1]
+            photos = (
+                torch.bincount(cells[:, level].cpu(), minlength=self.n_cells[level]) + 0.5
+            )  # an empty one is finite
+            _last(head).bias.copy_((photos / photos.sum()).log())
+
+
+class _Deep(nn.Module):
+    """The layers of a head with a hidden layer; `HierarchicalHeads.answers` applies them."""
+
+    def __init__(self, dim: int, hidden: int, count: int) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(dim, hidden), nn.Linear(hidden, count)
+
+
+def _last(head: nn.Module) -> nn.Linear:
+    """The layer that gives the logits."""
+    last = head.outer if isinstance(head, _Deep) else head
+    assert isinstance(last, nn.Linear)
+    return last
+
+
+def _drop(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
+    """Dropout from a generator of one's own: torch's own layer draws from the global one."""
+    return x * torch.empty_like(x).bernoulli_(1 - share, generator=generator) / (1 - share) if share else x
 
 
 def level_weights(n_levels: int) -> npt.NDArray[np.float64]:
@@ -93,7 +180,7 @@ def smoothing_scale(tree: GeocellTree, level: int, smoothing_km: Smoothing = "au
 
     PIGEON uses one tau, 75 km. Cells of one quadtree level differ a thousandfold in size, and one tau would smear
     a city over a hundred cells and leave a desert hard. "auto" takes for each cell half the distance from its
-    centre to the nearest other: about half of the target stays in the photo's own cell, in cities as in deserts.
+    centre to the nearest other, in cities as in deserts: a neighbour then gets about exp(-2) of what the cell gets.
     A sequence gives one tau a level in km, where 0 is hard; None is hard everywhere.
     """
     if smoothing_km is None:
@@ -163,6 +250,8 @@ def train_heads(
     lr: float = 2e-3,
     weight_decay: float = 0.5,
     dropout: float = 0.1,
+    hidden: int = 0,
+    leaf_sums: bool = False,
     warmup: float = 0.05,
     patience: int = 5,
     device: str = "auto",
@@ -171,15 +260,18 @@ def train_heads(
 ) -> tuple[HierarchicalHeads, pd.DataFrame]:
     """Train the heads of all levels on embeddings (n, dim) of photos at `lat`, `lon` (n,); returns them on the CPU.
 
-    calibration: (vectors, lat, lon) of other photographers; with it each level keeps the weights of its best epoch
+    calibration: (vectors, lat, lon) of other photographers; with it each head keeps the weights of its best epoch
         (heads share nothing, and coarse ones overfit later), and training stops when the weighted loss has
         not improved for `patience` epochs. Without it the last epoch counts.
     level_weights: one a level, normalised here; default `geolib.heads.level_weights`. As the heads share nothing
-        and Adam ignores the scale of a gradient, they decide which loss is watched, not what a head learns.
+        and Adam ignores the scale of a gradient, they decide which loss is watched, not what a head learns; with
+        `leaf_sums`, where one head answers for all levels, they decide that too.
     smoothing_km: "auto", None for hard targets, or km a level: see `smoothing_scale`.
     batch_size: default a power of two from 128 to 4,096 that gives an epoch about 32 steps or more.
     warmup: share of all steps in which the rate rises linearly to `lr`; then it falls as a half cosine to 0.
     weight_decay, dropout: AdamW's decay of the weights (not the biases); share of coordinates dropped.
+    hidden: units of a hidden layer in each head, half of them dropped in training; 0 for linear heads.
+    leaf_sums: one head over the finest cells, its sums at every level, instead of one head a level.
     progress: called with each epoch's row of the history.
 
     The history has one row an epoch: `epoch`, `learning_rate`, `train_loss`, `calibration_loss`, per level
@@ -200,7 +292,9 @@ def train_heads(
     if not (0 <= dropout < 1 and 0 <= warmup < 1 and 0 <= weight_decay < math.inf):
         raise ValueError(f"{dropout=}, {warmup=}, {weight_decay=}: expected shares in [0, 1) and a decay of 0 or more")
 
-    heads = HierarchicalHeads(dim, tree.n_cells).to(chosen)
+    ancestors = tree.ancestors if leaf_sums else None
+    heads = HierarchicalHeads(dim, tree.n_cells, hidden=hidden, ancestors=ancestors).to(chosen)
+    heads.draw(torch.Generator().manual_seed(seed))
     heads.fit_start(train.vectors, train.cells)
     optimiser = _optimiser(heads, weight_decay)
     generator = torch.Generator(chosen).manual_seed(seed)
@@ -228,11 +322,11 @@ def train_heads(
             progress(rows[-1])
         if held_out is not None and _keep_best(best, heads, rows) >= patience:
             break
-    for level, state in best.items():
-        heads.heads[level].load_state_dict(state)
+    for number, state in best.items():
+        heads.heads[number].load_state_dict(state)
     history = pd.DataFrame(rows)
-    columns = [f"calibration_loss_{level}" for level in range(tree.n_levels)]
-    history.attrs["best_epoch"] = [_best_epoch(rows, column) + 1 if best else len(rows) for column in columns]
+    watched = [_watched(heads, number) for number in range(len(heads.heads)) for _ in heads.levels_of(number)]
+    history.attrs["best_epoch"] = [_best_epoch(rows, column) + 1 if best else len(rows) for column in watched]
     return heads.cpu().eval(), history
 
 
@@ -318,21 +412,24 @@ def _pass(
     freed before the next is built.
     """
     x = heads.standardise(photos.vectors[batch.to(photos.vectors.device)].to(batch.device))
-    if dropout:
-        x = x * torch.empty_like(x).bernoulli_(1 - dropout, generator=generator) / (1 - dropout)
+    x = _drop(x, dropout, generator)
     cells, points = photos.cells[batch], photos.points[batch]
     sums = torch.zeros(2, len(levels), device=x.device)
-    for number, (head, level) in enumerate(zip(heads.heads, levels, strict=True)):
-        rows = max(1, CHUNK_ELEMENTS // heads.n_cells[number])
-        chunks = (torch.split(tensor, rows) for tensor in (x, cells[:, number], points))
-        for part, own, point in zip(*chunks, strict=True):
-            logits = head(part)
-            target = own if level.tau_km is None else _smooth(point, level.centers, level.tau_km[own])
-            loss = F.cross_entropy(logits, target, reduction="sum")
+    for number in range(len(heads.heads)):
+        answered = heads.levels_of(number)
+        rows = max(1, CHUNK_ELEMENTS // sum(heads.n_cells[level] for level in answered))
+        for part, own, point in zip(*(torch.split(tensor, rows) for tensor in (x, cells, points)), strict=True):
+            total = torch.zeros((), device=x.device)
+            hidden_dropout = _HIDDEN_DROPOUT if torch.is_grad_enabled() and dropout else 0.0
+            for level, logits in zip(answered, heads.answers(number, part, hidden_dropout, generator), strict=True):
+                right, known = own[:, level], levels[level]
+                target = right if known.tau_km is None else _smooth(point, known.centers, known.tau_km[right])
+                loss = F.cross_entropy(logits, target, reduction="sum")
+                total = total + loss * (known.weight / len(batch))
+                sums[0, level] += loss.detach()
+                sums[1, level] += (logits.detach().argmax(dim=1) == right).sum()
             if torch.is_grad_enabled():
-                (loss * (level.weight / len(batch))).backward()  # type: ignore[no-untyped-call]
-            sums[0, number] += loss.detach()
-            sums[1, number] += (logits.detach().argmax(dim=1) == own).sum()
+                total.backward()  # type: ignore[no-untyped-call]
     return sums
 
 
@@ -352,12 +449,17 @@ def _row(split: str, means: Tensor, levels: Sequence[_Level]) -> dict[str, float
 
 
 def _keep_best(best: dict[int, dict[str, Tensor]], heads: HierarchicalHeads, rows: Sequence[dict[str, float]]) -> int:
-    """Copy the levels that the last epoch improved into `best`; how many epochs ago the weighted loss was best."""
+    """Copy the heads that the last epoch improved into `best`; how many epochs ago the weighted loss was best."""
     last = len(rows) - 1
-    for level, head in enumerate(heads.heads):
-        if _best_epoch(rows, f"calibration_loss_{level}") == last:
-            best[level] = {name: value.clone() for name, value in head.state_dict().items()}
+    for number, head in enumerate(heads.heads):
+        if _best_epoch(rows, _watched(heads, number)) == last:
+            best[number] = {name: value.clone() for name, value in head.state_dict().items()}
     return last - _best_epoch(rows, "calibration_loss")
+
+
+def _watched(heads: HierarchicalHeads, number: int) -> str:
+    """The column of the history that says when a head was best: its level's loss, or the weighted loss of all."""
+    return "calibration_loss" if heads.ancestors is not None else f"calibration_loss_{number}"
 
 
 def _best_epoch(rows: Sequence[dict[str, float]], column: str) -> int:
@@ -367,8 +469,11 @@ def _best_epoch(rows: Sequence[dict[str, float]], column: str) -> int:
 
 def _optimiser(heads: HierarchicalHeads, weight_decay: float) -> torch.optim.Optimizer:
     """AdamW that leaves the biases alone: they hold the prior, which is no reason for doubt."""
-    weights, biases = zip(*((head.weight, head.bias) for head in heads.heads), strict=True)
-    groups = [{"params": weights, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]
+    named = list(heads.heads.named_parameters())
+    groups = [
+        {"params": [value for name, value in named if name.endswith("weight")], "weight_decay": weight_decay},
+        {"params": [value for name, value in named if name.endswith("bias")], "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, fused=True)  # fused: no temporaries of the weights' size
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geolib import evaluate, sphere
+from geolib.cells import GeocellTree
 from geolib.evaluate import METRICS, SHARES, THRESHOLDS_KM, compare, country_accuracy, difference, errors_km, summary
 
 KM_PER_DEGREE = sphere.haversine_km(0, 0, 1, 0)
@@ -259,3 +260,52 @@ def test_a_gap_survives_draws_that_miss_the_group_and_refuses_empty_ones():
             evaluate.gaps(values, {"wrong": mask})
     with pytest.raises(ValueError, match="finite"):
         evaluate.gaps(values * np.nan, {"lone": lone})
+
+
+def test_group_tables_are_the_summaries_of_each_grouping():
+    lat, lon, true_lat, true_lon, clusters = case()
+    groupings = {"colour": np.where(np.arange(300) % 3 == 0, "red", "blue"), "half": np.arange(300) // 150}
+    table = evaluate.group_table(lat, lon, true_lat, true_lon, groupings, clusters, n_boot=40)
+    assert table.index.names == ["grouping", "group"]
+    assert list(table.index) == [("all", "all"), ("colour", "blue"), ("colour", "red"), ("half", "0"), ("half", "1")]
+    for name, labels in groupings.items():
+        alone = summary(lat, lon, true_lat, true_lon, labels, clusters, n_boot=40)
+        pd.testing.assert_frame_equal(table.loc[name], alone.drop(index="all"))
+        pd.testing.assert_series_equal(table.loc[("all", "all")], alone.loc["all"], check_names=False)
+    assert list(evaluate.group_table(lat, lon, true_lat, true_lon, {}, n_boot=5).index) == [("all", "all")]
+    with pytest.raises(ValueError, match=r"groups has shape \(2,\), expected \(300,\)"):
+        evaluate.group_table(lat, lon, true_lat, true_lon, {"wrong": ["a", "b"]}, n_boot=5)
+
+
+def test_groups_of_photos_are_where_they_are():
+    rng = np.random.default_rng(3)
+    towns = np.array([[48.9, 2.3]] * 600 + [[-33.9, 151.2]] * 300)
+    lat, lon = np.concatenate([towns + rng.normal(0, 0.5, towns.shape), rng.uniform(-60, 60, (300, 2))]).T
+    tree = GeocellTree.fit(lat, lon, (4, 60))
+    groups = evaluate.photo_groups(lat, lon, tree)
+    assert list(groups) == ["continent", "country", "density", "border"] and len(groups) == 1200
+    assert groups["density"].nunique() == 10 and groups["density"].value_counts().between(60, 180).all()
+    density = (tree.counts(-1) / tree.areas_km2(-1))[tree.assign(lat, lon)[:, -1]]
+    by_tenth = pd.Series(density).groupby(groups["density"])
+    assert (by_tenth.max()[:-1].to_numpy() < by_tenth.min()[1:].to_numpy()).all()
+    km, limits = tree.border_km(lat, lon), [0, 1, 5, 25, 100, np.inf]
+    names = ["000 to 001 km", "001 to 005 km", "005 to 025 km", "025 to 100 km", "100 km on"]
+    for name, low, high in zip(names, limits, limits[1:], strict=False):
+        np.testing.assert_array_equal(groups["border"] == name, (km >= low) & (km < high))
+    known = evaluate.photo_groups([48.86, -33.9, 0.0], [2.35, 151.1, -150.0], tree)
+    assert known["continent"].tolist() == ["Europe", "Oceania", "at sea"]
+    assert known["country"].tolist() == ["FRA", "AUS", "at sea"]
+    assert known["density"][0] > known["density"][2]
+
+
+def test_group_tables_of_photo_groups():
+    """As a user would: which kinds of photos the answers are good for."""
+    rng = np.random.default_rng(4)
+    lat, lon = rng.uniform(35, 60, 400), rng.uniform(0, 120, 400)
+    groups = evaluate.photo_groups(lat, lon, GeocellTree.fit(lat, lon, (4, 20)))
+    shifted = np.where(groups["continent"] == "Asia", lat - 5, lat)
+    table = evaluate.group_table(shifted, lon, lat, lon, groups.assign(scene="street"), n_boot=20)
+    assert table.loc[("continent", "Europe"), "median_km"] == 0
+    assert table.loc[("continent", "Asia"), "median_km"] == pytest.approx(5 * KM_PER_DEGREE)
+    assert table.groupby("grouping")["photos"].sum().eq(400).all()
+    assert table.loc[("scene", "street"), "median_km"] == table.loc[("all", "all"), "median_km"]

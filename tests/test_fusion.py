@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import log_softmax, logsumexp, softmax
 
+from geolib import fusion
 from geolib.cells import GeocellTree
-from geolib.fusion import RULES, fuse, marginals
+from geolib.fusion import RULES, fit_fusion, fit_temperature, fit_temperatures, fuse, marginals
 
 _rng = np.random.default_rng(0)
 TREE = GeocellTree.fit(_rng.uniform(-60, 60, 2000), _rng.uniform(-180, 180, 2000), (4, 12, 40))
@@ -182,3 +183,125 @@ def test_bad_input_is_refused_in_words(logits, options, message):
 def test_marginals_of_another_tree_are_refused():
     with pytest.raises(ValueError, match=r"\(2, 39\): expected \(n, 40\)"):
         marginals(np.ones((2, 39), np.float32), TREE)
+
+
+def drawn_photos(n=400, heat=(1.0, 1.0, 1.0), seed=5):
+    """Photos of whose true cells each head, divided by its `heat`, has heard something: logits, cells (n, n_levels)."""
+    rng = np.random.default_rng(seed)
+    cells = TREE.ancestors[rng.integers(TREE.n_cells[-1], size=n)]
+    logits = []
+    for level, count in enumerate(TREE.n_cells):
+        z = rng.normal(0, 1.5, (n, count)) + 1.5**2 * np.eye(count)[cells[:, level]]  # the exact log-likelihood ratio
+        logits.append((z * heat[level]).astype(np.float32))
+    return logits, cells
+
+
+def log_loss(logits, labels, temperature):
+    return -log_softmax(logits.astype(float) / temperature, axis=1)[np.arange(len(labels)), labels].mean()
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+@pytest.mark.parametrize("heat", [0.25, 1.0, 4.0])
+def test_the_temperature_is_that_of_a_brute_search(heat, kind):
+    logits, cells = drawn_photos(heat=(heat,) * 3)
+    grid = np.geomspace(heat / 1.5, heat * 1.5, 401)
+    for level in LEVELS:
+        best = grid[np.argmin([log_loss(logits[level], cells[:, level], t) for t in grid])]
+        assert fit_temperature(kind(logits[level]), cells[:, level]) == pytest.approx(best, rel=0.003)
+        assert best == pytest.approx(heat, rel=0.15)  # how the logits were made
+
+
+@given(st.floats(0.05, 20), st.integers(0, 100))
+def test_scaled_logits_have_a_scaled_temperature_and_a_constant_changes_nothing(scale, seed):
+    (logits, *_), cells = drawn_photos(60, seed=seed)
+    one = fit_temperature(logits, cells[:, 0])
+    if 0.2 < one < 5:
+        assert fit_temperature(logits * np.float32(scale), cells[:, 0]) == pytest.approx(scale * one, rel=1e-3)
+        assert fit_temperature(logits + 32, cells[:, 0]) == pytest.approx(one, rel=1e-3)
+
+
+def test_temperatures_of_heads_that_are_always_right_or_never():
+    sure = 5 * np.eye(4, dtype=np.float32)
+    assert fit_temperature(sure, np.arange(4)) == pytest.approx(0.01)
+    assert fit_temperature(sure, np.arange(4)[::-1]) == 100
+    assert fit_temperature(np.zeros((3, 4), np.float32), [0, 1, 2]) == 100
+
+
+def test_an_excluded_cell_has_no_part_in_the_temperature():
+    logits, cells = drawn_photos()
+    wider = np.hstack([logits[0], np.full((400, 3), -np.inf, np.float32)])
+    assert fit_temperature(wider, cells[:, 0]) == pytest.approx(fit_temperature(logits[0], cells[:, 0]))
+
+
+def product_loss(logits, cells, weights, temperatures):
+    log_p = [log_softmax(z.astype(float) / t, axis=1) for z, t in zip(logits, temperatures, strict=True)]
+    total = sum(w * p[:, TREE.ancestors[:, level]] for level, (w, p) in enumerate(zip(weights, log_p, strict=True)))
+    return -log_softmax(total, axis=1)[np.arange(len(cells)), cells[:, -1]].mean()
+
+
+def test_fitted_weights_are_those_of_a_brute_search():
+    logits, cells = drawn_photos(heat=(1.0, 3.0, 0.5))
+    fitted = fit_fusion(logits, cells, TREE)
+    heats = fitted["temperatures"]
+    assert heats == fit_temperatures(logits, cells) == pytest.approx([1, 3, 0.5], rel=0.15)
+    least = product_loss(logits, cells, fitted["level_weights"], heats)
+    steps = np.linspace(0, 1.6, 9)
+    grid = {(a, b, c): product_loss(logits, cells, (a, b, c), heats) for a in steps for b in steps for c in steps}
+    assert least <= min(grid.values())
+    np.testing.assert_allclose(fitted["level_weights"], min(grid, key=grid.get), atol=0.11)  # half a step
+    for level in LEVELS:  # and no small step from it is better
+        for step in (-0.01, 0.01):
+            moved = np.array(fitted["level_weights"])
+            moved[level] += step
+            assert product_loss(logits, cells, moved, heats) > least
+
+
+def test_the_fitted_product_is_sharper_where_heads_are_independent_and_not_where_they_repeat_each_other():
+    logits, cells = drawn_photos()  # the noise of each head is its own, so the evidence adds up
+    np.testing.assert_allclose(fit_fusion(logits, cells, TREE)["level_weights"], 1, atol=0.2)
+    repeated = [np.log(level) for level in marginals(softmax(logits[-1], axis=1), TREE)]
+    fitted = fit_fusion(repeated, cells, TREE)
+    posterior = fuse(repeated, TREE, "product", **fitted)
+    np.testing.assert_allclose(fitted["level_weights"][-1], 1, atol=0.1)
+    np.testing.assert_allclose(fitted["level_weights"][:2], 0, atol=0.2)  # they only repeat the finest
+    own = -np.log(posterior[np.arange(400), cells[:, -1]])
+    assert own.mean() <= log_loss(logits[-1], cells[:, -1], fitted["temperatures"][-1]) + 1e-6
+
+
+def test_fitting_in_blocks_gives_the_same(monkeypatch):
+    logits, cells = drawn_photos()
+    whole = fit_fusion(logits, cells, TREE)
+    monkeypatch.setattr(fusion, "_BLOCK_ELEMENTS", 7 * TREE.n_cells[-1])
+    parts = fit_fusion([torch.from_numpy(level) for level in logits], cells, TREE)
+    for name in whole:
+        np.testing.assert_allclose(parts[name], whole[name], rtol=1e-4)
+
+
+def test_noise_gets_no_weight_and_nothing_but_noise_is_refused():
+    logits, cells = drawn_photos()
+    noise = random_logits(400, seed=8)
+    fitted = fit_fusion([logits[0], noise[1], logits[2]], cells, TREE)
+    parts = np.array(fitted["level_weights"]) / fitted["temperatures"]
+    assert parts[1] < 0.1 < 0.8 < min(parts[0], parts[2])
+    wrong = [-level for level in logits]
+    with pytest.raises(ValueError, match="every level is worse than no answer"):
+        fit_fusion(wrong, cells, TREE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda z, c: (z, c[:-1]), r"labels int64 \(399,\) for logits \(400, 4\)"),
+        (lambda z, c: (z, c[:, :2]), r"cells \(400, 2\): expected \(n, 3\)"),
+        (lambda z, c: (z, c.astype(float)), "expected whole numbers"),
+        (lambda z, c: (z, c - 1), "labels from -1 to 2: expected cells from 0 to 3"),
+        (lambda z, c: (z, c + 1), "expected cells from 0 to 3"),
+        (lambda z, c: ([z[0], np.where(np.arange(400)[:, None] == 7, np.nan, z[1]), z[2]], c), "row 7 hold NaN"),
+        (lambda z, c: ([np.where(np.eye(4)[c[:, 0]] > 0, -np.inf, z[0]), *z[1:]], c), "-inf at the true cell"),
+        (lambda z, c: ([z[0], z[1][:, :-1], z[2]], np.minimum(c, [9, 9, 99])), r"level 1 are \(400, 12\)"),
+        (lambda z, c: ([level[:0] for level in z], c[:0]), "at least one photo"),
+    ],
+)
+def test_fitting_refuses_in_words(change, message):
+    with pytest.raises(ValueError, match=message):
+        fit_fusion(*change(*drawn_photos()), TREE)

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from geolib import heads as module
 from geolib import sphere
 from geolib.cells import GeocellTree
+from geolib.fusion import marginals
 from geolib.heads import HierarchicalHeads, cell_targets, predict_logits, smoothing_scale, train_heads
 
 DIM = 24
@@ -324,6 +325,72 @@ def test_weights_survive_a_round_trip(trained):
     other.load_state_dict({name: value.clone() for name, value in trained[0].state_dict().items()})
     for a, b in zip(predict_logits(trained[0], HELD_OUT[0]), predict_logits(other, HELD_OUT[0]), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+# Rivals: hidden layers and leaf sums
+
+
+def test_leaf_sums_are_the_marginals_of_the_finest_softmax():
+    heads = HierarchicalHeads(DIM, TREE.n_cells, ancestors=TREE.ancestors)
+    for parameter in heads.heads.parameters():
+        parameter.data.normal_(0, 30, generator=torch.Generator().manual_seed(5))  # far apart, so sums underflow
+    coarse, fine = heads(torch.from_numpy(HELD_OUT[0]))
+    expected = marginals(fine.softmax(dim=1).detach(), TREE)[0]
+    torch.testing.assert_close(coarse.softmax(dim=1).detach(), expected, rtol=1e-3, atol=1e-5)
+    assert coarse.isfinite().all()
+
+
+@pytest.mark.parametrize("chunk", [1, 333, 2**25])
+@pytest.mark.parametrize("kind", [{"ancestors": TREE.ancestors}, {"hidden": 7}])
+def test_rivals_have_autograds_loss_and_gradients(monkeypatch, chunk, kind):
+    vectors, lat, lon = (column[:80] for column in HELD_OUT)
+    heads = HierarchicalHeads(DIM, TREE.n_cells, **kind)
+    for parameter in heads.heads.parameters():
+        parameter.data.normal_(0, 0.3, generator=torch.Generator().manual_seed(6))
+    losses = [
+        F.cross_entropy(z, cell_targets(lat, lon, TREE, level))
+        for level, z in enumerate(heads(torch.from_numpy(vectors)))
+    ]
+    sum(w * loss for w, loss in zip(module.level_weights(2), losses, strict=True)).backward()
+    expected = [parameter.grad.clone() for parameter in heads.heads.parameters()]
+    heads.zero_grad()
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", chunk)
+    data, batch = batch_of(TREE, vectors, lat, lon)
+    sums = module._pass(heads, data, batch, module._levels(TREE, None, "auto", torch.device("cpu")))
+    torch.testing.assert_close(sums[0] / 80, torch.stack(losses).detach(), rtol=1e-5, atol=1e-5)
+    for got, want in zip(heads.heads.parameters(), expected, strict=True):
+        torch.testing.assert_close(got.grad, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [{"leaf_sums": True}, {"hidden": 32}, {"leaf_sums": True, "hidden": 32}])
+def test_rivals_learn_and_survive_a_round_trip(kind):
+    before = torch.random.get_rng_state()
+    heads, history = train_heads(*TRAIN, TREE, calibration=HELD_OUT, epochs=8, lr=1e-3, **kind)
+    again, _ = train_heads(*TRAIN, TREE, calibration=HELD_OUT, epochs=8, lr=1e-3, **kind)
+    assert torch.equal(before, torch.random.get_rng_state())
+    state = {name: value.clone() for name, value in heads.state_dict().items()}
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in state.items())
+    cells, answers = TREE.assign(*HELD_OUT[1:]), predict_logits(heads, HELD_OUT[0])
+    for level, logits in enumerate(answers):
+        share = np.bincount(TREE.assign(*TRAIN[1:])[:, level]).max() / len(TRAIN[1])
+        assert (logits.argmax(axis=1) == cells[:, level]).mean() > 2 * share
+    for got, want in zip(predict_logits(HierarchicalHeads.of_state(state, TREE), HELD_OUT[0]), answers, strict=True):
+        np.testing.assert_array_equal(got, want)
+    if "leaf_sums" in kind:  # one head: one best epoch, by the weighted loss
+        assert set(history.attrs["best_epoch"]) == {history["calibration_loss"].argmin() + 1}
+
+
+def test_level_weights_decide_what_one_head_learns():
+    coarse, fine = (
+        train_heads(*TRAIN, TREE, epochs=3, leaf_sums=True, level_weights=weights)[1].iloc[-1]
+        for weights in ((1, 0), (0, 1))
+    )
+    assert coarse["train_loss_0"] < fine["train_loss_0"] and fine["train_loss_1"] < coarse["train_loss_1"]
+
+
+def test_ancestors_of_another_tree_are_refused():
+    with pytest.raises(ValueError, match="ancestors"):
+        HierarchicalHeads(DIM, TREE.n_cells, ancestors=TREE.ancestors[1:])
 
 
 # Bad input
