@@ -405,15 +405,14 @@ class Geolocator:
                 f"encoder is {encoder.name} ({encoder.fingerprint[:12]}): load that encoder, or fit the model again"
             )
         tree = GeocellTree.load(folder / "tree.safetensors")
-        heads = HierarchicalHeads(encoder.dim, tree.n_cells)
         try:
             state = read_tensors(folder / "heads.safetensors")
-            heads.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+            heads = HierarchicalHeads.of_state({name: torch.from_numpy(array) for name, array in state.items()}, tree)
         except RuntimeError as error:  # torch's word for missing, unknown or misshapen weights
             raise CorruptFileError(f"{folder}: heads and tree do not fit together ({error})") from error
         familiarity = Familiarity.load(folder / "familiar.safetensors", encoder.dim)
         rules = {name: model[name] for name in ("fusion", "decoding", "fusion_options", "training")}
-        return cls(encoder, tree, heads.eval(), familiarity, **rules)
+        return cls(encoder, tree, heads, familiarity, **rules)
 
 
 def check_target(folder: str | os.PathLike[str]) -> Path:
