@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = command("evaluate", _evaluate, "Errors on the test split, beside the prior and the nearest neighbour.")
     evaluate.add_argument("--model", type=Path, help="a saved model (default: the default model of the dataset)")
     evaluate.add_argument("--dataset", help=settings % "DATASET")
+
+    ablate = command("ablate", _ablate, "Measure what each part of the pipeline is worth, one changed at a time.")
+    ablate.add_argument("--dataset", help=settings % "DATASET")
+    ablate.add_argument("--encoder", help=settings % "ENCODER")
+    ablate.add_argument("--epochs", type=int, default=30, help="most epochs of a training (default: 30)")
+    ablate.add_argument(
+        "--out", type=Path, required=True, help="folder of the rows and the table; one that was begun is gone on with"
+    )
 
     fetch = command("fetch", _fetch, "Fetch what does not ship with the clone.")
     fetch.add_argument("name", help="an encoder such as ViT-L-14/openai")
@@ -195,6 +204,27 @@ def _fit(options: argparse.Namespace) -> int:
     if model.tree.n_cells[-1] == 1:
         print("note: one cell holds the Earth, so every answer will be the same; use more photos", file=sys.stderr)
     print(f"{model.tree}\n{model.training['epochs']} epochs; saved in {_printable(str(options.out))}")
+    return 0
+
+
+def _ablate(options: argparse.Namespace) -> int:
+    from geolib.ablate import run
+
+    if options.epochs < 1:
+        raise ValueError(f"--epochs {options.epochs}: expected at least 1")
+    settings = Settings.from_env()
+    dataset, encoder = geolib.open_dataset(options.dataset), _encoder(options.encoder)
+    run(
+        dataset,
+        encoder,
+        options.out,
+        seed=settings.seed,
+        epochs=options.epochs,
+        device=settings.device,
+        n_boot=settings.pick(1000, 100),
+        progress=partial(print, flush=True),
+    )
+    print((options.out / "ablation.md").read_text(encoding="utf-8"))
     return 0
 
 

@@ -21,7 +21,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from torch import Tensor
 
-from geolib.cells import GeocellTree
+from geolib.cells import Partition
 from geolib.fusion import fit_temperature, fit_temperatures, marginals
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, unit_vectors
 
@@ -188,7 +188,7 @@ def cap_area_km2(radius_km: npt.ArrayLike) -> FloatArray:
     return np.asarray(SPHERE_KM2 * np.sin(np.asarray(radius_km, np.float64) / (2 * EARTH_RADIUS_KM)) ** 2)
 
 
-def region_area_km2(sets: Flags, tree: GeocellTree) -> FloatArray:
+def region_area_km2(sets: Flags, tree: Partition) -> FloatArray:
     """Area in km2 of sets of finest cells (n, n_finest), (n,)."""
     areas = tree.areas_km2(-1)
     return np.array([areas[row].sum() for row in np.asarray(sets, dtype=np.bool_)])
@@ -218,7 +218,7 @@ def coverage(
     return pd.DataFrame(rows, index=pd.Index(list(parts), name="group"))
 
 
-def expected_km(posterior: Posterior, tree: GeocellTree, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
+def expected_km(posterior: Posterior, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
     """How far from (lat, lon) the posterior expects the true place, km, (n,): the scale of `ConformalCaps`.
 
     lat, lon: degrees, one point a photo. The mean over the cells of the distance to the centre and, at right angles to
@@ -236,7 +236,7 @@ def expected_km(posterior: Posterior, tree: GeocellTree, lat: npt.ArrayLike, lon
     return out
 
 
-def entropy(posterior: Posterior, tree: GeocellTree) -> FloatArray:
+def entropy(posterior: Posterior, tree: Partition) -> FloatArray:
     """Entropy in bits of the posterior (n, n_finest) summed up to every level, (n, n_levels): 0 where one cell has all.
 
     It counts cells, and does not know which of them are neighbours or how large they are.
@@ -245,7 +245,7 @@ def entropy(posterior: Posterior, tree: GeocellTree) -> FloatArray:
     return np.stack([-_p_log2(level, np.ones(level.shape[1])) for level in marginals(mass, tree)], axis=1)
 
 
-def spatial_entropy(posterior: Posterior, tree: GeocellTree) -> FloatArray:
+def spatial_entropy(posterior: Posterior, tree: Partition) -> FloatArray:
     """Spatial entropy of the posterior (n, n_finest), (n,): -sum over the cells of p log2(p / area), area in km2.
 
     It is the entropy of the density that spreads each cell's mass over its area (Batty, Geographical Analysis 6, 1974):
@@ -327,12 +327,12 @@ class VonMisesFisherMixture:
     factor: the one with the highest likelihood of calibration photos, from 1e-4 to 1e4.
     """
 
-    tree: GeocellTree
+    tree: Partition
     factor: float
 
     @classmethod
     def fit(
-        cls, posterior: Posterior, tree: GeocellTree, lat: npt.ArrayLike, lon: npt.ArrayLike
+        cls, posterior: Posterior, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike
     ) -> VonMisesFisherMixture:
         """From a posterior (n, n_finest) of calibration photos and their true places in degrees, (n,)."""
 
@@ -375,7 +375,7 @@ def _blocks(n: int, columns: int) -> Iterator[slice]:
     return (slice(begin, begin + step) for begin in range(0, n, step))
 
 
-def _posterior(posterior: Posterior, tree: GeocellTree | None = None) -> npt.NDArray[Any]:
+def _posterior(posterior: Posterior, tree: Partition | None = None) -> npt.NDArray[Any]:
     """A posterior as a numpy array; refuses what is none: (n, n_cells), at least 0, each row with something."""
     mass = posterior.detach().cpu().numpy() if isinstance(posterior, Tensor) else np.asarray(posterior)
     expected = "n_cells" if tree is None else tree.n_cells[-1]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,46 @@ MAX_DEPTH = 24  # bits a side: the smallest square is 2.4 m by 1.2 m at the equa
 _SIDE = 1 << MAX_DEPTH
 _END = 1 << 2 * MAX_DEPTH  # one more than the largest key
 _CHUNK = 8192  # points at a time: numpy's temporaries then stay in the processor's cache, twice as fast
+_HEAVIEST = np.iinfo(np.int64).max
 _FORMAT = {"format": "geolib-geocells/1"}  # one entry: safetensors writes several in any order
+
+
+class Partition(Protocol):
+    """What training, fusion, decoding and maps ask of geocells; what each member means, `GeocellTree` says."""
+
+    n_levels: int
+    n_cells: tuple[int, ...]
+    parents: list[IntArray]
+    ancestors: IntArray
+    min_photos: int
+
+    def assign(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> IntArray:
+        """Cell of each point at every level, int64 (n, n_levels)."""
+
+    def counts(self, level: int) -> IntArray:
+        """Training photos in each cell."""
+
+    def centers(self, level: int, kind: Literal["photos", "middle"] = "photos") -> tuple[FloatArray, FloatArray]:
+        """Centre of each cell, (lat, lon)."""
+
+    def bounds(self, level: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Bounding boxes (south, west, north, east)."""
+
+    def polygons(self, level: int) -> list[Any]:
+        """Each cell as a shapely geometry, x = lon, y = lat."""
+
+    def areas_km2(self, level: int) -> FloatArray:
+        """Area of each cell in km2."""
+
+    def border_km(self, lat: npt.ArrayLike, lon: npt.ArrayLike, level: int = -1) -> FloatArray:
+        """Distance in km from each point to the nearest edge of its cell."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file."""
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote."""
 
 
 class GeocellTree:
@@ -83,27 +122,11 @@ class GeocellTree:
         coordinates (see `check_lat_lon`), numbers of cells that do not increase, or `min_photos` below 1.
         """
         lat, lon = check_lat_lon(lat, lon)
-        asked = np.asarray(cells_per_level)
-        if (
-            asked.ndim != 1
-            or not asked.size
-            or asked.dtype.kind not in "iu"
-            or np.any(np.diff(asked.astype(int), prepend=0) <= 0)
-        ):
-            raise ValueError(f"cells_per_level={cells_per_level}: expected positive whole numbers that increase")
-        if min_photos < 1 or min_photos != int(min_photos):
-            raise ValueError(f"min_photos={min_photos}: expected a whole number of at least 1")
-        targets, min_photos = tuple(asked.tolist()), int(min_photos)
+        targets, min_photos = _check_request(cells_per_level, min_photos)
         keys = _keys(lat, lon)
         keys.sort()
         cuts, weights = _grow(keys, targets[-1], min_photos)
-        opens = _opening_levels(weights, targets)
-        order = np.argsort(cuts)
-        order = order[opens[order] < len(targets)]
-        starts, opens = np.append(0, cuts[order]), np.append(0, opens[order])
-        first = np.searchsorted(keys, starts)
-        counts = np.diff(first, append=len(keys))
-        tree = cls(starts, opens, counts, _vector_sums(keys, first), len(targets), min_photos)
+        tree = cls._from_cuts(keys, cuts, weights, targets, min_photos)
         if len(cuts) + 1 < targets[-1]:
             warnings.warn(
                 f"{len(keys):,} photos, at least {min_photos} a cell, fill at most {len(cuts) + 1:,} cells: asked for "
@@ -111,6 +134,38 @@ class GeocellTree:
                 stacklevel=2,
             )
         return tree
+
+    @classmethod
+    def uniform(
+        cls, lat: npt.ArrayLike, lon: npt.ArrayLike, cells_per_level: Sequence[int], min_photos: int = 5
+    ) -> GeocellTree:
+        """Cells of one size in degrees at each level, twice as wide as high: the rival that does not follow the photos.
+
+        Arguments and errors are those of `fit`. From one depth to the next the sides halve; a level takes the depth
+        whose number of cells is closest to its target, which may be far, and two levels may take the same. A cell with
+        fewer than `min_photos` photos joins a neighbour in the order of the keys, as the empty ones do.
+        """
+        lat, lon = check_lat_lon(lat, lon)
+        targets, min_photos = _check_request(cells_per_level, min_photos)
+        keys = np.sort(_keys(lat, lon))
+        tried: list[tuple[IntArray, IntArray]] = []
+        while len(tried) < MAX_DEPTH and (not tried or len(tried[-1][0]) + 1 < targets[-1]):
+            tried.append(join_thin(keys, *_grid_cuts(keys, len(tried) + 1), min_photos))
+        cuts, weights = min(tried, key=lambda made: abs(len(made[0]) + 1 - targets[-1]))
+        return cls._from_cuts(keys, cuts, weights, targets, min_photos)
+
+    @classmethod
+    def _from_cuts(
+        cls, keys: IntArray, cuts: IntArray, weights: IntArray, targets: tuple[int, ...], min_photos: int
+    ) -> GeocellTree:
+        """The tree whose levels keep the heaviest `cuts` of the sorted `keys`, as many as come closest to `targets`."""
+        opens = _opening_levels(weights, targets)
+        order = np.argsort(cuts)
+        order = order[opens[order] < len(targets)]
+        starts, opens = np.append(0, cuts[order]), np.append(0, opens[order])
+        first = np.searchsorted(keys, starts)
+        counts = np.diff(first, append=len(keys))
+        return cls(starts, opens, counts, _vector_sums(keys, first), len(targets), min_photos)
 
     def assign(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> IntArray:
         """Cell of each point (degrees, (n,)) at every level, int64 (n, n_levels), coarse to fine.
@@ -359,6 +414,39 @@ def _best_cutting(edges: IntArray, min_photos: int) -> npt.NDArray[np.bool_]:
     return best
 
 
+def _grid_cuts(keys: IntArray, depth: int) -> tuple[IntArray, IntArray]:
+    """Cuts between the quadrants of a depth that hold photos: (keys, weights), in order; the larger, the heavier.
+
+    Between two filled quadrants lie edges of many quadrants, empty ones among them: that of the largest is the cut.
+    """
+    shift = 2 * (MAX_DEPTH - depth)
+    filled = np.unique(keys >> shift)
+    before, after = filled[:-1], filled[1:]
+    height = (np.frexp((before ^ after).astype(np.float64))[1].astype(np.int64) - 1) // 2  # in depths above `depth`
+    return (after >> 2 * height) << 2 * height + shift, MAX_DEPTH - depth + height + 1
+
+
+def join_thin(keys: IntArray, cuts: IntArray, weights: IntArray, min_photos: int) -> tuple[IntArray, IntArray]:
+    """Leave out cuts until every part of the sorted `keys` holds `min_photos`: the others (keys, weights), in order.
+
+    The thinnest parts go first, across the lighter of their two cuts, so to a sibling if there is one; of equally light
+    ones, to the side with fewer photos.
+    """
+    while len(cuts):
+        counts = np.diff(np.concatenate([[0], np.searchsorted(keys, cuts), [len(keys)]]))
+        if counts.min() >= min_photos:
+            break
+        thin = np.flatnonzero(counts == counts.min())
+        weight, around = np.pad(weights, 1, constant_values=_HEAVIEST), np.pad(counts, 1, constant_values=len(keys) + 1)
+        left, right = weight[thin], weight[thin + 1]
+        to_left = (left < right) | ((left == right) & (around[thin] <= around[thin + 2]))
+        to_left = (to_left | (thin == len(cuts))) & (thin > 0)  # the ends have one side only
+        kept = np.ones(len(cuts), bool)
+        kept[np.where(to_left, thin - 1, thin)] = False
+        cuts, weights = cuts[kept], weights[kept]
+    return cuts, weights
+
+
 def _opening_levels(weights: IntArray, targets: tuple[int, ...]) -> IntArray:
     """For each cut the coarsest level that keeps it, `len(targets)` where none does.
 
@@ -399,6 +487,20 @@ def _angles(span: float) -> tuple[npt.NDArray[np.complex128], npt.NDArray[np.com
     low = np.arange(1 << MAX_DEPTH // 2)
     high = (low << MAX_DEPTH // 2) + 0.5  # the middle of the smallest square
     return np.exp(1j * (high * span / _SIDE - span / 2)), np.exp(1j * low * span / _SIDE)
+
+
+def _check_request(cells_per_level: Sequence[int], min_photos: int) -> tuple[tuple[int, ...], int]:
+    asked = np.asarray(cells_per_level)
+    if (
+        asked.ndim != 1
+        or not asked.size
+        or asked.dtype.kind not in "iu"
+        or np.any(np.diff(asked.astype(int), prepend=0) <= 0)
+    ):
+        raise ValueError(f"cells_per_level={cells_per_level}: expected positive whole numbers that increase")
+    if min_photos < 1 or min_photos != int(min_photos):
+        raise ValueError(f"min_photos={min_photos}: expected a whole number of at least 1")
+    return tuple(asked.tolist()), int(min_photos)
 
 
 def _fault(arrays: dict[str, npt.NDArray[Any]], metadata: dict[str, str]) -> str | None:

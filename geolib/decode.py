@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from geolib.cells import GeocellTree
+from geolib.cells import Partition
 from geolib.heads import as_tensor
 from geolib.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
 
@@ -33,7 +33,7 @@ _STANDING = 4e-4  # radians, 2.5 km: nearer than that, where float32's cosine en
 
 
 def decode(
-    posterior: npt.NDArray[Any] | Tensor, tree: GeocellTree, rule: str = "argmax", *, refine: bool = True
+    posterior: npt.NDArray[Any] | Tensor, tree: Partition, rule: str = "argmax", *, refine: bool = True
 ) -> tuple[FloatArray, FloatArray]:
     """One place a photo, (lat, lon) in degrees, float64 (n,), from a posterior (n, n_finest) of any scale.
 

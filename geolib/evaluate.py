@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from geolib import sphere
-from geolib.cells import GeocellTree
+from geolib.cells import Partition
 from geolib.countries import continent_of, country_of
 
 Array = npt.NDArray[np.float64]
@@ -96,7 +96,7 @@ def group_table(
     return pd.concat(tables, names=["grouping"])
 
 
-def photo_groups(true_lat: npt.ArrayLike, true_lon: npt.ArrayLike, tree: GeocellTree) -> pd.DataFrame:
+def photo_groups(true_lat: npt.ArrayLike, true_lon: npt.ArrayLike, tree: Partition) -> pd.DataFrame:
     """The groups of photos in which a geolocator may be better or worse than on the whole, a photo a row.
 
     Columns, all of text whose order is that of its meaning:

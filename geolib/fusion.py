@@ -15,7 +15,7 @@ import torch
 from scipy.optimize import brentq, minimize
 from torch import Tensor
 
-from geolib.cells import GeocellTree
+from geolib.cells import Partition
 from geolib.heads import as_tensor
 
 Array = TypeVar("Array", npt.NDArray[np.float32], Tensor)
@@ -28,7 +28,7 @@ _BLOCK_ELEMENTS = 1 << 21  # logits of one block while fitting: 16 MB in float64
 
 def fuse(
     logits: Sequence[Array],
-    tree: GeocellTree,
+    tree: Partition,
     rule: str = "consistency",
     *,
     top_k: int = 5,
@@ -82,7 +82,7 @@ def fuse(
     return result if isinstance(logits[0], Tensor) else result.numpy()
 
 
-def marginals(posterior: Array, tree: GeocellTree) -> list[Array]:
+def marginals(posterior: Array, tree: Partition) -> list[Array]:
     """The posterior (n, n_finest) summed up to every level: [(n, n_cells[level]), ...], coarse to fine.
 
     Parents are exactly as likely as their children together, whatever the rule (OSV-5M's leaf sums).
@@ -134,7 +134,7 @@ def fit_temperatures(logits: Sequence[Array], cells: npt.ArrayLike) -> list[floa
     return [fit_temperature(level, truth[:, number]) for number, level in enumerate(logits)]
 
 
-def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: GeocellTree) -> dict[str, list[float]]:
+def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -> dict[str, list[float]]:
     """`temperatures` and `level_weights` of the product rule, to pass on: `fuse(logits, tree, "product", **fitted)`.
 
     logits: of calibration photos, one (n, n_cells) array a level.  cells: their true cells, (n, n_levels).
@@ -215,7 +215,7 @@ def _scaled(scores: Tensor, temperature: float) -> Tensor:
     return (scores / temperature).clamp_min_(_LOWEST)
 
 
-def _checked(level: int, logits: Sequence[Array], tree: GeocellTree) -> Tensor:
+def _checked(level: int, logits: Sequence[Array], tree: Partition) -> Tensor:
     """A level's logits as float32; refuses a wrong shape, NaN, +inf, and a photo with no possible cell."""
     scores = as_tensor(logits[level]).float()
     expected = (len(logits[0]), tree.n_cells[level] if level < tree.n_levels else "?")
@@ -237,7 +237,7 @@ def _coarse(levels: Sequence[int] | None, weights: Sequence[float]) -> list[int]
     return sorted(chosen - {len(weights) - 1})
 
 
-def _per_level(name: str, values: Sequence[float] | None, tree: GeocellTree, lowest: float) -> list[float]:
+def _per_level(name: str, values: Sequence[float] | None, tree: Partition, lowest: float) -> list[float]:
     """Numbers, one a level, default 1."""
     out = [1.0] * tree.n_levels if values is None else [float(value) for value in values]
     if len(out) != tree.n_levels or not all(lowest <= value < math.inf for value in out):

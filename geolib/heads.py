@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geolib import sphere
-from geolib.cells import GeocellTree
+from geolib.cells import Partition
 
 Vectors = npt.NDArray[Any] | Tensor
 Smoothing = Literal["auto"] | Sequence[float] | None
@@ -73,7 +73,7 @@ class HierarchicalHeads(nn.Module):
         self.register_buffer("scale", torch.full((dim,), math.sqrt(dim)))
 
     @classmethod
-    def of_state(cls, state: Mapping[str, Tensor], tree: GeocellTree) -> HierarchicalHeads:
+    def of_state(cls, state: Mapping[str, Tensor], tree: Partition) -> HierarchicalHeads:
         """Heads from their `state_dict`, whatever their kind. Raises `RuntimeError` for weights that do not fit."""
         inner = state.get("heads.0.inner.bias")
         single = tree.n_levels > 1 and not any(key.startswith("heads.1.") for key in state)
@@ -175,7 +175,7 @@ def level_weights(n_levels: int) -> npt.NDArray[np.float64]:
     return np.arange(1, n_levels + 1) / (n_levels * (n_levels + 1) / 2)
 
 
-def smoothing_scale(tree: GeocellTree, level: int, smoothing_km: Smoothing = "auto") -> npt.NDArray[np.float64] | None:
+def smoothing_scale(tree: Partition, level: int, smoothing_km: Smoothing = "auto") -> npt.NDArray[np.float64] | None:
     """tau in km of every cell of a level, (n_cells,), or None for hard targets.
 
     PIGEON uses one tau, 75 km. Cells of one quadtree level differ a thousandfold in size, and one tau would smear
@@ -199,7 +199,7 @@ def smoothing_scale(tree: GeocellTree, level: int, smoothing_km: Smoothing = "au
 
 
 def cell_targets(
-    lat: npt.ArrayLike, lon: npt.ArrayLike, tree: GeocellTree, level: int, smoothing_km: Smoothing = "auto"
+    lat: npt.ArrayLike, lon: npt.ArrayLike, tree: Partition, level: int, smoothing_km: Smoothing = "auto"
 ) -> Tensor:
     """Targets of photos over the cells of a level, float32 (n, n_cells), rows sum to 1.
 
@@ -240,7 +240,7 @@ def train_heads(
     vectors: Vectors,
     lat: npt.ArrayLike,
     lon: npt.ArrayLike,
-    tree: GeocellTree,
+    tree: Partition,
     *,
     calibration: tuple[Vectors, npt.ArrayLike, npt.ArrayLike] | None = None,
     level_weights: Sequence[float] | None = None,
@@ -373,7 +373,7 @@ def _photos(
     vectors: Vectors,
     lat: npt.ArrayLike,
     lon: npt.ArrayLike,
-    tree: GeocellTree,
+    tree: Partition,
     device: torch.device,
     dim: int | None = None,
 ) -> _Photos:
@@ -385,7 +385,7 @@ def _photos(
 
 
 def _levels(
-    tree: GeocellTree, weights: Sequence[float] | None, smoothing_km: Smoothing, device: torch.device
+    tree: Partition, weights: Sequence[float] | None, smoothing_km: Smoothing, device: torch.device
 ) -> list[_Level]:
     share = np.asarray(level_weights(tree.n_levels) if weights is None else weights, dtype=np.float64)
     if share.shape != (tree.n_levels,) or not (share >= 0).all() or not 0 < share.sum() < math.inf:

@@ -34,7 +34,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from geolib import sphere
-from geolib.cells import GeocellTree
+from geolib.cells import Partition
 from geolib.countries import Geometries, country_name, country_of, layer
 from geolib.evaluate import THRESHOLDS_KM
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km
@@ -127,7 +127,7 @@ def plot_photos(lat: npt.ArrayLike, lon: npt.ArrayLike, *, seed: int | None = No
 
 
 @matplotlib.rc_context(_RC)
-def plot_cells(tree: GeocellTree, level: int = -1, *, per: str = "km2") -> tuple[Figure, Any]:
+def plot_cells(tree: Partition, level: int = -1, *, per: str = "km2") -> tuple[Figure, Any]:
     """The geocells of one level, coloured by their training photos on a log scale.
 
     level: 0 is the coarsest, -1 the finest. per: `"km2"` (density) or `"cell"` (number).
@@ -154,7 +154,7 @@ def plot_cells(tree: GeocellTree, level: int = -1, *, per: str = "km2") -> tuple
 
 
 @matplotlib.rc_context(_RC)
-def plot_nesting(tree: GeocellTree, view: View) -> tuple[Figure, Any]:
+def plot_nesting(tree: Partition, view: View) -> tuple[Figure, Any]:
     """A close-up of all levels at once: the finest cells coloured by density, thicker edges for coarser levels.
 
     view: (lat, lon, km) of its middle, in degrees, and half its height, at most 4,000 km.
@@ -193,7 +193,7 @@ def plot_nesting(tree: GeocellTree, view: View) -> tuple[Figure, Any]:
 @matplotlib.rc_context(_RC)
 def plot_prediction(
     posterior: npt.ArrayLike,
-    tree: GeocellTree,
+    tree: Partition,
     *,
     truth: tuple[float, float] | None = None,
     top: int | pd.DataFrame = 5,
@@ -250,7 +250,7 @@ def plot_prediction(
 @matplotlib.rc_context(_RC)
 def plot_posteriors(
     posteriors: Mapping[str, npt.ArrayLike],
-    tree: GeocellTree,
+    tree: Partition,
     *,
     truth: tuple[float, float] | None = None,
     kept: Mapping[str, npt.ArrayLike] | None = None,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from geolib.cells import GeocellTree
+from geolib.cells import Partition
 from geolib.heads import Vectors, as_vectors
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray
 
@@ -32,7 +32,7 @@ class OffsetHead(nn.Module):
     reach: Tensor
     mean: Tensor
 
-    def __init__(self, dim: int, tree: GeocellTree) -> None:
+    def __init__(self, dim: int, tree: Partition) -> None:
         super().__init__()
         south, west, north, east = tree.bounds(-1)
         middle = np.stack([(south + north) / 2, (west + east) / 2], axis=1)
@@ -69,7 +69,7 @@ def train_offsets(
     vectors: Vectors,
     lat: npt.ArrayLike,
     lon: npt.ArrayLike,
-    tree: GeocellTree,
+    tree: Partition,
     *,
     calibration: tuple[Vectors, npt.ArrayLike, npt.ArrayLike] | None = None,
     epochs: int = 20,
@@ -109,7 +109,7 @@ def train_offsets(
 
 
 def _sample(
-    vectors: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike, tree: GeocellTree, head: OffsetHead
+    vectors: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike, tree: Partition, head: OffsetHead
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Vectors (n, dim), places (n, 2) in degrees and finest cells (n,) of photos."""
     cells = torch.from_numpy(tree.assign(lat, lon)[:, -1])

@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 
 import geolib
-from geolib.cells import GeocellTree
+from geolib.cells import GeocellTree, Partition
 from geolib.countries import country_name, country_of
 from geolib.datasets import Dataset, open_dataset
 from geolib.decode import decode
@@ -35,6 +35,7 @@ from geolib.files import cache_path, read_json, read_tensors, sha256_file, write
 from geolib.fusion import fuse, marginals
 from geolib.heads import HierarchicalHeads, predict_logits, train_heads
 from geolib.images import ImageSource
+from geolib.partitions import load_partition
 from geolib.retrieve import NearestNeighbour, constant_guess
 from geolib.settings import Settings
 from geolib.sphere import EARTH_RADIUS_KM, haversine_km, in_words
@@ -148,6 +149,7 @@ class Failure:
 class Geolocator:
     """A photo geolocator. Made by `fit`, `fit_dataset` or `load`.
 
+    tree: the geocells, of any kind (`geolib.partitions`).
     familiarity: how far a picture is from the training photos, and how far is too far.
     fusion, decoding: rules of `geolib.fusion.fuse` and `geolib.decode.decode`.
     fusion_options: further arguments of `fuse`, such as `temperatures`, as JSON can hold them.
@@ -156,7 +158,7 @@ class Geolocator:
     """
 
     encoder: Encoder
-    tree: GeocellTree
+    tree: Partition
     heads: HierarchicalHeads = field(repr=False)
     familiarity: Familiarity = field(repr=False)
     fusion: str = "consistency"
@@ -176,6 +178,7 @@ class Geolocator:
         calibration: tuple[Vectors, npt.ArrayLike, npt.ArrayLike] | None = None,
         cells_per_level: Sequence[int] | str = "auto",
         min_photos: int = 5,
+        partition: Partition | None = None,
         fusion: str = "consistency",
         decoding: str = "argmax",
         fusion_options: Mapping[str, Any] | None = None,
@@ -188,6 +191,7 @@ class Geolocator:
         calibration: (vectors, lat, lon) of photos of other photographers and regions, for early stopping, and for
             telling from which distance on a picture is unfamiliar.
         cells_per_level: as `GeocellTree.fit` takes them; "auto" scales with n, see `cells_for`.
+        partition: cells of another kind, fitted on these photos; `cells_per_level` and `min_photos` are then its own.
         training: further arguments of `geolib.heads.train_heads`, such as `epochs`, `device`, `progress`.
 
         Raises `ValueError` for coordinates, vectors or settings that cannot be, `MismatchError` for vectors that are
@@ -201,14 +205,15 @@ class Geolocator:
             if cells_per_level != "auto":
                 raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
             cells_per_level = cells_for(len(vectors))
-        tree = GeocellTree.fit(lat, lon, cells_per_level, min_photos)
+        tree: Partition = partition or GeocellTree.fit(lat, lon, cells_per_level, min_photos)
         heads, history = train_heads(vectors, lat, lon, tree, calibration=calibration, seed=seed, **training)
         familiarity = Familiarity.fit(vectors, None if calibration is None else calibration[0], seed)
         record = {
             "photos": len(vectors),
             "calibration_photos": 0 if calibration is None else len(calibration[0]),
             "cells_per_level": list(tree.n_cells),
-            "min_photos": min_photos,
+            "min_photos": tree.min_photos,
+            "partition": type(tree).__name__,
             "seed": seed,
             "epochs": len(history),
             "settings": {key: value for key, value in training.items() if key not in ("progress", "device")},
@@ -404,7 +409,7 @@ class Geolocator:
                 f"{folder} was trained on embeddings of {made_with['name']} ({made_with['fingerprint'][:12]}), this "
                 f"encoder is {encoder.name} ({encoder.fingerprint[:12]}): load that encoder, or fit the model again"
             )
-        tree = GeocellTree.load(folder / "tree.safetensors")
+        tree = load_partition(folder / "tree.safetensors")
         try:
             state = read_tensors(folder / "heads.safetensors")
             heads = HierarchicalHeads.of_state({name: torch.from_numpy(array) for name, array in state.items()}, tree)

@@ -21,7 +21,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from geolib.cells import GeocellTree
+from geolib.cells import Partition
 from geolib.countries import country_of
 from geolib.decode import decode, decode_points
 from geolib.embed import Encoder
@@ -151,7 +151,7 @@ def refine(
     posterior: Posterior,
     vectors: Vectors,
     gallery: NearestNeighbour,
-    tree: GeocellTree,
+    tree: Partition,
     *,
     share: float = 0.95,
     weight: float = 0.02,
@@ -173,7 +173,7 @@ def photo_posterior(
     posterior: Posterior,
     vectors: Vectors,
     gallery: NearestNeighbour,
-    tree: GeocellTree,
+    tree: Partition,
     *,
     photos: int = 64,
     weight: float | None = 0.025,
@@ -200,7 +200,7 @@ def fit_weight(
     lat: npt.ArrayLike,
     lon: npt.ArrayLike,
     gallery: NearestNeighbour,
-    tree: GeocellTree,
+    tree: Partition,
     *,
     shares: Sequence[float] = (0.5, 0.9, 0.95, 0.99),
     weights: Sequence[float] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2),
@@ -223,7 +223,7 @@ def fit_photo_posterior(
     lat: npt.ArrayLike,
     lon: npt.ArrayLike,
     gallery: NearestNeighbour,
-    tree: GeocellTree,
+    tree: Partition,
     rule: str = "geoscore",
     *,
     photos: int = 64,
@@ -257,7 +257,7 @@ class Prototypes(NamedTuple):
     cells: IntArray
 
 
-def cell_prototypes(gallery: NearestNeighbour, tree: GeocellTree, photos: int = 5, seed: int = 0) -> Prototypes:
+def cell_prototypes(gallery: NearestNeighbour, tree: Partition, photos: int = 5, seed: int = 0) -> Prototypes:
     """Cluster the photos of each finest cell by place, about `photos` to a cluster.
 
     By k-means on the unit vectors of the places. PIGEON has OPTICS, which leaves out what it calls noise; in a cell of
@@ -285,7 +285,7 @@ def refine_prototypes(
     posterior: Posterior,
     vectors: Vectors,
     prototypes: Prototypes,
-    tree: GeocellTree,
+    tree: Partition,
     *,
     cells: int = 5,
     temperature: float = 1.6,
@@ -366,7 +366,7 @@ def constant_guess(
     return float(lat[best]), float(lon[best])
 
 
-def prior(tree: GeocellTree) -> npt.NDArray[np.float32]:
+def prior(tree: Partition) -> npt.NDArray[np.float32]:
     """Share of the training photos in each finest cell, float32 (n_finest,): the posterior before seeing a photo."""
     counts = tree.counts(-1).astype(np.float64)
     return np.asarray(counts / counts.sum(), dtype=np.float32)
@@ -388,7 +388,7 @@ def _best_photos(
     posterior: Posterior,
     vectors: Vectors,
     gallery: NearestNeighbour,
-    tree: GeocellTree,
+    tree: Partition,
     k: int,
     share: float,
     weight: float | None,
@@ -419,7 +419,7 @@ def _best_photos(
 
 
 def _pairs(
-    posterior: Posterior, vectors: Vectors, gallery: NearestNeighbour, cells: Tensor, tree: GeocellTree
+    posterior: Posterior, vectors: Vectors, gallery: NearestNeighbour, cells: Tensor, tree: Partition
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Blocks of queries (q, dim) with their posterior (q, n_finest), zero in cells without a gallery photo, sum 1."""
     queries = _unit_length(as_vectors(vectors, dim=gallery.vectors.shape[1], name="query vectors"))
