@@ -133,6 +133,43 @@ def plot_lines(
 
 
 @matplotlib.rc_context(maps._RC)
+def plot_reliability(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, caption: str = "") -> tuple[Figure, Any]:
+    """Reliability diagrams side by side: the share that was right over the probability that was given.
+
+    panels: title to series to a table of `geolib.calibrate.reliability`. On the dotted line a probability means what it
+    says; below it the model is too sure, above it too unsure. Each panel has its own scale.
+    Raises `ValueError` for no panel, no series, or more series than colours.
+    """
+    if not panels or not all(1 <= len(series) <= len(COLORS) for series in panels.values()):
+        raise ValueError(f"{[len(s) for s in panels.values()]} series a panel: expected 1 to {len(COLORS)} in each")
+    fig, made = axes(10, 10 / max(len(panels), 2) + 0.9, len(panels), squeeze=False)
+    words = []
+    for ax, (title, series) in zip(made[0], panels.items(), strict=True):
+        top = 1.05 * max(max(t["probability"].max(), t["share_high"].max()) for t in series.values())
+        ax.plot([0, top], [0, top], color=INK, linewidth=1.2, linestyle=":")
+        for (name, table), color, marker in zip(series.items(), COLORS, _MARKERS, strict=False):
+            p, share, n = (table[column] for column in ("probability", "share", "photos"))
+            ax.vlines(p, table["share_low"], table["share_high"], color=color, linewidth=2, alpha=0.45)
+            dots = {"marker": marker, "markersize": 6, "markeredgecolor": "white"}
+            ax.plot(p, share, color=color, linewidth=1.4, label=name, **dots)
+            said, right = (np.average(values, weights=n) for values in (p, share))
+            words.append(f"{title}, {name}: given {100 * said:.1f} % on average, right {100 * right:.1f} %")
+        ax.set(xlim=(0, top), ylim=(0, top), aspect="equal", xlabel="probability given")
+        ax.set_title(title, fontsize=13, loc="left")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.3g} %"))
+            axis.get_major_locator().set_params(nbins=3)
+    made[0][0].set_ylabel("share right")
+    if max(map(len, panels.values())) > 1:
+        names = max(panels.values(), key=len)
+        handles, labels = made[0][list(panels.values()).index(names)].get_legend_handles_labels()
+        fig.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
+    _below(fig, caption)
+    fig.set_label(f"Reliability diagrams. {'; '.join(words)}.")
+    return fig, made[0]
+
+
+@matplotlib.rc_context(maps._RC)
 def plot_plane(
     points: npt.ArrayLike, colour: npt.ArrayLike, *, label: str, cmap: str = "viridis", caption: str = ""
 ) -> tuple[Figure, Any]:

@@ -14,7 +14,7 @@ def check(answer: Any, expected: Any, hint: str, *, rel: float = 1e-3) -> None:
     hint: printed when the answer is wrong. rel: relative tolerance for numbers.
     """
     if answer is ...:
-        print("Your turn: replace the `...` above and run both cells again.")
+        print("Your turn: replace the `...` above and run the cell again.")
     elif _same(answer, expected, rel):
         print("Right.")
     else:

@@ -239,7 +239,8 @@ def _coarse(levels: Sequence[int] | None, weights: Sequence[float]) -> list[int]
 
 def _per_level(name: str, values: Sequence[float] | None, tree: Partition, lowest: float) -> list[float]:
     """Numbers, one a level, default 1."""
-    out = [1.0] * tree.n_levels if values is None else [float(value) for value in values]
+    given = np.ones(tree.n_levels) if values is None else np.asarray(values, dtype=np.float64)
+    out = given.tolist() if given.ndim == 1 else []  # a single number is no list of them
     if len(out) != tree.n_levels or not all(lowest <= value < math.inf for value in out):
         raise ValueError(f"{name}={values}: expected {tree.n_levels} finite numbers of at least {lowest:g}")
     return out

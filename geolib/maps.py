@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.text import Annotation
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 from PIL import Image
 
@@ -269,18 +269,12 @@ def plot_posteriors(
         raise ValueError(
             f"{[p.shape for p in values.values()]}: expected probabilities over one of {tree.n_cells} cells"
         )
-    columns = min(columns, len(values))
-    rows = -(-len(values) // columns)
-    width = 11 / columns
-    panel = width * (0.487 if view is None else 1 / _ASPECT)  # the height of an Equal Earth map of that width
-    height = rows * (panel + 0.34) + 0.55
-    fig, made, words = Figure(figsize=(11, height)), [], []
+    fig, made = _small_maps(list(values), columns, view)
+    height, words = fig.get_figheight(), []
     peak = max(p.max() for p in values.values())
     style: dict[str, Any] = {"norm": LogNorm(peak / 1000, peak), "cmap": _ramp("Oranges", 0.1, 0.8)}
-    for number, (title, p) in enumerate(values.items()):
+    for ax, (title, p) in zip(made, values.items(), strict=True):
         level = tree.n_cells.index(p.size)
-        left, top = number % columns / columns, 1 - (number // columns) * (panel + 0.34) / height
-        ax = _ground_axes(fig, (left + 0.005, top - (panel + 0.32) / height, 1 / columns - 0.01, panel / height), view)
         shapes = np.array(tree.polygons(level), dtype=object)
         (shaded,) = np.nonzero(p >= peak / 1000)
         cells = PathCollection(_paths(_clip(shapes[shaded], view), ax.projection), linewidth=0, antialiased=False)
@@ -295,8 +289,6 @@ def plot_posteriors(
             ax.scatter(*_project(*truth, ax.projection), zorder=4, **TRUTH | {"s": 200, "linewidth": 1.0})
         lat, lon = (float(centre[p.argmax()]) for centre in tree.centers(level))
         ax.scatter(*_project(lat, lon, ax.projection), zorder=5, **PREDICTION | {"s": 75})
-        fig.text(left + 0.012, top - 0.17 / height, title, va="center", fontsize=13, weight="bold")
-        made.append(ax)
         km = "" if truth is None else f", {haversine_km(*truth, lat, lon):,.0f} km from the truth"
         words.append(f"{title}: likeliest cell {percent(p.max())}{km}")
     _bare_bar(fig, cells, (0.66, 0.3 / height, 0.3, 0.1 / height), percent=True)
@@ -306,6 +298,230 @@ def plot_posteriors(
     fig.text(0.645, 0.34 / height, "probability of the cell", ha="right", **text)
     fig.set_label(f"{len(values)} maps of one photo. {'; '.join(words)}.")
     return fig, made
+
+
+@matplotlib.rc_context(_RC)
+def plot_regions(
+    regions: Mapping[str, npt.ArrayLike],
+    tree: Partition,
+    *,
+    truth: Mapping[str, tuple[float, float]] | None = None,
+    columns: int = 3,
+) -> tuple[Figure, Any]:
+    """Sets of finest cells side by side, a map each: what holds the true place at some confidence.
+
+    regions: title to which cells are in the set, bool (n_finest,). truth: for some of the titles (lat, lon), a star.
+    Raises `ValueError` for nothing to show and for sets that do not fit the tree.
+    """
+    sets = {title: np.asarray(given) for title, given in regions.items()}
+    if not sets or any(cells.dtype != np.bool_ or cells.shape != (tree.n_cells[-1],) for cells in sets.values()):
+        raise ValueError(
+            f"{[(cells.dtype, cells.shape) for cells in sets.values()]}: expected bool ({tree.n_cells[-1]},)"
+        )
+    fig, made = _small_maps(list(sets), columns, None)
+    shapes, areas = np.array(tree.polygons(-1), dtype=object), tree.areas_km2(-1)
+    words = []
+    for ax, (title, cells) in zip(made, sets.items(), strict=True):
+        whole = shapely.union_all(shapes[cells])  # drawn one by one, neighbours leave seams
+        inside: dict[str, Any] = {"facecolor": PREDICTION["color"], "linewidth": 0, "alpha": 0.6}
+        ax.add_collection(PathCollection(_paths([whole], _WORLD), zorder=2, **inside), autolim=False)
+        _add_ground(ax, "coast", None, edgecolor=COAST, linewidth=0.4, zorder=2.5)
+        if truth is not None and title in truth:
+            ax.scatter(*_project(*truth[title], ax.projection), zorder=4, **TRUTH | {"s": 200, "linewidth": 1.0})
+        words.append(f"{title}: {cells.sum():,} of {cells.size:,} cells, {areas[cells].sum():,.0f} km²")
+    legend = "shaded: cells in the set" + (" · ★ truth" if truth else "")
+    fig.text(0.012, 0.3 / fig.get_figheight(), legend, fontsize=12, color=QUIET, va="center")
+    fig.set_label(f"{len(sets)} maps of sets of cells. {'; '.join(words)}.")
+    return fig, made
+
+
+def grid(step: float = 1.0) -> Places:
+    """The places that `plot_field` has values at: lat (n, m) and lon (n, m), degrees, every `step` degrees."""
+    lat, lon = np.meshgrid(np.linspace(-90, 90, round(180 / step) + 1), np.linspace(-180, 180, round(360 / step) + 1))
+    return lat.T, lon.T
+
+
+@matplotlib.rc_context(_RC)
+def plot_field(
+    value: npt.ArrayLike,
+    levels: Sequence[float],
+    labels: Sequence[str],
+    *,
+    answer: tuple[float, float],
+    truth: tuple[float, float] | None = None,
+    image: Any = None,
+) -> tuple[Figure, Any]:
+    """A value all over the Earth in bands, the higher the darker: circles around an answer, or a density.
+
+    value: at each place of `grid()`, (n, m). levels: the lower edge of each band, ascending; lower values have no
+    shade. labels: of the bands. answer, truth: (lat, lon), a disc and a star. image: shown in a corner.
+    Raises `ValueError` for levels that do not ascend, labels that are not as many, a value on another grid, and NaN.
+    """
+    field, edges = np.asarray(value, dtype=float), np.asarray(levels, dtype=float)
+    if field.ndim != 2 or 2 * (field.shape[0] - 1) != field.shape[1] - 1 or np.isnan(field).any():
+        raise ValueError(f"values {field.shape}: expected numbers at the places of `maps.grid()`")
+    if edges.ndim != 1 or not edges.size or not (np.diff(edges) > 0).all() or len(labels) != edges.size:
+        raise ValueError(f"levels {levels}, labels {labels}: expected ascending levels and a label each")
+    fig, ax = _canvas()
+    lat, lon = grid(180 / (field.shape[0] - 1))
+    x, y = (axis.reshape(field.shape) for axis in _project(lat.ravel(), lon.ravel(), _WORLD))
+    colors = matplotlib.colormaps["Oranges"](np.linspace(0.25, 0.75, edges.size))
+    ax.contourf(x, y, field, levels=[*edges, np.inf], colors=colors, alpha=0.75, zorder=2)
+    ax.set_global()  # contourf narrows the view to what it fills
+    _add_ground(ax, "coast", None, edgecolor=COAST, linewidth=0.5, zorder=2.5)
+    marks = answer if truth is None else tuple(zip(answer, truth, strict=True))
+    if truth is not None:
+        ax.scatter(*_project(*truth, ax.projection), zorder=4, **TRUTH)
+    ax.scatter(*_project(*answer, ax.projection), zorder=5, **PREDICTION | {"s": 110})
+    if image is not None:
+        _inset(fig, ax, image, (np.atleast_1d(marks[0]), np.atleast_1d(marks[1])))
+    bands = [Line2D([], [], marker="s", markersize=11, linestyle="", color=color, alpha=0.75) for color in colors]
+    how: dict[str, Any] = {"frameon": False, "fontsize": 12, "handletextpad": 0.1}
+    fig.legend(bands, labels, loc="center right", bbox_to_anchor=(0.99, 0.062), ncols=edges.size, **how)
+    _caption(fig, "● answer" + (" · ★ truth" if truth is not None else ""))
+    fig.set_label(f"World map in bands: {', '.join(labels)}; around an answer at {answer[0]:.1f}, {answer[1]:.1f}.")
+    return fig, ax
+
+
+@matplotlib.rc_context(_RC)
+def plot_decoded(
+    posterior: npt.ArrayLike,
+    tree: Partition,
+    places: Mapping[str, tuple[float, float]],
+    *,
+    truth: tuple[float, float] | None = None,
+) -> tuple[Figure, Any]:
+    """Several answers to one photo, named, on its posterior: what each decoder makes of the same probabilities.
+
+    posterior: probabilities (n_finest,). places: name to (lat, lon), drawn as discs; those that would hide each other
+    share one. truth: (lat, lon), a star. Raises `ValueError` for no place and for a posterior that does not fit.
+    """
+    p = np.asarray(posterior, dtype=float)
+    if p.shape != (tree.n_cells[-1],) or not (np.isfinite(p).all() and p.min() >= 0 and p.max() > 0):
+        raise ValueError(f"posterior of shape {p.shape}: expected ({tree.n_cells[-1]},), one row of `fuse`")
+    fig, ax = _canvas()
+    (shaded,) = np.nonzero(p >= p.max() / 1000)
+    paths = _paths(np.array(tree.polygons(-1), dtype=object)[shaded], ax.projection)
+    cells = PathCollection(paths, linewidth=0, antialiased=False, alpha=0.85, zorder=2)
+    cells.set(array=p[shaded], norm=LogNorm(p.max() / 1000, p.max()), cmap=_ramp("Oranges", 0.1, 0.8))
+    ax.add_collection(cells, autolim=False)
+    _add_ground(ax, "coast", None, edgecolor=COAST, linewidth=0.5, zorder=2.5)
+    _color_bar(fig, cells, "probability of the cell", percent=True)
+    fig.set_label(f"World map of one posterior with {_draw_named(fig, ax, places, truth)}.")
+    return fig, ax
+
+
+@matplotlib.rc_context(_RC)
+def plot_landscape(
+    values: npt.ArrayLike,
+    label: str,
+    places: Mapping[str, tuple[float, float]],
+    *,
+    truth: tuple[float, float] | None = None,
+) -> tuple[Figure, Any]:
+    """A number for each place on Earth as shades, such as what an answer there is worth, and named places on it.
+
+    values: (rows, columns) at equal steps from the south pole to the north pole and from -180 to 180 degrees, both ends
+    included. label: what they are. places, truth: as in `plot_decoded`. Raises `ValueError` for less than two rows or
+    columns, numbers that are not finite, and no place.
+    """
+    grid = np.asarray(values, dtype=float)
+    if grid.ndim != 2 or min(grid.shape) < 2 or not np.isfinite(grid).all():
+        raise ValueError(f"values {grid.shape}: expected finite numbers, (rows, columns), at least two of each")
+    lat, lon = np.linspace(-90, 90, grid.shape[0]), np.linspace(-180, 180, grid.shape[1])
+    fig, ax = _canvas()
+    # A hair inside: projected, the meridian of 180 degrees is the one of -180.
+    x, y, _ = np.moveaxis(_WORLD.transform_points(_DEGREES, *np.meshgrid(lon * (1 - 1e-9), lat)), -1, 0)
+    shades = ax.pcolormesh(x, y, grid, shading="gouraud", cmap="viridis", zorder=2, rasterized=True)
+    ax.set_global()
+    _add_ground(ax, "coast", None, edgecolor="white", linewidth=0.5, zorder=2.5)
+    _color_bar(fig, shades, label, ticks=MaxNLocator(5))
+    top = np.unravel_index(grid.argmax(), grid.shape)
+    words = f"World map of {label}, highest near {lat[top[0]]:.0f}, {lon[top[1]]:.0f}, with "
+    fig.set_label(f"{words}{_draw_named(fig, ax, places, truth)}.")
+    return fig, ax
+
+
+@matplotlib.rc_context(_RC)
+def plot_partitions(partitions: Mapping[str, Partition], view: View) -> tuple[Figure, Any]:
+    """The finest cells of several partitions in one region, two maps a row, coloured by density in one scale.
+
+    partitions: name to cells. view: (lat, lon, km) of its middle, in degrees, and half its height, at most 4,000 km.
+    Raises `ValueError` for no partition and for a view that is not on Earth or too large.
+    """
+    check_lat_lon(view[0], view[1])
+    if not partitions or not 0 < view[2] <= _FARTHEST_KM:
+        raise ValueError(
+            f"{len(partitions)} partitions, a view of {view[2]} km: expected one, and up to {_FARTHEST_KM:,.0f} km"
+        )
+    fig, made = _small_maps(list(partitions), 2, view)
+    height, drawn = fig.get_figheight(), []
+    for ax, cells in zip(made, partitions.values(), strict=True):
+        shapes = _clip(np.array(cells.polygons(-1), dtype=object), view)
+        shown = ~shapely.is_empty(shapes)
+        patches = PathCollection(_paths(shapes[shown], ax.projection), edgecolor="white", linewidth=0.6, zorder=2)
+        patches.set(array=(cells.counts(-1) / cells.areas_km2(-1) * 1000)[shown], cmap=_ramp("YlGnBu", 0, 1))
+        ax.add_collection(patches, autolim=False)
+        _add_ground(ax, "coast", view, edgecolor=INK, linewidth=0.6, zorder=2.5)
+        drawn.append(patches)
+    values = np.concatenate([np.asarray(patches.get_array()) for patches in drawn])
+    low, high = np.quantile(values, [0.02, 0.98])
+    for patches in drawn:
+        patches.set_norm(LogNorm(low / 1.01, high * 1.01))
+    _bare_bar(fig, drawn[-1], (0.66, 0.3 / height, 0.3, 0.1 / height), extend="both", ticks=LogLocator(numticks=6))
+    text: dict[str, Any] = {"fontsize": 12, "color": QUIET, "va": "center"}
+    fig.text(0.645, 0.34 / height, "training photos per 1,000 km²", ha="right", **text)
+    numbers = ", ".join(f"{name}: {cells.n_cells[-1]:,}" for name, cells in partitions.items())
+    fig.set_label(f"{len(made)} maps of cells around {view[0]:.0f}, {view[1]:.0f}; cells on all the Earth: {numbers}.")
+    return fig, made
+
+
+def _draw_named(
+    fig: Figure, ax: Any, places: Mapping[str, tuple[float, float]], truth: tuple[float, float] | None
+) -> str:
+    """Discs with names, and a star at the truth; what was drawn, in words. Raises `ValueError` for no place."""
+    if not places:
+        raise ValueError("no place to mark: expected {name: (lat, lon)}")
+    lat, lon = check_lat_lon(*(np.array(list(places.values()), dtype=float).T))
+    xy = np.column_stack(_project(lat, lon, ax.projection))
+    points = ax.transData.transform(xy) * 72 / fig.dpi
+    groups: list[list[int]] = []
+    for i in range(len(xy)):
+        near = [group for group in groups if np.hypot(*(points[i] - points[group[0]])) < 13]
+        near[0].append(i) if near else groups.append([i])
+    heads = xy[[group[0] for group in groups]]
+    ax.scatter(*heads.T, zorder=5, **PREDICTION | {"s": 120})
+    taken = list(ax.transData.transform(heads))
+    if truth is not None:
+        ax.scatter(*_project(*truth, ax.projection), zorder=4.9, **TRUTH)
+        taken.append(ax.transData.transform(np.column_stack(_project(*truth, ax.projection)))[0])
+    labels = [" · ".join(list(places)[i] for i in group) for group in groups]
+    placed: list[Bbox] = []
+    for label, at in zip(labels, heads, strict=True):
+        note = ax.annotate(label, at, xytext=(0, 0), textcoords="offset points", weight="bold", zorder=7)
+        note.set_path_effects(_HALO)
+        costs = []
+        for side in _SIDES:
+            box = _beside(note, side).padded(2)
+            outside = box.x0 < ax.bbox.x0 or box.x1 > ax.bbox.x1 or box.y0 < ax.bbox.y0 or box.y1 > ax.bbox.y1
+            costs.append(10 * outside + box.count_overlaps(placed) + box.count_contains(np.array(taken)))
+        placed.append(_beside(note, _SIDES[int(np.argmin(costs))]))
+    told = [f"{label} at {lat[group[0]]:.0f}, {lon[group[0]]:.0f}" for label, group in zip(labels, groups, strict=True)]
+    if truth is not None:
+        _caption(fig, "★ truth")
+        told.append(f"the truth at {truth[0]:.0f}, {truth[1]:.0f}")
+    return "; ".join(told)
+
+
+_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))  # right, left, above, below, between
+
+
+def _beside(note: Annotation, side: tuple[int, int]) -> Bbox:
+    """Move a label to a side of its point; the pixels that it then covers."""
+    across, up = side
+    note.set(position=(11 * across, 11 * up), ha=_align(across, "left", "center", "right"))
+    note.set(va=_align(up, "bottom", "center", "top"))
+    return note.get_window_extent()
 
 
 @matplotlib.rc_context(_RC)
@@ -553,6 +769,20 @@ def _ground_axes(fig: Figure, box: tuple[float, float, float, float], view: View
     _add_ground(ax, "borders", view, edgecolor=BORDER, linewidth=0.4, zorder=1.1)
     _add_ground(ax, "coast", view, edgecolor=COAST, linewidth=0.4, zorder=1.2)
     return ax
+
+
+def _small_maps(titles: Sequence[str], columns: int, view: View | None) -> tuple[Figure, list[Any]]:
+    """Empty maps in rows, a bold title above each, and room for a legend below."""
+    columns = min(columns, len(titles))
+    panel = 11 / columns * (0.487 if view is None else 1 / _ASPECT)  # the height of an Equal Earth map of that width
+    height = -(-len(titles) // columns) * (panel + 0.34) + 0.55
+    fig, made = Figure(figsize=(11, height)), []
+    for number, title in enumerate(titles):
+        left, top = number % columns / columns, 1 - (number // columns) * (panel + 0.34) / height
+        box = (left + 0.005, top - (panel + 0.32) / height, 1 / columns - 0.01, panel / height)
+        made.append(_ground_axes(fig, box, view))
+        fig.text(left + 0.012, top - 0.17 / height, title, va="center", fontsize=13, weight="bold")
+    return fig, made
 
 
 def _ramp(name: str, start: float, stop: float) -> ListedColormap:

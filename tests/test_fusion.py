@@ -171,6 +171,7 @@ def only_excluded():
         (random_logits(), {"rule": "product", "levels": [0], "level_weights": (0, 1, 0)}, "not all of weight 0"),
         (random_logits(), {"level_weights": (1, 1)}, "level_weights.*expected 3"),
         (random_logits(), {"level_weights": (1, 1, -1)}, "level_weights"),
+        (random_logits(), {"level_weights": 0.25}, "level_weights=0.25: expected 3"),
         (random_logits(), {"temperatures": (1, 1, 0)}, "temperatures"),
         (random_logits(), {"temperatures": (1, np.nan, 1)}, "temperatures"),
     ],

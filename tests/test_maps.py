@@ -13,7 +13,7 @@ import pandas as pd
 import pyproj
 import pytest
 from cartopy.io import Downloader
-from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.collections import PathCollection, PolyCollection, QuadMesh
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
@@ -542,3 +542,48 @@ def test_posteriors_of_no_level_are_refused(tree):
     for given in ({}, {"odd": np.ones(7)}, {"none": np.zeros(tree.n_cells[-1])}):
         with pytest.raises(ValueError, match="expected probabilities over one of"):
             maps.plot_posteriors(given, tree)
+
+
+def test_named_answers_stand_where_they_are_and_share_a_disc_where_they_would_hide_each_other(tree, posterior):
+    places = {"argmax": (-36.8, 174.8), "mode": (-36.9, 174.9), "mean": (48.9, 2.4)}
+    fig, ax = maps.plot_decoded(posterior, tree, places, truth=(-17.7, -179.9))
+    (discs,) = drawn(ax, PathCollection, zorder=5)
+    assert np.allclose(discs.get_offsets(), [EQUAL_EARTH.transform(174.8, -36.8), EQUAL_EARTH.transform(2.4, 48.9)])
+    assert [note.get_text() for note in ax.texts] == ["argmax · mode", "mean"]
+    boxes = [note.get_window_extent() for note in ax.texts]
+    assert all(ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 for box in boxes), "a label runs off the map"
+    assert "argmax · mode at -37, 175" in maps.alt_text(fig) and "the truth at -18, -180" in maps.alt_text(fig)
+    for bad in (posterior[1:], -posterior, posterior * np.nan):
+        with pytest.raises(ValueError, match="one row of `fuse`"):
+            maps.plot_decoded(bad, tree, places)
+    with pytest.raises(ValueError, match="no place to mark"):
+        maps.plot_decoded(posterior, tree, {})
+
+
+def test_a_landscape_is_shaded_where_its_numbers_are():
+    values = np.zeros((19, 37))
+    values[9 + 3, 18 + 5] = 7  # 30 north, 50 east
+    fig, ax = maps.plot_landscape(values, "points", {"top": (30, 50)}, truth=(0, -180))
+    (shades,) = drawn(ax, QuadMesh)
+    at = np.asarray(shades.get_coordinates())[9 + 3, 18 + 5]
+    assert np.allclose(at, EQUAL_EARTH.transform(50, 30), atol=100)
+    assert np.reshape(shades.get_array(), values.shape)[12, 23] == 7
+    assert "points, highest near 30, 50, with top at 30, 50" in maps.alt_text(fig)
+    west, east = np.asarray(shades.get_coordinates())[9, [0, -1], 0]
+    assert west == pytest.approx(-east), "the map is shaded from edge to edge"
+    for bad in (np.zeros(5), np.zeros((1, 5)), np.full((3, 3), np.nan)):
+        with pytest.raises(ValueError, match="expected finite numbers"):
+            maps.plot_landscape(bad, "points", {"top": (0, 0)})
+
+
+def test_partitions_side_by_side_share_one_scale(tree, photos):
+    grid = GeocellTree.uniform(*photos, (150,))
+    fig, axes = maps.plot_partitions({"quadtree": tree, "grid": grid}, (48, 6, 1100))
+    first, second = (drawn(ax, PathCollection, zorder=2)[0] for ax in axes)
+    assert first.norm.vmin == second.norm.vmin and first.norm.vmax == second.norm.vmax
+    assert len(first.get_paths()) and len(second.get_paths())
+    assert f"quadtree: {tree.n_cells[-1]}, grid: {grid.n_cells[-1]}" in maps.alt_text(fig)
+    with pytest.raises(ValueError, match="expected one"):
+        maps.plot_partitions({}, (48, 6, 1100))
+    with pytest.raises(ValueError, match="a view of 9000 km"):
+        maps.plot_partitions({"grid": grid}, (48, 6, 9000))

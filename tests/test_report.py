@@ -15,7 +15,8 @@ from tiny import write_encoder
 from geolib import Encoder, evaluate, open_dataset, sphere
 from geolib.errors import MissingDataError
 from geolib.files import read_json
-from geolib.postcards import CUES, __main__, build, render_bytes, report, report_page
+from geolib.postcards import CUES, __main__, build, ceiling, render_bytes, report, report_page
+from geolib.postcards.ceiling import visible_facts
 
 SCENES = 12
 
@@ -266,7 +267,7 @@ def test_every_method_is_there_once_on_both_tests(written):
     rows = written[1]["methods"]
     assert set(rows) == {"test", "test_balanced"}
     keys = [(row["method"], row["captions"], row["trained_on"]) for row in rows["test"]]
-    assert len(set(keys)) == len(keys) == 2 + 4 + 2 * 5
+    assert len(set(keys)) == len(keys) == 2 + 4 + 2 * 5 + 2  # prior, pixels, encoders, visible facts
     assert ("heads", "names", "train + train_balanced") in keys
     assert {row["training_photos"] for row in rows["test"] if row["method"].startswith("thumbnails")} == {60}
     assert {row["photos"] for row in rows["test_balanced"]} == {50}
@@ -353,3 +354,14 @@ def test_the_command_passes_its_options_on(monkeypatch, capsys):
     assert __main__.main(["report", "--scenes", "7", "--seed", "3", "--workers", "1"]) == 0
     assert (asked.args, asked.pixels, asked.workers) == ((7, 3), None, 1)
     assert "REPORT.md" in capsys.readouterr().out
+
+
+def test_visible_facts_hold_no_address_and_nothing_hidden():
+    """What a postcard does not show is no fact, and no name or place is one either."""
+    photos = open_dataset("postcards").photos.iloc[:400]
+    blind = photos.assign(**{name: False for name in photos if name.startswith("cue_")})
+    assert visible_facts(photos, fewest=1).shape[1] > 100 > visible_facts(blind, fewest=1).shape[1]
+    shown = list(ceiling._facts({"id": photos.index[0], **photos.iloc[0].to_dict()}))
+    assert all(isinstance(value, float) for _, value in shown)
+    moved = photos.assign(lat=photos["lat"].clip(-89, 89) + 1e-9, town="", admin1=photos["admin1"])
+    np.testing.assert_allclose(visible_facts(moved), visible_facts(photos), atol=1e-6)

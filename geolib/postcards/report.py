@@ -37,11 +37,13 @@ from geolib.fusion import fuse
 from geolib.heads import HierarchicalHeads, predict_logits, train_heads
 from geolib.postcards import CUES, render_bytes
 from geolib.postcards.build import records
+from geolib.postcards.ceiling import visible_facts
 from geolib.postcards.report_page import (
     BLIND,
     BOTH,
     CITY,
     COUNTRY,
+    FACTS,
     NAMED,
     NEAREST,
     PROMPTS,
@@ -390,6 +392,7 @@ def claims(methods: Sequence[Method]) -> list[tuple[str, Method, Method]]:
         ("heads instead of the nearest neighbour", ("heads", NAMED, most), (NEAREST, NAMED, most)),
         ("a trained encoder instead of random weights", ("heads", NAMED, TRAIN), (f"{RANDOM}, heads", "-", TRAIN)),
         ("a trained encoder instead of thumbnails", ("heads", NAMED, TRAIN), (f"{THUMBNAILS}, heads", "-", TRAIN)),
+        ("what the encoder leaves unread", (FACTS, "-", most), ("heads", NAMED, most)),
         ("prompts instead of the prior", (PROMPTS, NAMED, TRAIN), ("prior", "-", TRAIN)),
     ]
     return [(claim, by_key[a], by_key[b]) for claim, a, b in asked if a in by_key and b in by_key]
@@ -647,6 +650,12 @@ def answer_all(
         for label, mask in masks.items()
     ]
     methods += _pixel_methods(dataset, folder, seed, device, pixels, epochs, progress, note)
+    note("visible facts: heads")
+    facts = visible_facts(photos)
+    for label, mask in masks.items():
+        calibration = (facts[held_out], photos[held_out])
+        model = fit_linear(facts[mask], photos[mask], calibration, seed=seed, device=device, epochs=epochs)
+        methods.append(Method(FACTS, "-", label, int(mask.sum()), model.answer(facts[test])))
     models: dict[str, Linear] = {}
     prompts: list[Row] = []
     for captions in (UNNAMED, NAMED):
@@ -668,7 +677,7 @@ def answer_all(
             methods.append(Method("heads", captions, label, n, model.answer(vectors[test])))
             models[captions] = model
     order = ["prior", f"{THUMBNAILS}, {NEAREST}", f"{THUMBNAILS}, heads", f"{RANDOM}, {NEAREST}", f"{RANDOM}, heads"]
-    order += [PROMPTS, NEAREST, "heads"]
+    order += [PROMPTS, NEAREST, "heads", FACTS]
     methods.sort(key=lambda m: (order.index(m.name), m.trained_on != TRAIN, m.captions != UNNAMED))
     return methods, models, prompts
 

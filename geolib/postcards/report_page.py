@@ -16,6 +16,7 @@ Row = dict[str, Any]
 NAMED, UNNAMED = "names", "no names"  # what the captions of an encoder hold
 TRAIN, BOTH = "train", "train + train_balanced"
 NEAREST, PROMPTS, THUMBNAILS, RANDOM = "nearest neighbour", "zero-shot prompts", "thumbnails", "random weights"
+FACTS = "visible facts, heads"  # no method: a ceiling
 COUNTRY, REGION, CITY = "country_accuracy", "within_750_km", "within_25_km"
 TESTS = ("test_balanced", "test")
 BLIND = ("interior", "closeup", "night")  # scenes that show next to nothing of the place
@@ -132,7 +133,10 @@ def _method_words(numbers: Mapping[str, Any]) -> str:
         f"*Prompts*: the country whose name in {len(numbers['about']['templates'])} texts like "
         f"`{numbers['about']['templates'][0].format('France')}` "
         "is most similar, placed at the mean point of its training postcards; no head is trained. *Captions* are "
-        "those that the encoder learned from: with or without names of places."
+        "those that the encoder learned from: with or without names of places. *Visible facts*: the same heads on what "
+        "a postcard shows as a list (belt, side of the road, lines, plates, language of signs, shields, fences, poles, "
+        "roofs; no name, no exact shade) instead of an embedding of its pixels. It is no method but a ceiling: what "
+        "lies between it and the heads was in the picture, and the encoder did not read it."
     )
     for row in numbers["prompts"]:
         if row["captions"] == UNNAMED:
