@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help course lab test lint clean
+.PHONY: help course notebooks lab test lint clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -18,6 +18,9 @@ $(READY): pyproject.toml constraints.txt
 
 course: $(READY) ## run every notebook in order, write executed copies to build/, print their headline numbers
 	$(BIN)/python tools/course.py
+
+notebooks: $(READY) ## the same, and put the outputs into the notebooks themselves, normalised, ready to be committed
+	$(BIN)/python tools/course.py --write
 
 lab: $(READY) ## open JupyterLab at the first notebook
 	$(BIN)/jupyter lab "$$(ls notebooks/[0-9]*.ipynb | head -n 1)"

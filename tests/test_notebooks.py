@@ -58,6 +58,7 @@ def test_outputs_are_written_back_only_when_asked_and_only_of_a_notebook_that_ra
     written = nbformat.read(good, as_version=4)
     assert written.cells[0].outputs[0].text == "42\n"
     assert not written.cells[0].metadata
+    assert written.metadata.geolib == course.made_with(written)
     assert written.metadata.language_info == {"name": "python"}
     assert bad.read_bytes() == before
 
@@ -113,3 +114,59 @@ def test_a_committed_notebook_is_fit_to_be_read(path):
     assert not re.search(r"/home/|/root/|/tmp/|/Users/|[A-Z]:\\\\", text), "an output shows a path of one machine"
     assert "Traceback" not in text
     assert "Fontconfig" not in text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_outputs_are_of_this_code_and_this_version(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.get("geolib") == course.made_with(notebook), "outputs are stale: run `make notebooks`"
+
+
+def lines_of(cell):
+    """Lines that say something to Python."""
+    return [line for line in cell.source.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_has_the_same_anatomy(path):
+    notebook = nbformat.read(path, as_version=4)
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    text = "\n".join(prose)
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1 and prose[0].startswith("# "), "one H1, and it comes first"
+    marks = ["**You will**", "**You need**", "## Exercises", "## Recap", "**Next**", "**References**"]
+    places = [text.find(mark) for mark in marks]
+    assert -1 not in places and places == sorted(places), f"in this order: {', '.join(marks)}"
+    numbers = [int(number) for number in re.findall(r"^## (\d+) · ", text, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1)), "sections are numbered from 1"
+    assert "settings = Settings.from_env()" in code[1].source, "the second code cell shows the settings"
+    imports = [line for cell in code[1:] for line in cell.source.splitlines() if re.match(r"(import|from) ", line)]
+    assert re.match(r"(import|from) ", code[0].source) and not imports, f"imports come first: {imports}"
+    lengths = sorted(len(lines_of(cell)) for cell in code[1:])
+    assert lengths[-1] <= 20 and lengths[len(lengths) // 2] <= 6, f"cells are short: {lengths}"
+    exercises = [cell for cell in code if "solution" in cell.metadata.get("tags", [])]
+    assert 2 <= len(exercises) <= 4 and all("must_be_right(" in cell.source for cell in exercises)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_links_lead_somewhere_and_pictures_have_words(path):
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for target in re.findall(r"\]\(([^)\s]+)\)", cell.source):
+                if not target.startswith(("http://", "https://")):
+                    file, _, anchor = target.partition("#")
+                    found = (path.parent / file).resolve() if file else path
+                    assert found.exists(), f"{target} does not exist"
+                    assert not anchor or found.suffix != ".md" or anchor in anchors(found), f"{target}: no such heading"
+            assert "<img" not in cell.source and "![](" not in cell.source, "a picture needs words"
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                words = output.metadata.get("image/png", {}).get("alt") or output.data.get("text/plain", "")
+                assert len(words) > 30 and "object at" not in words, "a picture needs words: use maps.show"
+
+
+def anchors(page):
+    """The anchors that GitHub makes of the headings of a Markdown page."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head).strip().lower().replace(" ", "-") for head in heads}

@@ -11,6 +11,7 @@ ready to be committed.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
+import geolib
 from geolib.files import write_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,7 +77,14 @@ def fit_to_commit(notebook: NotebookNode) -> NotebookNode:
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["geolib"] = made_with(notebook)
     return notebook
+
+
+def made_with(notebook: NotebookNode) -> dict[str, str]:
+    """What the outputs of a notebook were made with: a hash of its code cells, and geolib's version."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return {"code": hashlib.sha256("\0".join(code).encode()).hexdigest(), "version": geolib.__version__}
 
 
 def run(path: Path, out: Path, write: bool = False) -> Run:
