@@ -327,7 +327,7 @@ def plot_regions(
         ax.add_collection(PathCollection(_paths([whole], _WORLD), zorder=2, **inside), autolim=False)
         _add_ground(ax, "coast", None, edgecolor=COAST, linewidth=0.4, zorder=2.5)
         if truth is not None and title in truth:
-            ax.scatter(*_project(*truth[title], ax.projection), zorder=4, **TRUTH | {"s": 200, "linewidth": 1.0})
+            ax.scatter(*_project(*truth[title], ax.projection), zorder=4, **TRUTH | {"s": 90, "linewidth": 0.8})
         words.append(f"{title}: {cells.sum():,} of {cells.size:,} cells, {areas[cells].sum():,.0f} km²")
     legend = "shaded: cells in the set" + (" · ★ truth" if truth else "")
     fig.text(0.012, 0.3 / fig.get_figheight(), legend, fontsize=12, color=QUIET, va="center")
@@ -432,7 +432,7 @@ def plot_landscape(
     fig, ax = _canvas()
     # A hair inside: projected, the meridian of 180 degrees is the one of -180.
     x, y, _ = np.moveaxis(_WORLD.transform_points(_DEGREES, *np.meshgrid(lon * (1 - 1e-9), lat)), -1, 0)
-    shades = ax.pcolormesh(x, y, grid, shading="gouraud", cmap="viridis", zorder=2, rasterized=True)
+    shades = ax.contourf(x, y, grid, levels=12, cmap="viridis", zorder=2)
     ax.set_global()
     _add_ground(ax, "coast", None, edgecolor="white", linewidth=0.5, zorder=2.5)
     _color_bar(fig, shades, label, ticks=MaxNLocator(5))
@@ -454,7 +454,8 @@ def plot_partitions(partitions: Mapping[str, Partition], view: View) -> tuple[Fi
         raise ValueError(
             f"{len(partitions)} partitions, a view of {view[2]} km: expected one, and up to {_FARTHEST_KM:,.0f} km"
         )
-    fig, made = _small_maps(list(partitions), 2, view)
+    titles = [f"{name}: {cells.n_cells[-1]:,} cells" for name, cells in partitions.items()]
+    fig, made = _small_maps(titles, 2, view)
     height, drawn = fig.get_figheight(), []
     for ax, cells in zip(made, partitions.values(), strict=True):
         shapes = _clip(np.array(cells.polygons(-1), dtype=object), view)
@@ -465,14 +466,15 @@ def plot_partitions(partitions: Mapping[str, Partition], view: View) -> tuple[Fi
         _add_ground(ax, "coast", view, edgecolor=INK, linewidth=0.6, zorder=2.5)
         drawn.append(patches)
     values = np.concatenate([np.asarray(patches.get_array()) for patches in drawn])
-    low, high = np.quantile(values, [0.02, 0.98])
+    low, high = np.quantile(values, [0.05, 0.95])
     for patches in drawn:
         patches.set_norm(LogNorm(low / 1.01, high * 1.01))
     _bare_bar(fig, drawn[-1], (0.66, 0.3 / height, 0.3, 0.1 / height), extend="both", ticks=LogLocator(numticks=6))
     text: dict[str, Any] = {"fontsize": 12, "color": QUIET, "va": "center"}
     fig.text(0.645, 0.34 / height, "training photos per 1,000 km²", ha="right", **text)
-    numbers = ", ".join(f"{name}: {cells.n_cells[-1]:,}" for name, cells in partitions.items())
-    fig.set_label(f"{len(made)} maps of cells around {view[0]:.0f}, {view[1]:.0f}; cells on all the Earth: {numbers}.")
+    fig.set_label(
+        f"{len(made)} maps of cells around {view[0]:.0f}, {view[1]:.0f}; on all the Earth {'; '.join(titles)}."
+    )
     return fig, made
 
 

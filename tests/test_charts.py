@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geolib import charts, maps
+from geolib import calibrate, charts, maps
 
 
 def table(names=("one", "two"), shift=0.0):
@@ -100,6 +100,23 @@ def test_learning_curves_mark_the_epoch_that_was_kept():
     kept = [ax.get_lines()[-1].get_xydata().ravel().tolist() for ax in made]
     assert kept == [[2, 2.0], [3, 2.5]]
     assert "continent keeps epoch 2, country keeps epoch 3" in maps.alt_text(fig)
+
+
+def test_a_reliability_diagram_has_the_bins_and_the_line_of_honesty():
+    p = np.repeat([0.2, 0.6], 50)
+    bins = calibrate.reliability(p, np.arange(100) % 2 == 0, bins=2)
+    fig, axes = charts.plot_reliability({"coarse": {"before": bins, "after": bins}, "fine": {"before": bins}})
+    assert [len(ax.get_lines()) for ax in axes] == [3, 2] and len(fig.legends) == 1
+    honest, before = axes[0].get_lines()[:2]
+    assert np.array_equal(honest.get_xdata(), honest.get_ydata())
+    np.testing.assert_allclose(before.get_xydata(), [[0.2, 0.5], [0.6, 0.5]])
+    ends = axes[1].collections[0].get_segments()
+    np.testing.assert_allclose([end[:, 1] for end in ends], bins[["share_low", "share_high"]])
+    assert "coarse, after: given 40.0 % on average, right 50.0 %" in maps.alt_text(fig)
+    assert not charts.plot_reliability({"one": {"series": bins}})[0].legends
+    for panels in ({}, {"empty": {}}, {"many": dict.fromkeys("abcdef", bins)}):
+        with pytest.raises(ValueError, match="expected 1 to 5"):
+            charts.plot_reliability(panels)
 
 
 def test_every_figure_becomes_a_picture():

@@ -13,12 +13,13 @@ import pandas as pd
 import pyproj
 import pytest
 from cartopy.io import Downloader
-from matplotlib.collections import PathCollection, PolyCollection, QuadMesh
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
+from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from PIL import Image
 
-from geolib import maps
+from geolib import calibrate, maps
 from geolib.cells import GeocellTree
 from geolib.errors import MissingDataError
 from geolib.files import data_path
@@ -564,13 +565,13 @@ def test_a_landscape_is_shaded_where_its_numbers_are():
     values = np.zeros((19, 37))
     values[9 + 3, 18 + 5] = 7  # 30 north, 50 east
     fig, ax = maps.plot_landscape(values, "points", {"top": (30, 50)}, truth=(0, -180))
-    (shades,) = drawn(ax, QuadMesh)
-    at = np.asarray(shades.get_coordinates())[9 + 3, 18 + 5]
-    assert np.allclose(at, EQUAL_EARTH.transform(50, 30), atol=100)
-    assert np.reshape(shades.get_array(), values.shape)[12, 23] == 7
+    (shades,) = drawn(ax, ContourSet)
+    bands = [path for path in shades.get_paths() if len(path.vertices)]
+    assert bands[-1].contains_point(EQUAL_EARTH.transform(50, 30)), "the top is where the largest number stands"
+    assert np.abs(bands[-1].vertices - EQUAL_EARTH.transform(50, 30)).max() < 300_000
+    edge = EQUAL_EARTH.transform(179.99, 0)[0]
+    assert bands[0].vertices[:, 0].max() >= edge and bands[0].vertices[:, 0].min() <= -edge, "shaded from edge to edge"
     assert "points, highest near 30, 50, with top at 30, 50" in maps.alt_text(fig)
-    west, east = np.asarray(shades.get_coordinates())[9, [0, -1], 0]
-    assert west == pytest.approx(-east), "the map is shaded from edge to edge"
     for bad in (np.zeros(5), np.zeros((1, 5)), np.full((3, 3), np.nan)):
         with pytest.raises(ValueError, match="expected finite numbers"):
             maps.plot_landscape(bad, "points", {"top": (0, 0)})
@@ -582,8 +583,50 @@ def test_partitions_side_by_side_share_one_scale(tree, photos):
     first, second = (drawn(ax, PathCollection, zorder=2)[0] for ax in axes)
     assert first.norm.vmin == second.norm.vmin and first.norm.vmax == second.norm.vmax
     assert len(first.get_paths()) and len(second.get_paths())
-    assert f"quadtree: {tree.n_cells[-1]}, grid: {grid.n_cells[-1]}" in maps.alt_text(fig)
+    assert f"quadtree: {tree.n_cells[-1]} cells; grid: {grid.n_cells[-1]} cells" in maps.alt_text(fig)
     with pytest.raises(ValueError, match="expected one"):
         maps.plot_partitions({}, (48, 6, 1100))
     with pytest.raises(ValueError, match="a view of 9000 km"):
         maps.plot_partitions({"grid": grid}, (48, 6, 9000))
+
+
+def test_regions_are_as_large_on_the_map_as_on_the_ground(tree, posterior):
+    likely = posterior > 1e-4
+    fig, axes = maps.plot_regions({"likely": likely, "none": np.zeros_like(likely)}, tree, truth={"likely": TOWNS[3]})
+    (stars, discs), (no_stars, _) = stars_and_discs(axes[0]), stars_and_discs(axes[1])
+    assert np.allclose(stars[0].get_offsets()[0], EQUAL_EARTH.transform(174.8, -36.8), atol=1)
+    assert not discs and not no_stars
+    (region,) = (drawn(ax, PathCollection, zorder=2)[0] for ax in axes[:1])
+    ground = tree.areas_km2(-1)[likely].sum()
+    assert np.abs(areas(region.get_paths())).sum() / 1e6 == pytest.approx(ground, rel=0.02)
+    assert f"likely: {likely.sum():,} of {likely.size:,} cells" in maps.alt_text(fig)
+    for given in ({}, {"short": likely[:-1]}, {"shares": posterior}):
+        with pytest.raises(ValueError, match="expected bool"):
+            maps.plot_regions(given, tree)
+
+
+@pytest.mark.parametrize("place", [(-17.7, -179.9), (88.0, 30.0), (48.9, 2.4)])
+def test_a_field_fills_the_ground_above_its_level(place):
+    away = -haversine_km(*place, *maps.grid())
+    fig, ax = maps.plot_field(away, [-3000, -1500], ["far", "near"], answer=place, truth=(48.9, 2.4), image=PHOTO)
+    (bands,) = drawn(ax, QuadContourSet)
+    for path, inner, outer in zip(bands.get_paths(), (1500, 0), (3000, 1500), strict=True):
+        ring = calibrate.cap_area_km2(outer) - calibrate.cap_area_km2(inner)
+        assert abs(areas([path])[0]) / 1e6 == pytest.approx(ring, rel=0.02)
+    stars, discs = stars_and_discs(ax)
+    assert np.allclose(discs[0].get_offsets()[0], EQUAL_EARTH.transform(*place[::-1]), atol=1) and len(stars) == 1
+    assert "far, near" in maps.alt_text(fig) and [t.get_text() for t in fig.legends[0].get_texts()] == ["far", "near"]
+    assert maps.png(fig).startswith(b"\x89PNG")
+
+
+def test_fields_that_cannot_be_drawn_are_refused():
+    value = np.zeros(maps.grid()[0].shape)
+    for given, levels, labels in (
+        (value.T, [1], ["a"]),
+        (value + np.nan, [1], ["a"]),
+        (value, [2, 1], ["a", "b"]),
+        (value, [1], []),
+        (value, [], []),
+    ):
+        with pytest.raises(ValueError, match="expected"):
+            maps.plot_field(given, levels, labels, answer=(0, 0))

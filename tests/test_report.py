@@ -341,7 +341,7 @@ def test_what_is_missing_is_left_out_with_a_note_and_changes_no_other_row(datase
         own = [replace(method, answers=method.answers.at(mask)) for method in methods]
         again = {(row["method"], row["captions"]): row for row in build.records(report.score(own, test[mask], 50))}
         before = {(r["method"], r["captions"]): r for r in rows if r["trained_on"] == "train"}
-        assert len(again) == 8
+        assert len(again) == 9
         assert again == {key: before[key] for key in again}
     with pytest.raises(MissingDataError, match="train-encoder"):
         report.report(tmp_path, dataset=dataset, encoders={}, progress=False)

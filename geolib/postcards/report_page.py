@@ -68,6 +68,7 @@ def markdown(numbers: Mapping[str, Any]) -> str:
         f"hold back the regression were chosen on `calibration`. *The headline model* below is: {headline}.",
         "## Set goals",
         _goal_words(numbers["goals"]),
+        _limit_words(numbers),
         "## Methods",
         f"![{alt_methods(numbers)}](report_methods.png)",
         _method_words(numbers),
@@ -117,6 +118,24 @@ def _goal_words(rows: Sequence[Row]) -> str:
     return (
         "A goal counts as reached when the value does, whatever its interval. The last goal takes the postcards of "
         "both test splits whose landmark is also in a postcard that the method was trained on.\n\n" + _grid(head, cells)
+    )
+
+
+def _limit_words(numbers: Mapping[str, Any]) -> str:
+    """What still limits the headline model: how much of what its pictures show it leaves unread."""
+    best = numbers["about"]["headline"]
+    text = "**What still limits it.**"
+    for split, rows in _by_split(numbers["methods"]):
+        own = next(row for row in rows if all(row[key] == value for key, value in best.items()))
+        facts = next(row for row in rows if row["method"] == FACTS and row["trained_on"] == best["trained_on"])
+        text += (
+            f" On `{split}` the same heads on the facts that the pictures show place {percent(facts, REGION)} within 750 "
+            f"km and name {percent(facts, COUNTRY)} of the countries; on the embeddings, {percent(own, REGION)} and "
+            f"{percent(own, COUNTRY)}."
+        )
+    return text + (
+        " What lies between the two is in the pictures, and heads can use it: it is lost in the encoder, which is small "
+        "and was trained for an hour or two on two cores."
     )
 
 
