@@ -40,6 +40,7 @@ from geolib.retrieve import (
     constant_guess,
     fit_photo_posterior,
     fit_weight,
+    near_duplicates,
     photo_posterior,
     refine,
     refine_prototypes,
@@ -53,6 +54,7 @@ Answers = dict[str, Places]  # a side of the split -> (lat, lon) of its photos
 
 ARTICLE = "+ consistency filter"
 _HIDDEN = 512
+_DUPLICATE = 0.999  # cosine; among neighbours 0.99 is common
 _CALIBRATION = "calibration"
 _EVERYWHERE = "train_balanced"  # a side with training photos spread over land and people, where a dataset has one
 
@@ -483,9 +485,16 @@ def run(
             f"calibration GeoScore {score:,.0f}{', ' + json.dumps(chosen) if chosen else ''}"
         )
     table = _table(out, wanted, bench, dataset, n_boot, seed)
+    table.attrs["near_duplicates"] = {side: _seen_before(parts["train"], parts[side]) for side in bench.tests}
     write_bytes(out / "ablation.parquet", table.to_parquet())
     write_bytes(out / "ablation.md", markdown(table).encode())
     return table
+
+
+def _seen_before(train: Photos, test: Photos) -> int:
+    """How many test photos have a training photo that is as good as the same, by their embeddings."""
+    pairs = near_duplicates(test.vectors, train.vectors, _DUPLICATE)
+    return int(pairs["photo"].nunique())
 
 
 def _check_folder(out: Path, key: Mapping[str, Any]) -> None:
@@ -570,7 +579,7 @@ def verdict(row: pd.Series[Any]) -> str:
     low, high = row.get("gain_geoscore_low", np.nan), row.get("gain_geoscore_high", np.nan)
     if pd.isna(low):
         return ""
-    return "gains" if low > 0 else "loses" if high < 0 else "gains nothing"
+    return "gains" if round(low) > 0 else "loses" if round(high) < 0 else "gains nothing"  # as far as it is printed
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -591,6 +600,11 @@ def markdown(table: pd.DataFrame) -> str:
         )
         first = part.iloc[0]
         lines += [f"## {side}: {first['photos']:,} photos of {first['clusters']:,} photographers", ""]
+        lines += [
+            f"{table.attrs['near_duplicates'][side]:,} of them have a training photo with a cosine of {_DUPLICATE} or "
+            "more: copies or look-alikes, to be looked at (`geolib.retrieve.near_duplicates`).",
+            "",
+        ]
         lines += [f"Gains nothing here that is more than chance: {none or 'no row'}. Loses: {worse or 'no row'}.", ""]
         lines += ["| method | median km | within 25 / 200 / 750 / 2,500 km, % | GeoScore | what it says |"]
         lines += ["|---|---:|---:|---:|---|"]

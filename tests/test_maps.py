@@ -565,7 +565,7 @@ def test_a_landscape_is_shaded_where_its_numbers_are():
     values = np.zeros((19, 37))
     values[9 + 3, 18 + 5] = 7  # 30 north, 50 east
     fig, ax = maps.plot_landscape(values, "points", {"top": (30, 50)}, truth=(0, -180))
-    (shades,) = drawn(ax, ContourSet)
+    (shades,) = drawn(ax, QuadContourSet)
     bands = [path for path in shades.get_paths() if len(path.vertices)]
     assert bands[-1].contains_point(EQUAL_EARTH.transform(50, 30)), "the top is where the largest number stands"
     assert np.abs(bands[-1].vertices - EQUAL_EARTH.transform(50, 30)).max() < 300_000

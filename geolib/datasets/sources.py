@@ -43,7 +43,8 @@ def drawn_folder(table: Path) -> Path:
 
 # Modules of geolib.postcards that draw nothing: a change of these alone leaves drawn pictures as they are.
 _NOT_DRAWING = {
-    "__main__", "build", "captions", "ceiling", "letters", "others", "pictures", "places", "report", "report_page", "train",
+    "__main__", "build", "captions", "ceiling", "letters", "others", "pictures", "places", "report", "report_page",
+    "train",
 }  # fmt: skip
 
 
