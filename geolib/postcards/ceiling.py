@@ -20,12 +20,16 @@ from geolib.postcards.build import records
 from geolib.postcards.scene import describe
 
 
-def visible_facts(photos: pd.DataFrame, fewest: int = 3) -> npt.NDArray[np.float32]:
-    """One row a postcard of a photo table, float32 (n, facts), in order; facts of fewer than `fewest` are left out."""
+def visible_facts(photos: pd.DataFrame, learns: npt.NDArray[np.bool_], fewest: int = 3) -> npt.NDArray[np.float32]:
+    """One row a postcard of a photo table, float32 (n, facts), in order.
+
+    learns: the training postcards (n,): a fact that fewer than `fewest` of them show is left out.
+    """
     made = [dict(_facts(row)) for row in records(photos.reset_index())]
-    matrix = DictVectorizer(dtype=np.float32, sparse=True).fit_transform(made)
-    often = np.asarray((matrix != 0).sum(axis=0)).ravel() >= fewest
-    return np.asarray(matrix[:, often].toarray(), dtype=np.float32)
+    vectorizer = DictVectorizer(dtype=np.float32, sparse=True)
+    known = vectorizer.fit_transform([facts for facts, own in zip(made, learns, strict=True) if own])
+    often = np.asarray((known != 0).sum(axis=0)).ravel() >= fewest
+    return np.asarray(vectorizer.transform(made)[:, often].toarray(), dtype=np.float32)
 
 
 def _facts(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -651,8 +651,8 @@ def answer_all(
     ]
     methods += _pixel_methods(dataset, folder, seed, device, pixels, epochs, progress, note)
     note("visible facts: heads")
-    facts = visible_facts(photos)
     for label, mask in masks.items():
+        facts = visible_facts(photos, mask)
         calibration = (facts[held_out], photos[held_out])
         model = fit_linear(facts[mask], photos[mask], calibration, seed=seed, device=device, epochs=epochs)
         methods.append(Method(FACTS, "-", label, int(mask.sum()), model.answer(facts[test])))

@@ -129,13 +129,13 @@ def _limit_words(numbers: Mapping[str, Any]) -> str:
         own = next(row for row in rows if all(row[key] == value for key, value in best.items()))
         facts = next(row for row in rows if row["method"] == FACTS and row["trained_on"] == best["trained_on"])
         text += (
-            f" On `{split}` the same heads on the facts that the pictures show place {percent(facts, REGION)} within 750 "
-            f"km and name {percent(facts, COUNTRY)} of the countries; on the embeddings, {percent(own, REGION)} and "
-            f"{percent(own, COUNTRY)}."
+            f" On `{split}` the same heads on the facts that the pictures show place {percent(facts, REGION)} within "
+            f"750 km and name {percent(facts, COUNTRY)} of the countries; on the embeddings, {percent(own, REGION)} "
+            f"and {percent(own, COUNTRY)}."
         )
     return text + (
-        " What lies between the two is in the pictures, and heads can use it: it is lost in the encoder, which is small "
-        "and was trained for an hour or two on two cores."
+        " What lies between the two is in the pictures, and heads can use it: it is lost in the encoder, which is "
+        "small and was trained for an hour or two on two cores."
     )
 
 
