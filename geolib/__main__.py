@@ -75,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--dataset", help=settings % "DATASET")
     fit.add_argument("--encoder", help=settings % "ENCODER")
     fit.add_argument("--cells", metavar="N,N,...", help="cells per level, coarse to fine (default: by photos)")
+    fit.add_argument(
+        "--partition", default="quadtree", metavar="KIND", help="quadtree (default), uniform, s2 or semantic cells"
+    )
+    fit.add_argument("--hidden", type=int, default=0, metavar="N", help="units of a hidden layer in each head")
+    fit.add_argument("--leaf-sums", action="store_true", help="one head, summed at every level, instead of one a level")
+    fit.add_argument("--fusion", default="consistency", metavar="RULE", help="rule of fusion (default: consistency)")
+    fit.add_argument("--decoding", default="argmax", metavar="RULE", help="rule of decoding (default: argmax)")
     fit.add_argument("--epochs", type=int, help="most epochs to train")
     fit.add_argument("--out", type=Path, required=True, help="folder of the model")
 
@@ -91,7 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     fetch = command("fetch", _fetch, "Fetch what does not ship with the clone.")
-    fetch.add_argument("name", help="an encoder such as ViT-L-14/openai")
+    fetch.add_argument("name", help="commons, or an encoder such as ViT-L-14/openai")
+    fetch.add_argument("--photos", type=int, metavar="N", help="commons: how many (default: 10000)")
+    fetch.add_argument("--width", type=int, metavar="W", help="commons: of the thumbnails (default: 500); 0: originals")
+    fetch.add_argument("--seed", type=int, default=0, metavar="S", help="commons: which places are asked (default: 0)")
+    fetch.add_argument("--manifest", type=Path, metavar="FILE", help="commons: fetch the same files as somebody else")
+    fetch.add_argument("--contact", metavar="ADDRESS", help="commons: your e-mail or web address, for its operators")
+    fetch.add_argument("--out", type=Path, metavar="FOLDER", help="commons: where to (default: geolib's cache)")
     command("info", _info, "Print versions, device and settings.")
     return parser
 
@@ -137,6 +150,8 @@ def _expanded(name: str) -> list[tuple[str, str]]:
 
 
 def _print_answer(name: str, answer: Prediction | Failure) -> None:
+    from geolib.datasets.commons import credit
+
     if isinstance(answer, geolib.Failure):
         _complain(f"refused: {answer.reason}", 1)
         return
@@ -146,6 +161,8 @@ def _print_answer(name: str, answer: Prediction | Failure) -> None:
     for rank, place in enumerate(_places(answer), start=1):
         share = "     ?" if answer.familiar is False else f"{place['probability']:6.1%}"
         print(f"  {rank:2}  {place['lat']:7.2f} {place['lon']:8.2f}  {share}  {place['country']}")
+    if whose := credit(Path(name)):
+        print(_printable(f"  photo: {whose}"))
 
 
 def _places(answer: Prediction) -> list[dict[str, Any]]:
@@ -192,11 +209,18 @@ def _fit(options: argparse.Namespace) -> int:
         if not all(number.strip().isdecimal() for number in options.cells.split(",")):
             raise ValueError(f"--cells {options.cells}: expected whole numbers such as 100,1000")
         more["cells_per_level"] = tuple(int(number) for number in options.cells.split(","))
-    from geolib.predict import check_target
+    from geolib.partitions import KINDS, fit_partition
+    from geolib.predict import cells_for, check_target, split_photos
 
     check_target(options.out)  # now, not after hours of embedding
+    _check_rules(options, KINDS)
     settings = Settings.from_env()
     dataset, encoder = geolib.open_dataset(options.dataset), _encoder(options.encoder)
+    more |= {name: getattr(options, name) for name in ("hidden", "leaf_sums", "fusion", "decoding")}
+    if options.partition != "quadtree":
+        train = split_photos(dataset, encoder, seed=settings.seed)["train"]
+        levels = more.pop("cells_per_level", cells_for(len(train.ids)))
+        more["partition"] = fit_partition(options.partition, train.lat, train.lon, levels, settings.seed)
     model = geolib.Geolocator.fit_dataset(
         dataset, encoder, seed=settings.seed, device=settings.device, progress=_epoch, **more
     )
@@ -205,6 +229,16 @@ def _fit(options: argparse.Namespace) -> int:
         print("note: one cell holds the Earth, so every answer will be the same; use more photos", file=sys.stderr)
     print(f"{model.tree}\n{model.training['epochs']} epochs; saved in {_printable(str(options.out))}")
     return 0
+
+
+def _check_rules(options: argparse.Namespace, kinds: Sequence[str]) -> None:
+    """Refuse a misspelt rule at once."""
+    from geolib import decode, fusion
+
+    known = {"fusion": fusion.RULES, "decoding": decode.RULES, "partition": kinds}
+    for name, rules in known.items():
+        if getattr(options, name) not in rules:
+            raise ValueError(f"--{name} {getattr(options, name)}: expected one of {', '.join(rules)}")
 
 
 def _ablate(options: argparse.Namespace) -> int:
@@ -247,14 +281,43 @@ def _fetch(options: argparse.Namespace) -> int:
     if options.name in ("postcards", "gallery"):
         print(f"{options.name} ships with the clone: there is nothing to fetch")
         return 0
+    if options.name == "commons":
+        return _fetch_commons(options)
     model, _, pretrained = options.name.partition("/")
     if not pretrained:
         raise ValueError(
             f"nothing called {options.name!r} can be fetched in this version; expected an encoder of open_clip such as "
-            "ViT-L-14/openai. The datasets postcards and gallery ship with the clone"
+            "ViT-L-14/openai, or the dataset commons. The datasets postcards and gallery ship with the clone"
         )
     encoder = geolib.Encoder.load(model, pretrained, device="cpu")
     print(f"{options.name} is here: vectors of {encoder.dim} numbers")
+    return 0
+
+
+def _fetch_commons(options: argparse.Namespace) -> int:
+    from geolib.datasets import commons
+    from geolib.datasets.download import check_contact
+
+    try:
+        check_contact(options.contact)
+    except ValueError as error:
+        raise ValueError(f"--contact is needed: {error}") from None
+    if options.seed < 0:
+        raise ValueError(f"--seed {options.seed}: expected 0 or more")
+    out = options.out or cache_path("commons")
+    report = commons.fetch(
+        out,
+        options.contact,
+        photos=options.photos,
+        width=options.width,
+        seed=options.seed,
+        manifest=options.manifest,
+        api=os.environ.get("GEOLIB_COMMONS_API") or commons.API,
+        progress=True,
+    )
+    print(commons.format_report(report))
+    asked = "" if options.out is None else f":{out}"
+    print(_printable(f"in {out}; it opens as commons{asked}, manifest.jsonl in it is for sharing"))
     return 0
 
 

@@ -22,7 +22,6 @@ import numpy.typing as npt
 import pandas as pd
 
 import geolib
-from geolib.cells import GeocellTree
 from geolib.datasets import Dataset
 from geolib.decode import decode, decode_points
 from geolib.embed import Encoder
@@ -32,7 +31,7 @@ from geolib.files import read_json, write_bytes, write_json
 from geolib.fusion import fit_fusion, fuse
 from geolib.heads import HierarchicalHeads, predict_logits, train_heads
 from geolib.offsets import train_offsets
-from geolib.partitions import SemanticCells
+from geolib.partitions import fit_partition
 from geolib.predict import Photos, cells_for, split_photos
 from geolib.retrieve import (
     NearestNeighbour,
@@ -118,9 +117,9 @@ class Bench:
         levels = cells_for(len(photos.ids))
 
         def draw() -> Any:
-            if kind == "semantic":
-                return _semantic(photos, levels[-1], self.seed)
-            return GeocellTree.fit(photos.lat, photos.lon, levels if kind == "quadtree" else levels[-1:])
+            if kind == "flat":
+                return fit_partition("quadtree", photos.lat, photos.lon, levels[-1:])
+            return fit_partition(kind, photos.lat, photos.lon, levels, self.seed)
 
         return self.once(f"tree {kind} {everywhere}", draw)
 
@@ -160,12 +159,6 @@ class Bench:
             self._made[key] = make()
         made: Made = self._made[key]
         return made
-
-
-def _semantic(photos: Photos, cells: int, seed: int) -> SemanticCells:
-    """Semantic cells, about as many as asked: PIGEON's bounds in proportion, most is twice the least."""
-    least = max(len(photos.ids) // (cells * 3 // 2), 2)
-    return SemanticCells.fit(photos.lat, photos.lon, min_photos=least, max_photos=2 * least, seed=seed)
 
 
 def _prior(bench: Bench) -> tuple[Answers, dict[str, Any]]:

