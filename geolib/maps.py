@@ -456,7 +456,7 @@ def plot_partitions(partitions: Mapping[str, Partition], view: View) -> tuple[Fi
         )
     titles = [f"{name}: {cells.n_cells[-1]:,} cells" for name, cells in partitions.items()]
     fig, made = _small_maps(titles, 2, view)
-    height, drawn = fig.get_figheight(), []
+    height, drawn, ground = fig.get_figheight(), [], []
     for ax, cells in zip(made, partitions.values(), strict=True):
         shapes = _clip(np.array(cells.polygons(-1), dtype=object), view)
         shown = ~shapely.is_empty(shapes)
@@ -465,8 +465,11 @@ def plot_partitions(partitions: Mapping[str, Partition], view: View) -> tuple[Fi
         ax.add_collection(patches, autolim=False)
         _add_ground(ax, "coast", view, edgecolor=INK, linewidth=0.6, zorder=2.5)
         drawn.append(patches)
+        ground.append(cells.areas_km2(-1)[shown])
     values = np.concatenate([np.asarray(patches.get_array()) for patches in drawn])
-    low, high = np.quantile(values, [0.05, 0.95])
+    # A few cells are as small as a street and would stretch the scale: its ends are quantiles of the ground shown.
+    order, area = np.argsort(values), np.concatenate(ground)
+    low, high = np.interp([0.05, 0.99], np.cumsum(area[order]) / area.sum(), values[order])
     for patches in drawn:
         patches.set_norm(LogNorm(low / 1.01, high * 1.01))
     _bare_bar(fig, drawn[-1], (0.66, 0.3 / height, 0.3, 0.1 / height), extend="both", ticks=LogLocator(numticks=6))
@@ -492,7 +495,7 @@ def _draw_named(
         near = [group for group in groups if np.hypot(*(points[i] - points[group[0]])) < 13]
         near[0].append(i) if near else groups.append([i])
     heads = xy[[group[0] for group in groups]]
-    ax.scatter(*heads.T, zorder=5, **PREDICTION | {"s": 120})
+    ax.scatter(*heads.T, zorder=5, **PREDICTION | {"s": 150})
     taken = list(ax.transData.transform(heads))
     if truth is not None:
         ax.scatter(*_project(*truth, ax.projection), zorder=4.9, **TRUTH)
