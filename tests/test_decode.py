@@ -150,6 +150,19 @@ def test_refinement_is_never_worse_and_finds_most_of_what_there_is_to_gain(rule)
     assert np.mean(gained) > 0.7 * np.mean(possible) > 0.01
 
 
+@pytest.mark.parametrize("rule", GAINS)
+def test_search_tells_centres_apart_that_are_metres_apart(rule):
+    """A city of hundreds of cells, so that near neighbours are in different blocks: float32's cosine is blind here."""
+    rng = np.random.default_rng(8)
+    lat, lon = 50 + rng.normal(0, 0.02, 400), 8 + rng.normal(0, 0.03, 400)
+    mass = rng.dirichlet(np.full(400, 0.05), size=50)
+    km = sphere.haversine_km(lat[:, None], lon[:, None], lat, lon)
+    gain = mass @ (-km if rule == "distance" else sphere.geoscore(km))
+    found = decode_points(mass, lat, lon, rule, refine=False)
+    here = expected(mass, lat, lon, found, rule) * (-1 if rule == "distance" else 1)
+    np.testing.assert_allclose(here, gain.max(axis=1), atol=2e-3)
+
+
 def test_two_cells_have_a_known_optimum():
     """Between two points both costs are best at the heavier one, however near or far."""
     for gap in (0.5, 20.0, 170.0):
