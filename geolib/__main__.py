@@ -85,9 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--epochs", type=int, help="most epochs to train")
     fit.add_argument("--out", type=Path, required=True, help="folder of the model")
 
-    evaluate = command("evaluate", _evaluate, "Errors on the test split, beside the prior and the nearest neighbour.")
+    evaluate = command("evaluate", _evaluate, "Errors on unseen photos, beside the prior and the nearest neighbour.")
     evaluate.add_argument("--model", type=Path, help="a saved model (default: the default model of the dataset)")
-    evaluate.add_argument("--dataset", help=settings % "DATASET")
+    evaluate.add_argument("--dataset", help=f"of another than the model's, all photos; {settings % 'DATASET'}")
+    evaluate.add_argument(
+        "--gallery", metavar="DATASET", help="the model's own, for the rows beside it (default: by name)"
+    )
+    evaluate.add_argument("--reference", action="store_true", help="what others report on Im2GPS3k (im2gps3k: always)")
+    evaluate.add_argument("--card", action="store_true", help="write the figures on the model's card")
 
     ablate = command("ablate", _ablate, "Measure what each part of the pipeline is worth, one changed at a time.")
     ablate.add_argument("--dataset", help=settings % "DATASET")
@@ -105,6 +110,21 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--manifest", type=Path, metavar="FILE", help="commons: fetch the same files as somebody else")
     fetch.add_argument("--contact", metavar="ADDRESS", help="commons: your e-mail or web address, for its operators")
     fetch.add_argument("--out", type=Path, metavar="FOLDER", help="commons: where to (default: geolib's cache)")
+    fetch.add_argument(
+        "--allow-pickle", action="store_true", help="encoders: read one from a pickle, which can run code"
+    )
+
+    push = command("push", _push, "Upload a saved model to the Hugging Face hub.")
+    push.add_argument("folder", type=Path, metavar="FOLDER")
+    push.add_argument("repository", metavar="OWNER/NAME")
+    push.add_argument("--public", action="store_true", help="for all to see (default: private)")
+    push.add_argument(
+        "--i-have-read-responsible-use", action="store_true", help="needed for a model that was trained on photographs"
+    )
+    pull = command("pull", _pull, "Download a model from the Hugging Face hub.")
+    pull.add_argument("repository", metavar="OWNER/NAME")
+    pull.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the model")
+    pull.add_argument("--revision", metavar="COMMIT", help="default: the newest")
     command("info", _info, "Print versions, device and settings.")
     return parser
 
@@ -263,18 +283,55 @@ def _ablate(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    from geolib import published
     from geolib.evaluate import format_table
 
+    if options.card and not options.model:
+        raise ValueError("--card writes on the card of a saved model: name it with --model")
     settings = Settings.from_env()
-    settings = replace(settings, dataset=options.dataset or settings.dataset)
-    model = _model(options.model, settings)
-    fitted_on = str(model.training.get("dataset", settings.dataset))
-    if options.dataset is None and fitted_on != settings.dataset.partition(":")[0]:
+    asked = options.dataset or settings.dataset
+    kind = asked.partition(":")[0]
+    # A benchmark is there to test on: without --model it is the course's dataset that a model is fitted on.
+    model = _model(options.model, settings if kind in published.BENCHMARKS else replace(settings, dataset=asked))
+    fitted_on = str(model.training.get("dataset", kind))
+    if options.dataset is None and fitted_on != kind:
         raise ValueError(f"the model was fitted on {fitted_on!r}: name what to evaluate on with --dataset")
-    table = model.evaluate(geolib.open_dataset(settings.dataset))
-    print(f"test photos of {settings.dataset}; the model was fitted on {fitted_on}")
-    print(format_table(table).T.to_string())
+    other = options.gallery is not None or fitted_on != kind
+    gallery = _gallery(model, options.gallery, settings) if other else None
+    table = model.evaluate(geolib.open_dataset(asked), gallery=gallery)
+    print(f"{'all' if other else 'test'} photos of {asked}; the model was fitted on {fitted_on}")
+    both = table.attrs["overlap"]
+    if both is None:
+        print("whether a photographer of these photos also took training photos is not known")
+    elif not both["photos"]:
+        print(f"none is by a photographer of training photos; {both['known']:,} have a known photographer")
+    else:
+        print(
+            f"{both['photos']:,} of them ({both['share']:.1%}) are by {both['photographers']:,} photographers of "
+            f"training photos; {both['known']:,} have a known photographer"
+        )
+    print(published.beside(table) if options.reference or kind == "im2gps3k" else format_table(table).T.to_string())
+    if options.card and options.model:
+        model.save(options.model)
+        print(f"the figures are on the card: {_printable(str(options.model / 'README.md'))}")
     return 0
+
+
+def _gallery(model: Geolocator, name: str | None, settings: Settings) -> geolib.Dataset | None:
+    """The dataset that a model was fitted on, if it is named or can be found by its name and is still the same."""
+    if name:
+        return geolib.open_dataset(name)
+    fitted_on = str(model.training.get("dataset"))
+    try:
+        own = settings.dataset if settings.dataset.partition(":")[0] == fitted_on else fitted_on
+        found = geolib.open_dataset(own)
+        if found.key(model.encoder) == model.training.get("dataset_key"):
+            return found
+        why = "its photos are not those that the model was fitted on"
+    except (GeolibError, ValueError) as error:
+        why = str(error)
+    _complain(f"note: no rows beside the model's, for they need {fitted_on} (--gallery): {why}", 0)
+    return None
 
 
 def _fetch(options: argparse.Namespace) -> int:
@@ -289,8 +346,29 @@ def _fetch(options: argparse.Namespace) -> int:
             f"nothing called {options.name!r} can be fetched in this version; expected an encoder of open_clip such as "
             "ViT-L-14/openai, or the dataset commons. The datasets postcards and gallery ship with the clone"
         )
-    encoder = geolib.Encoder.load(model, pretrained, device="cpu")
+    encoder = geolib.Encoder.load(model, pretrained, device="cpu", allow_pickle=options.allow_pickle)
     print(f"{options.name} is here: vectors of {encoder.dim} numbers")
+    print(
+        "{file} of {repository}, {size:.2f} GB\n  revision {revision}\n  sha256 {sha256}".format(
+            size=encoder.weights["bytes"] / 1e9, **encoder.weights
+        )
+    )
+    return 0
+
+
+def _push(options: argparse.Namespace) -> int:
+    from geolib.hub import push
+
+    read = options.i_have_read_responsible_use
+    print(push(options.folder, options.repository, public=options.public, i_have_read_responsible_use=read))
+    return 0
+
+
+def _pull(options: argparse.Namespace) -> int:
+    from geolib.hub import pull
+
+    commit = pull(options.repository, options.out, revision=options.revision)
+    print(_printable(f"{options.repository} at {commit} is in {options.out}"))
     return 0
 
 
@@ -301,7 +379,7 @@ def _fetch_commons(options: argparse.Namespace) -> int:
     try:
         check_contact(options.contact)
     except ValueError as error:
-        raise ValueError(f"--contact is needed: {error}") from None
+        raise ValueError(f"--{error}") from None
     if options.seed < 0:
         raise ValueError(f"--seed {options.seed}: expected 0 or more")
     out = options.out or cache_path("commons")

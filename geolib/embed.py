@@ -1,7 +1,9 @@
 """Photographs to unit vectors: a frozen CLIP encoder, and a store on disk for what it computed.
 
 The encoder is any model of open_clip (Radford et al. 2021, arXiv 2103.00020; Ilharco et al. 2021,
-doi 10.5281/zenodo.5143773). Weights are read from safetensors only.
+doi 10.5281/zenodo.5143773). Weights are read from safetensors; a pickle only where the caller allows it by hand.
+Downloads go through huggingface_hub and were tried against a local server that speaks the hub's protocol, never
+against the live one.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ import json
 import os
 import re
 import shutil
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -27,7 +30,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from huggingface_hub import hf_hub_download
+from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
 from PIL import Image
 from safetensors import SafetensorError
@@ -48,6 +51,7 @@ _FORMAT = "geolib-embeddings/1"
 _SHIPPED = {"postcards": "encoder", "postcards-no-names": "encoder-no-names"}  # folders of data/postcards
 _CHUNK = 32  # photos that a worker hands over at once: small enough that the first ones come soon
 _MEND = "delete the folder and embed again"
+_WHOLE_UP_TO = 64  # times as long as wide: up to there the whole photo is scaled, into 10 MB at most
 _COMPILE_FROM = 200_000  # photos; a shorter run would not earn back the minute that compiling takes
 
 
@@ -89,21 +93,20 @@ class Preprocessing:
         reduced: let a large JPEG be decoded at a fraction of its size, never below twice the size needed.
         """
         picture = open_rgb(source, min_side=2 * self.size if reduced else None)
-        seen = picture.resize((self.size, self.size), _FILTERS[self.interpolation], box=self._box(*picture.size))
-        return np.asarray(seen)
-
-    def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Where the crop lies in the photo. Scaling only this part keeps a 1 x 5,000 picture from filling memory."""
+        square, filter_ = (self.size, self.size), _FILTERS[self.interpolation]
         if self.resize_mode == "squash":
-            return 0, 0, width, height
-        short = min(width, height)
-        spans = []
-        for side in (width, height):
-            scaled = self.size * side // short
-            start = round((scaled - self.size) / 2)
-            spans.append((start * side / scaled, (start + self.size) * side / scaled))
-        (left, right), (top, bottom) = spans
-        return left, top, right, bottom
+            return np.asarray(picture.resize(square, filter_))
+        scaled = [self.size * side // min(picture.size) for side in picture.size]
+        left, top = (round((side - self.size) / 2) for side in scaled)
+        fast = reduced and min(picture.size) >= 2 * self.size
+        if not fast and max(scaled) <= _WHOLE_UP_TO * self.size:  # open_clip's own two steps: equal to the last bit
+            whole = picture.resize((scaled[0], scaled[1]), filter_)
+            return np.asarray(whole.crop((left, top, left + self.size, top + self.size)))
+        # Scaling only the part that is seen is faster and keeps a 1 x 5,000 picture from filling memory. But pillow
+        # may then take rows and columns in another order, and rounds otherwise: by a grey level or two.
+        across, down = (side / new for side, new in zip(picture.size, scaled, strict=True))
+        box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
+        return np.asarray(picture.resize(square, filter_, box=box))
 
     def normalise(self, crops: torch.Tensor) -> torch.Tensor:
         """Crops uint8 (n, size, size, 3) to the model's input, float32 (n, 3, size, size), channels last in memory."""
@@ -124,6 +127,7 @@ class Encoder:
     dim: length of a vector.  image_size: side of the model's input, pixels.
     device, precision ("fp32" or "bf16") and reason: where it runs, how, and why in one sentence.
     preprocessing: how a photo becomes the model's input.
+    weights: of a downloaded one, which file it is: repository, revision (a commit), file, bytes, sha256; else empty.
     """
 
     def __init__(self, model: _Model, name: str, pretrained: str | None, device: str, precision: str) -> None:
@@ -133,6 +137,7 @@ class Encoder:
         self.image_size = self.preprocessing.size
         self.model = model.module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
         self._make_tokenizer = model.make_tokenizer
+        self.weights: dict[str, Any] = dict(model.weights)
 
     @classmethod
     def load(
@@ -141,6 +146,9 @@ class Encoder:
         pretrained: str | None = "openai",
         device: str = "auto",
         precision: str = "auto",
+        *,
+        revision: str | None = None,
+        allow_pickle: bool = False,
     ) -> Encoder:
         """Load an encoder.
 
@@ -150,17 +158,26 @@ class Encoder:
             `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json` (`pretrained` is then ignored).
         pretrained: a tag that open_clip knows for this model; None gives random weights, always the same, and warns.
         device: "auto", "cpu", "cuda" or "mps".  precision: "auto", "fp32" or "bf16".
+        revision: commit of the weights on the Hugging Face hub. None is the newest when they are first fetched; that
+            commit is recorded in geolib's cache (`encoders/`, delete the record to take a newer one) and kept to, and
+            no later load sends a request.
+        allow_pickle: read weights that are published as a pickle only, once, and keep them as safetensors. Whoever
+            made a pickle may run programs on this machine: torch's `weights_only=True`, which is on, has been
+            bypassed twice (CVE-2025-32434, CVE-2026-24747).
 
         Raises `ValueError` for what does not exist, `MissingDataError` for weights that are not here and
         cannot be fetched, `CorruptFileError` for a damaged file.
         """
         _choose(device, precision)  # refuse before minutes of loading
+        if revision is not None and not re.fullmatch("[0-9a-f]{40}", revision):
+            raise ValueError(f"revision={revision!r}: expected a commit, 40 digits from 0 to f, or None")
         folder = files.data_path("postcards", _SHIPPED[str(name)]) if str(name) in _SHIPPED else Path(name)
         with torch.random.fork_rng(devices=[]):  # building a model draws its first weights
             torch.default_generator.manual_seed(0)
             if folder.is_dir():
                 return cls(_from_folder(folder), str(name), None, device, precision)
-            return cls(_from_open_clip(str(name), pretrained), str(name), pretrained, device, precision)
+            model = _from_open_clip(str(name), pretrained, revision, allow_pickle)
+            return cls(model, str(name), pretrained, device, precision)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -174,10 +191,10 @@ class Encoder:
         return digest.hexdigest()
 
     def describe(self) -> dict[str, Any]:
-        """What identifies the encoder, for JSON: name, pretrained, dim, fingerprint and preprocessing."""
+        """What identifies the encoder, for JSON: name, pretrained, dim, fingerprint, preprocessing, and its weights."""
         preprocessing = json.loads(json.dumps(asdict(self.preprocessing)))  # lists, as they come back from a file
         identity = {key: getattr(self, key) for key in ("name", "pretrained", "dim", "fingerprint")}
-        return identity | {"preprocessing": preprocessing}
+        return identity | {"preprocessing": preprocessing} | ({"weights": self.weights} if self.weights else {})
 
     def preprocess(self, image: ImageSource) -> torch.Tensor:
         """The model's input for one image, float32 (3, size, size). Raises `ImageError`."""
@@ -221,6 +238,7 @@ class _Model:
     preprocessing: Preprocessing
     quick_gelu: bool
     make_tokenizer: Callable[[], Tokenizer]
+    weights: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _choose(device: str, precision: str) -> tuple[str, str, str]:
@@ -270,7 +288,7 @@ def _from_folder(folder: Path) -> _Model:
     return _Model(module, shape["embed_dim"], Preprocessing.of(preprocessing, where), quick_gelu, lambda: tokenizer)
 
 
-def _from_open_clip(name: str, pretrained: str | None) -> _Model:
+def _from_open_clip(name: str, pretrained: str | None, revision: str | None, allow_pickle: bool) -> _Model:
     open_clip = import_open_clip()
     if name not in open_clip.list_models():
         close = difflib.get_close_matches(name, open_clip.list_models()) or ["ViT-L-14"]
@@ -279,6 +297,7 @@ def _from_open_clip(name: str, pretrained: str | None) -> _Model:
         )
     shape = open_clip.get_model_config(name)
     options: dict[str, Any] = {"pretrained_text": False}  # else a text tower of its own is fetched
+    weights: dict[str, Any] = {}
     if pretrained is None:
         warnings.warn(f"{name} has random weights: its vectors say little about a photo", stacklevel=3)
     else:
@@ -286,39 +305,142 @@ def _from_open_clip(name: str, pretrained: str | None) -> _Model:
         if not tag:
             tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
             raise ValueError(f"{name} has no weights called {pretrained!r}: expected one of {tags}, or None")
-        options |= {"pretrained": str(_fetch(name, pretrained, tag)), "force_preprocess_cfg": tag}
+        kept, record = _recorded(name, pretrained, revision)
+        path, weights = _weights(f"{name}/{pretrained}", tag, kept, record, revision, allow_pickle)
+        options |= {"pretrained": str(path), "force_preprocess_cfg": tag}
         options |= {"force_quick_gelu": bool(tag.get("quick_gelu"))}
-    try:
-        module = open_clip.create_model(name, **options)
-    except (SafetensorError, RuntimeError, StopIteration) as error:  # StopIteration: a file without tensors
-        if pretrained is None:
-            raise
-        raise CorruptFileError(f"{options['pretrained']} is damaged ({error}); delete it and load again") from error
+    module = _created(name, options)
+    if weights and weights != record:
+        if path.suffix != ".safetensors":  # so that the pickle is never read again
+            files.write_tensors(kept, {key: x.numpy() for key, x in module.state_dict().items()})
+            weights["safetensors_sha256"] = files.sha256_file(kept)
+        files.write_json(kept.with_suffix(".json"), weights)
     quick_gelu = bool(shape.get("quick_gelu") or options.get("force_quick_gelu"))
     preprocessing = Preprocessing.of(module.visual.preprocess_cfg, name)
-    return _Model(module, shape["embed_dim"], preprocessing, quick_gelu, lambda: open_clip.get_tokenizer(name))
+    return _Model(module, shape["embed_dim"], preprocessing, quick_gelu, lambda: open_clip.get_tokenizer(name), weights)
 
 
-def _fetch(name: str, pretrained: str, tag: Mapping[str, Any]) -> Path:
-    """The safetensors file of a tag, from the local cache of the Hugging Face hub or fetched into it.
-
-    By its own name: asked for a tag, open_clip goes on to the pickle when the safetensors file fails.
-    """
-    repository, _, file = tag.get("hf_hub", "").rpartition("/")
-    if not repository:
-        raise ValueError(f"{name}/{pretrained} is published as a pickle only, which geolib does not load")
-    file = f"{Path(file).stem}.safetensors" if file else "open_clip_model.safetensors"
+def _created(name: str, options: Mapping[str, Any]) -> Any:
+    """open_clip's model, with the weights of a local file where `options` names one."""
+    path = options.get("pretrained", "")
+    # StopIteration: a file without tensors. On what is no pickle, torch's unpickler raises nearly anything.
+    damage = (SafetensorError, RuntimeError, StopIteration) if path.endswith(".safetensors") else Exception
     try:
-        path = Path(hf_hub_download(repository, file))
-    except (OSError, EntryNotFoundError) as error:
-        raise MissingDataError(
-            f"the weights {name}/{pretrained} are not on this machine and could not be fetched ({error}). With a "
-            f"network, `hf download {repository} {file}` fetches them: about {_gigabytes(name):.1f} GB"
-        ) from error
-    recorded = path.resolve().name  # the hub's cache names a large file by its sha256
-    if re.fullmatch("[0-9a-f]{64}", recorded) and files.sha256_file(path) != recorded:
-        raise CorruptFileError(f"{path.resolve()} does not have the sha256 in its name; delete it and load again")
-    return path
+        return import_open_clip().create_model(name, **options, weights_only=True)
+    except damage as error:
+        if not path:
+            raise
+        raise CorruptFileError(f"{path} is damaged ({error}); delete it and load again") from error
+
+
+def _recorded(name: str, pretrained: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
+    """Where a safe copy of weights from a pickle is kept, and the record beside it of what was fetched, or {}."""
+    for pin in (None, revision):
+        slug = re.sub(r"[^\w.-]", "_", "-".join(filter(None, (name, pretrained, pin))))
+        kept = files.cache_path("encoders", f"{slug}.safetensors")
+        record = files.read_json(kept.with_suffix(".json")) if kept.with_suffix(".json").is_file() else {}
+        if revision in (None, record.get("revision")):
+            return kept, record
+    return kept, {}
+
+
+def _weights(
+    title: str, tag: Mapping[str, Any], kept: Path, record: dict[str, Any], revision: str | None, allow_pickle: bool
+) -> tuple[Path, dict[str, Any]]:
+    """The weights of a tag on this machine, fetched if need be: the file, and what `Encoder.weights` says of it.
+
+    By their own name: asked for a tag, open_clip goes on to the pickle when the safetensors file fails, for any reason.
+    """
+    repository, _, named = tag.get("hf_hub", "").rpartition("/")
+    if not repository:
+        raise ValueError(f"{title} is not published on the Hugging Face hub, where geolib fetches from")
+    if "safetensors_sha256" in record and kept.is_file():
+        if files.sha256_file(kept) != record["safetensors_sha256"]:
+            raise CorruptFileError(f"{kept} was changed since it was written; delete it and load again")
+        return kept, record
+    pickled = named or "open_clip_pytorch_model.bin"
+    safe = f"{Path(named).stem}.safetensors" if named else "open_clip_model.safetensors"
+    wanted = _Wanted(title, repository, safe, revision or record.get("revision"))
+    found = wanted.fetch(record.get("sha256"))
+    if found is None and not allow_pickle:
+        raise ValueError(
+            f"{title} is published as a pickle only ({repository}, {pickled}), which geolib does not read: "
+            "whoever made a pickle may run programs on your machine. If you trust them, allow it by hand, once: "
+            f"`python -m geolib fetch {title} --allow-pickle`, or Encoder.load(..., allow_pickle=True)"
+        )
+    found = found or replace(wanted, file=pickled).fetch(record.get("sha256"))
+    if found is None:
+        raise MissingDataError(f"{repository} holds neither {safe} nor {pickled}: {title} cannot be loaded")
+    return found
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A file on the Hugging Face hub. revision: a commit, or None for the newest."""
+
+    title: str
+    repository: str
+    file: str
+    revision: str | None
+
+    def fetch(self, sha256: str | None) -> tuple[Path, dict[str, Any]] | None:
+        """The file in the hub's own cache, checked against its sha256, and which it is; None where the hub has none.
+
+        sha256: the one that was recorded when it was fetched. A file that is here is not asked for: no request is sent.
+        """
+        cached = try_to_load_from_cache(self.repository, self.file, revision=self.revision)
+        if isinstance(cached, str):
+            return self._checked(Path(cached), sha256)
+        try:
+            about = get_hf_file_metadata(hf_hub_url(self.repository, self.file, revision=self.revision))
+        except EntryNotFoundError:
+            return None
+        except Exception as error:  # huggingface_hub lets errors of its HTTP library through: which one that is varies
+            raise self._missing(error) from error
+        commit, published = about.commit_hash or "", about.etag or ""
+        if not re.fullmatch("[0-9a-f]{40}", commit) or not re.fullmatch("[0-9a-f]{64}", published):
+            raise CorruptFileError(f"{self.repository}: the hub gives no commit or no sha256 for {self.file}")
+        if sha256 not in (None, published):
+            raise CorruptFileError(
+                f"{self.title}: the hub gives sha256 {published} for what was {sha256} when it was fetched first"
+            )
+        _announce(f"fetching {self.title}: {(about.size or 0) / 1e9:.2f} GB, {self.repository} at {commit[:12]}")
+        try:
+            return self._checked(Path(hf_hub_download(self.repository, self.file, revision=commit)), published)
+        except CorruptFileError:
+            raise
+        except Exception as error:  # as above
+            raise self._missing(error) from error
+
+    def _checked(self, path: Path, sha256: str | None) -> tuple[Path, dict[str, Any]]:
+        named = path.resolve().name  # the hub's cache names a large file by its sha256
+        expected = sha256 or (named if re.fullmatch("[0-9a-f]{64}", named) else None)
+        actual = files.sha256_file(path)
+        if expected not in (None, actual):
+            for name in (path.resolve(), path):  # so that nobody takes it for what its name says
+                name.unlink(missing_ok=True)
+            raise CorruptFileError(
+                f"{path} was damaged (sha256 {actual} instead of {expected}) and is deleted: load again to fetch it"
+            )
+        commit = path.parents[self.file.count("/")].name  # the cache keeps a file below snapshots/COMMIT
+        where = {"repository": self.repository, "revision": commit, "file": self.file}
+        return path, where | {"bytes": path.stat().st_size, "sha256": actual}
+
+    def _missing(self, error: Exception) -> MissingDataError:
+        return MissingDataError(
+            f"the weights {self.title} are not on this machine and could not be fetched ({one_line(error)}). With a "
+            f"network, `python -m geolib fetch {self.title}` fetches them from {self.repository}: "
+            f"about {_gigabytes(self.title.partition('/')[0]):.1f} GB"
+        )
+
+
+def one_line(error: Exception) -> str:
+    """An error's message without line ends: those of the hub's client have several."""
+    return " ".join(str(error).split())
+
+
+def _announce(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _gigabytes(name: str) -> float:

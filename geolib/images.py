@@ -25,6 +25,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from geolib.errors import ImageError
 
+Decoder = Callable[[IO[bytes]], ImageFile.ImageFile]
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8] | Image.Image
 
 MAX_PIXELS = 210_000_000  # the largest sensors in phones write 16,320 x 12,240, which is 200 million
@@ -32,11 +33,13 @@ MAX_PIXELS = 210_000_000  # the largest sensors in phones write 16,320 x 12,240,
 # The decoders by their first bytes. They are called directly, not through `Image.open`, whose pixel limit is
 # one global for the whole process and warns or raises at sizes that phones reach. The JPEG decoder reads
 # the first picture of an MPO, which is a JPEG with more pictures behind it.
-_DECODERS: tuple[tuple[bytes, Callable[[IO[bytes]], ImageFile.ImageFile]], ...] = (
+_DECODERS: tuple[tuple[bytes, Decoder], ...] = (
     (b"\xff\xd8\xff", JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
     (b"RIFF", WebPImageFile),
 )
+# Phones write HEIC, which Pillow cannot read; an optional package does. It begins with a length, then one of these.
+_HEIC = {b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1")}
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -59,8 +62,8 @@ def load_rgb(
 def open_rgb(source: ImageSource, *, max_pixels: int = MAX_PIXELS, min_side: int | None = None) -> Image.Image:
     """Decode a photograph into an upright RGB picture that carries no metadata.
 
-    source: a path, the bytes of a file or a binary file object (JPEG, PNG or WEBP; of an animation the first
-        frame), a uint8 array (height, width, 3), or a Pillow image.
+    source: a path, the bytes of a file or a binary file object (JPEG, PNG or WEBP, and HEIC where pillow-heif is
+        installed; of an animation the first frame), a uint8 array (height, width, 3), or a Pillow image.
     max_pixels: a file whose header promises more is refused before anything is decoded.
     min_side: decode a JPEG at 1/2, 1/4 or 1/8 of its size where its short side then still has at least this
         many pixels. Several times faster; the pixels differ slightly from those of a full decode that is
@@ -97,12 +100,27 @@ def _open(source: ImageSource, stack: ExitStack) -> Image.Image:
     stream.seek(0)
     head = stream.read(12)
     stream.seek(0)
-    for magic, decoder in _DECODERS:
-        if head.startswith(magic):
-            return stack.enter_context(decoder(stream))
+    decoder = decoder_of(head)
+    if decoder is not None:
+        return stack.enter_context(decoder(stream))
     if not head:
         raise ImageError("is empty; copy or download it again")
     raise ImageError(f"is not a JPEG, PNG or WEBP file (it begins with {head!r}); convert it to one of these")
+
+
+def decoder_of(head: bytes) -> Decoder | None:
+    """The decoder of a picture that begins so (12 bytes are enough), None for what is no picture of the accepted kinds.
+
+    Raises `ImageError` for a HEIC photo where the optional package pillow-heif is not installed.
+    """
+    found = next((decoder for magic, decoder in _DECODERS if head.startswith(magic)), None)
+    if found is None and head[4:12] in _HEIC:
+        try:
+            from pillow_heif import HeifImageFile
+        except ImportError as error:
+            raise ImageError("is a HEIC photo: `pip install pillow-heif` to read it, or convert it to JPEG") from error
+        found = HeifImageFile
+    return found
 
 
 def _stream(source: Any, stack: ExitStack) -> IO[bytes]:

@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 
 import geolib
+from geolib.card import model_card
 from geolib.cells import GeocellTree, Partition
 from geolib.countries import country_name, country_of
 from geolib.datasets import Dataset, open_dataset
@@ -31,7 +32,7 @@ from geolib.embed import Encoder
 from geolib.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.evaluate import compare
 from geolib.familiar import PERCENTILE, Familiarity
-from geolib.files import cache_path, read_json, read_tensors, sha256_file, write_json, write_tensors
+from geolib.files import cache_path, read_json, read_tensors, sha256_file, write_bytes, write_json, write_tensors
 from geolib.fusion import fuse, marginals
 from geolib.heads import HierarchicalHeads, predict_logits, train_heads
 from geolib.images import ImageSource
@@ -55,6 +56,7 @@ class Photos(NamedTuple):
 
 _FORMAT = "geolib-model/2"
 _FILES = ("tree.safetensors", "heads.safetensors", "familiar.safetensors")
+MODEL_FILES = ("model.json", *_FILES, "README.md")  # all that a model's folder holds
 _PHOTOS_PER_CELL = 20  # in the article: 50,000 finest cells on a million photos
 _MOST_CELLS, _FEWEST_CELLS = 50_000, 100  # of the article's finest and coarsest level
 
@@ -155,6 +157,7 @@ class Geolocator:
     fusion_options: further arguments of `fuse`, such as `temperatures`, as JSON can hold them.
     training: what it was fitted on and how, as JSON can hold it.
     history: of the training, an epoch a row; None after loading.
+    figures: what `evaluate` found, {dataset: {method: row}}, as JSON can hold it; `save` puts it on the model card.
     """
 
     encoder: Encoder
@@ -166,6 +169,7 @@ class Geolocator:
     fusion_options: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict, repr=False)
     history: pd.DataFrame | None = field(default=None, repr=False)
+    figures: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def fit(
@@ -235,6 +239,12 @@ class Geolocator:
         held_out = parts["calibration"][:3] if "calibration" in parts else None
         made = cls.fit(encoder, *parts["train"][:3], calibration=held_out, **options)
         made.training |= {"dataset": dataset.name, "dataset_key": dataset.key(encoder), "split": split}
+        photos = dataset.photos.loc[parts["train"].ids]
+        made.training |= {
+            "sides": {side: len(part.ids) for side, part in parts.items()},
+            "licences": {str(name): int(number) for name, number in photos["licence"].value_counts().items()},
+            "photographers": int(photos["photographer"].replace("", np.nan).nunique()),
+        }
         return made
 
     def posterior(self, vectors: Vectors) -> npt.NDArray[np.float32]:
@@ -319,29 +329,65 @@ class Geolocator:
                 answers.append(Failure(str(name), str(error)))
         return answers
 
-    def evaluate(self, dataset: Dataset, n_boot: int = 1000) -> pd.DataFrame:
-        """Errors on the test photos of the split that this model was fitted on: `evaluate.compare`, a row a method.
+    def evaluate(self, dataset: Dataset, n_boot: int = 1000, *, gallery: Dataset | None = None) -> pd.DataFrame:
+        """Errors on photos that the model has not seen: `evaluate.compare`, a row a method.
 
-        Beside the model stand a constant guess (`prior`) and the nearest training photo (`nearest neighbour`).
-        Intervals are drawn over photographers; a photo without one counts as one of its own.
+        On the dataset that it was fitted on, these are the test photos of its split; on another, all photos.
+        Beside the model stand a constant guess (`prior`) and the nearest training photo (`nearest neighbour`), for
+        which another dataset needs `gallery`: the one that the model was fitted on. Where photographers are on both
+        sides, the same rows follow for the photos of the others, "..., new photographers".
+
+        Intervals are drawn over photographers; a photo without one counts as one of its own. `attrs["overlap"]` is
+        what `photographer_overlap` finds. The table is kept in `figures`.
+
+        Raises `MismatchError` for photos of a dataset, or a gallery, that are not those that it was fitted on.
         """
+        other = gallery is not None or self.training.get("dataset", dataset.name) != dataset.name
+        seen, test = self._seen_and_test(dataset, gallery) if other else self._split(dataset)
+        methods = {"geolocator": self.predict_vectors(test.vectors)}
+        if seen is not None:
+            lat, lon = constant_guess(seen.lat, seen.lon)
+            prior = (np.full(len(test.ids), lat), np.full(len(test.ids), lon))
+            nearest = NearestNeighbour(seen.vectors, seen.lat, seen.lon).predict_vectors(test.vectors)
+            methods = {"prior": prior, "nearest neighbour": nearest} | methods
+        clusters = dataset.photographers(test.ids)
+        table = compare(methods, test.lat, test.lon, clusters=clusters, n_boot=n_boot)
+        overlap = None if seen is None else photographer_overlap(dataset, test.ids, gallery or dataset, seen.ids)
+        if overlap is not None and 0 < overlap["photos"] < len(test.ids):
+            new = ~np.isin(test.ids, overlap["ids"])
+            fewer = {f"{name}, new photographers": (lat[new], lon[new]) for name, (lat, lon) in methods.items()}
+            places = np.asarray(test.lat)[new], np.asarray(test.lon)[new]
+            table = pd.concat([table, compare(fewer, *places, clusters=clusters[new], n_boot=n_boot)])
+        table.attrs["overlap"] = overlap and {key: value for key, value in overlap.items() if key != "ids"}
+        self.figures[f"{'all' if other else 'test'} photos of {dataset.name}"] = _as_json(table)
+        return table
+
+    def _split(self, dataset: Dataset) -> tuple[Photos, Photos]:
+        """Training and test photos of the split that this model was fitted on."""
         if self.training.get("dataset") == dataset.name and self.training["dataset_key"] != dataset.key(self.encoder):
             raise MismatchError(
                 f"the photos of {dataset.name} are not those that the model was fitted on: dealt anew, its "
-                "training photos could be tested; fit it again, or evaluate on the same photos"
+                "training photos could be tested; fit it again, evaluate on the same photos, or give them as gallery"
             )
         kind, seed = self.training.get("split", "safe"), self.training.get("seed", 0)
         parts = split_photos(dataset, self.encoder, kind, seed)
         if not {"train", "test"} <= set(parts):
             raise ValueError(f"the {kind} split of {dataset.name} has no training or no test photos: use more photos")
-        train, test = parts["train"], parts["test"]
-        lat, lon = constant_guess(train.lat, train.lon)
-        methods = {
-            "prior": (np.full(len(test.ids), lat), np.full(len(test.ids), lon)),
-            "nearest neighbour": NearestNeighbour(train.vectors, train.lat, train.lon).predict_vectors(test.vectors),
-            "geolocator": self.predict_vectors(test.vectors),
-        }
-        return compare(methods, test.lat, test.lon, clusters=dataset.photographers(test.ids), n_boot=n_boot)
+        return parts["train"], parts["test"]
+
+    def _seen_and_test(self, dataset: Dataset, gallery: Dataset | None) -> tuple[Photos | None, Photos]:
+        """Training photos, if their dataset is given, and all photos of another dataset."""
+        store = dataset.embeddings(self.encoder)
+        photos = dataset.photos.loc[store.ids]
+        test = Photos(store.vectors, photos["lat"].to_numpy(), photos["lon"].to_numpy(), store.ids)
+        if gallery is None:
+            return None, test
+        if self.training.get("dataset_key") != gallery.key(self.encoder):
+            raise MismatchError(
+                f"the model was not fitted on these photos of {gallery.name}: give those as the gallery"
+            )
+        kind, seed = self.training.get("split", "safe"), self.training.get("seed", 0)
+        return split_photos(gallery, self.encoder, kind, seed)["train"], test
 
     @cached_property
     def _cells(self) -> pd.DataFrame:
@@ -361,8 +407,9 @@ class Geolocator:
         return max(reached, float(np.partition(km, 1)[1]) / 2 if len(km) > 1 else EARTH_RADIUS_KM)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write model.json and the tree, heads and familiarity (safetensors) into `folder`: all of them or nothing.
+        """Write model.json, the tree, heads and familiarity (safetensors) and README.md into `folder`: all or nothing.
 
+        README.md is the model card (`geolib.card`): data, licences, splits, figures, limits. It is made anew each time.
         A model that is already there is replaced. Raises `ValueError` when something else is there.
         """
         target = check_target(folder)
@@ -387,10 +434,12 @@ class Geolocator:
             "decoding": self.decoding,
             "fusion_options": self.fusion_options,
             "training": self.training,
+            "figures": self.figures,
             "versions": versions(),
             "files": {name: sha256_file(folder / name) for name in _FILES},
         }
         write_json(folder / "model.json", model | {"checksum": _checksum(model)})
+        write_bytes(folder / "README.md", model_card(model).encode())
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], encoder: Encoder | None = None, device: str = "auto") -> Geolocator:
@@ -400,10 +449,11 @@ class Geolocator:
         naming the file, for one that was cut short or changed, `MismatchError` for another encoder.
         """
         folder = Path(folder)
-        model = _read_model(folder)
+        model = read_model(folder)
         made_with = model["encoder"]
         if encoder is None:
-            encoder = Encoder.load(made_with["name"], made_with["pretrained"], device)
+            pinned = made_with.get("weights", {}).get("revision")
+            encoder = Encoder.load(made_with["name"], made_with["pretrained"], device, revision=pinned)
         if encoder.fingerprint != made_with["fingerprint"]:
             raise MismatchError(
                 f"{folder} was trained on embeddings of {made_with['name']} ({made_with['fingerprint'][:12]}), this "
@@ -417,7 +467,7 @@ class Geolocator:
             raise CorruptFileError(f"{folder}: heads and tree do not fit together ({error})") from error
         familiarity = Familiarity.load(folder / "familiar.safetensors", encoder.dim)
         rules = {name: model[name] for name in ("fusion", "decoding", "fusion_options", "training")}
-        return cls(encoder, tree, heads, familiarity, **rules)
+        return cls(encoder, tree, heads, familiarity, **rules, figures=model.get("figures", {}))
 
 
 def check_target(folder: str | os.PathLike[str]) -> Path:
@@ -450,6 +500,38 @@ def split_photos(dataset: Dataset, encoder: Encoder, kind: str = "safe", seed: i
         side: Photos(store.vectors[rows], lat[rows], lon[rows], photos.index[rows].to_list())
         for side, rows in parts.items()
     }
+
+
+def _names_an_encoder(encoder: dict[str, Any]) -> bool:
+    pretrained, weights = encoder.get("pretrained"), encoder.get("weights", {})
+    texts = [encoder.get("name"), encoder.get("fingerprint"), *([] if pretrained is None else [pretrained])]
+    return "pretrained" in encoder and isinstance(weights, dict) and all(isinstance(text, str) for text in texts)
+
+
+def photographer_overlap(
+    dataset: Dataset, photos: Sequence[str], gallery: Dataset, seen: Sequence[str]
+) -> dict[str, Any] | None:
+    """How many of the test `photos` were taken by somebody who also took `seen` ones of `gallery`, the training photos.
+
+    `photographers` on both sides, their test `photos`, the `share` of all test photos, `known`: how many of them have a
+    photographer, and the `ids`. None where no photo of one side has any. Names are compared as they are written: across
+    two websites, or where names are missing, more can overlap than is found.
+    """
+    names, theirs = dataset.photos["photographer"].loc[list(photos)], gallery.photos["photographer"].loc[list(seen)]
+    known, authors = names[names != ""], set(theirs[theirs != ""])
+    if known.empty or not authors:
+        return None
+    both = known[known.isin(authors)]
+    share = len(both) / len(names)
+    counts = {"photographers": int(both.nunique()), "photos": len(both), "share": share, "known": len(known)}
+    return counts | {"ids": list(both.index)}
+
+
+def _as_json(table: pd.DataFrame) -> dict[str, Any]:
+    """{method: {column: value}} of Python's own types, None for what is missing."""
+    rows = table.astype(object).where(table.notna(), None).to_dict("index")
+    plain = {name: {key: getattr(x, "item", lambda x=x: x)() for key, x in row.items()} for name, row in rows.items()}
+    return {str(name): {str(key): value for key, value in row.items()} for name, row in plain.items()}
 
 
 def default_model(
@@ -499,7 +581,7 @@ def _checksum(model: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
 
 
-def _read_model(folder: Path) -> dict[str, Any]:
+def read_model(folder: Path) -> dict[str, Any]:
     """The content of model.json, and the other files' hashes checked. This finds damage; it is no signature."""
     path = folder / "model.json"
     try:
@@ -513,7 +595,8 @@ def _read_model(folder: Path) -> dict[str, Any]:
     kinds: dict[str, type] = {"format": str, "fusion": str, "decoding": str}
     kinds |= dict.fromkeys(["encoder", "fusion_options", "training", "files"], dict)
     wrong = [name for name, kind in kinds.items() if not isinstance(model.get(name), kind)]
-    if wrong or model["format"] != _FORMAT or not {"name", "pretrained", "fingerprint"} <= set(model["encoder"]):
+    wrong += [name for name in ("figures",) if not isinstance(model.get(name, {}), dict)]  # not in older models
+    if wrong or model["format"] != _FORMAT or not _names_an_encoder(model["encoder"]):
         raise CorruptFileError(f"{path} is not of format {_FORMAT} ({', '.join(wrong)}): fit and save the model again")
     for name in _FILES:
         if not (folder / name).is_file():

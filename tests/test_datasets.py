@@ -71,7 +71,7 @@ def test_the_default_is_read_from_the_environment(monkeypatch):
     assert open_dataset().name == "gallery"
 
 
-@pytest.mark.parametrize("name", ["commons", "osv5m", "flickr", ""])
+@pytest.mark.parametrize("name", ["osv-5m", "flickr", ""])
 def test_a_dataset_that_is_not_there_is_refused_with_what_is(name):
     with pytest.raises(ValueError, match="available: postcards, gallery, folder, table"):
         open_dataset(name)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -122,10 +124,7 @@ def test_preprocessing_is_open_clips(height, width, interpolation, resize_mode):
     expected = oracle_transform(preprocessing)(Image.fromarray(pixels))
     got = preprocessing.normalise(torch.from_numpy(preprocessing.crop(pixels)[None].copy()))[0]
     assert got.shape == expected.shape == (3, 32, 32)
-    if resize_mode == "squash" or max(height, width) <= 4 * min(height, width):
-        assert (got - expected).abs().max() < 1e-5
-    else:  # only the part that is seen is scaled: up to three grey levels off, here and there
-        assert (got - expected).abs().max() < 3.01 / 255 / 0.2
+    assert (got - expected).abs().max() < 1e-5
 
 
 def test_extreme_shapes_need_no_gigabytes(encoder):
@@ -406,10 +405,16 @@ def test_once_here_no_request_is_sent(hub, tiny, tmp_path):
     hub.requests.clear()
     again = Encoder.load(tiny, "openai", device="cpu")
     assert (again.fingerprint, again.weights) == (first.fingerprint, first.weights)
-    (tmp_path / "cache" / "encoders" / "tiny-openai.json").unlink()  # as after `hf download`: the hub's cache alone
-    assert Encoder.load(tiny, "openai", device="cpu").weights == first.weights == recorded(tmp_path)
     assert Encoder.load(tiny, "openai", device="cpu", revision=hub.first).weights == first.weights
     assert hub.requests == []
+
+
+def test_what_other_programs_fetched_serves_too(hub, tiny, tmp_path):
+    huggingface_hub.hf_hub_download("team/tiny", "open_clip_model.safetensors")
+    hub.requests.clear()
+    encoder = Encoder.load(tiny, "openai", device="cpu")
+    assert hub.requests == [] and encoder.weights == recorded(tmp_path)
+    assert encoder.weights["revision"] == hub.first
 
 
 def test_the_revision_of_the_first_fetch_is_kept_to(hub, tiny, tmp_path):
@@ -426,11 +431,13 @@ def test_the_revision_of_the_first_fetch_is_kept_to(hub, tiny, tmp_path):
         Encoder.load(tiny, "openai", device="cpu", revision="0" * 40)
 
 
-def test_a_download_that_breaks_off_is_resumed(hub, tiny):
+def test_a_download_that_breaks_off_is_resumed(hub, tiny, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)  # what is written at once
     hub.faults["cdn"] = "cut"
     Encoder.load(tiny, "openai", device="cpu")
     size = len(hub.repositories["team/tiny"][0]["open_clip_model.safetensors"])
-    assert [asked for _, path, asked in hub.requests if path.startswith("/cdn/")] == [None, f"bytes={size // 2}-"]
+    first, second = (asked for _, path, asked in hub.requests if path.startswith("/cdn/"))
+    assert first is None and size // 2 - 1000 <= int(re.fullmatch(r"bytes=(\d+)-", second)[1]) <= size // 2
 
 
 @pytest.mark.parametrize(("fault", "error"), [("short", MissingDataError), ("wrong", CorruptFileError)])

@@ -286,7 +286,8 @@ def test_a_model_comes_back_the_same(model, saved, encoder, photo):
     record = read_json(saved / "model.json")
     assert record["encoder"]["fingerprint"] == encoder.fingerprint
     assert record["versions"]["geolib"] == geolib.__version__
-    assert sorted(path.name for path in saved.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in saved.iterdir()) == sorted([*FILES, "README.md"])
+    assert sorted(predict.MODEL_FILES) == sorted([*FILES, "README.md"])
 
 
 def test_saving_over_a_model_replaces_it_and_leaves_no_litter(model, saved, encoder):
@@ -408,6 +409,11 @@ def forge(path, **changes):
         {"encoder": None},
         {"encoder": {"name": "x"}},
         {"encoder": "postcards"},
+        {"encoder": {"name": 1, "pretrained": None, "fingerprint": "x"}},
+        {"encoder": {"name": "ViT-L-14", "pretrained": [], "fingerprint": "x"}},
+        {"encoder": {"name": "ViT-L-14", "pretrained": "openai", "fingerprint": "x", "weights": "main"}},
+        {"encoder": {"name": "ViT-L-14", "pretrained": "openai", "fingerprint": "x", "weights": {"revision": "../x"}}},
+        {"figures": []},
         {"fusion": None},
         {"training": None},
         {"fusion_options": [1]},
@@ -475,6 +481,93 @@ def test_an_evaluation_stands_beside_its_baselines(dataset, encoder):
     assert (table["photos"] == 20).all()
     assert (table["clusters"] == 12).all()
     assert table.loc["geolocator", "median_km"] < table.loc["prior", "median_km"]
+
+
+def other_dataset(encoder, folder, name="other", photographers=("by 1", "by 1", "nobody else", ""), ids="q"):
+    """Forty photos of another collection, whose first half was taken by somebody of the training photos."""
+    vectors, lat, lon = world(40, seed=8)
+    names = [f"{ids}{number:03}" for number in range(40)]
+    photos = pd.DataFrame({"lat": lat, "lon": lon, "photographer": np.repeat(photographers, 10)}, index=names)
+    photos[["author", "licence", "source"]] = ""
+    EmbeddingStore.write(folder, names, vectors, encoder)
+    return Dataset(name, photos.rename_axis("id"), lambda photo: folder / photo, "v1", (folder,)), vectors
+
+
+def test_another_dataset_is_tested_on_whole(dataset, encoder, tmp_path):
+    model = Geolocator.fit_dataset(dataset, encoder, epochs=5, cells_per_level=(4, 12), device="cpu")
+    other, _ = other_dataset(encoder, tmp_path / "other")
+    alone = model.evaluate(other, n_boot=20)
+    assert list(alone.index) == ["geolocator"] and alone.loc["geolocator", "photos"] == 40
+    assert alone.attrs["overlap"] is None
+    table = model.evaluate(other, n_boot=20, gallery=dataset)
+    rows = ["prior", "nearest neighbour", "geolocator"]
+    assert list(table.index) == rows + [f"{row}, new photographers" for row in rows]
+    assert table["photos"].tolist() == [40] * 3 + [20] * 3
+    assert table["clusters"].tolist() == [12] * 3 + [11] * 3, "a photo without a photographer is one of its own"
+    assert table.attrs["overlap"] == {"photographers": 1, "photos": 20, "share": 0.5, "known": 30}
+    pd.testing.assert_series_equal(table.loc["geolocator"], alone.loc["geolocator"])
+    stored = dataset.embeddings(encoder)
+    train = stored.subset([f"p{n:03}" for n in range(80)])
+    nearest = np.argmax(EmbeddingStore.open(tmp_path / "other").vectors @ train.T, axis=1)  # by brute force
+    places, truth = dataset.photos.iloc[nearest], other.photos
+    km = errors_km(places["lat"], places["lon"], truth["lat"], truth["lon"])
+    assert table.loc["nearest neighbour", "median_km"] == pytest.approx(np.median(km))
+    assert table.loc["nearest neighbour, new photographers", "median_km"] == pytest.approx(np.median(km[20:]))
+
+
+def test_a_gallery_that_the_model_has_not_seen_is_refused(dataset, encoder, tmp_path):
+    model = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu")
+    other, _ = other_dataset(encoder, tmp_path / "other", name="small")
+    with pytest.raises(MismatchError, match="was not fitted on these photos of small: give those as the gallery"):
+        model.evaluate(dataset, gallery=other)
+    with pytest.raises(MismatchError, match="or give them as gallery"):
+        model.evaluate(other)
+    assert len(model.evaluate(other, n_boot=20, gallery=dataset)) == 6, "of the same kind, but other photos"
+
+
+@pytest.mark.parametrize(
+    ("photographers", "photos", "rows"),
+    [(("", "", "", ""), None, 3), (("a", "b", "c", ""), 0, 3), (("by 0", "by 1", "by 2", "by 3"), 40, 3)],
+)
+def test_the_overlap_of_photographers(dataset, encoder, tmp_path, photographers, photos, rows):
+    model = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu")
+    other, _ = other_dataset(encoder, tmp_path / "other", photographers=photographers)
+    table = model.evaluate(other, n_boot=20, gallery=dataset)
+    assert len(table) == rows
+    overlap = table.attrs["overlap"]
+    assert overlap is None if photos is None else overlap["photos"] == photos
+
+
+def test_figures_and_licences_come_back_and_older_models_load(dataset, encoder, tmp_path):
+    dataset.photos["licence"] = ["CC BY 4.0"] * 60 + ["CC0"] * 60
+    model = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu")
+    assert model.training["licences"] == {"CC BY 4.0": 60, "CC0": 20}, "of the training photos"
+    assert model.training["sides"] == {"calibration": 20, "test": 20, "train": 80}
+    assert model.training["photographers"] == 12
+    table = model.evaluate(dataset, n_boot=20)
+    model.save(tmp_path / "model")
+    loaded = Geolocator.load(tmp_path / "model", encoder)
+    assert loaded.figures == model.figures
+    kept = loaded.figures["test photos of small"]["geolocator"]
+    assert kept["median_km"] == table.loc["geolocator", "median_km"] and kept["clusters"] == 12
+    record = read_json(tmp_path / "model" / "model.json")
+    del record["figures"], record["checksum"]
+    for name in ("licences", "sides", "photographers"):
+        del record["training"][name]
+    write_json(tmp_path / "model" / "model.json", record | {"checksum": predict._checksum(record)})
+    (tmp_path / "model" / "README.md").unlink()
+    older = Geolocator.load(tmp_path / "model", encoder)
+    assert older.figures == {} and older.predict_vectors(world(3)[0])[0].shape == (3,)
+    older.save(tmp_path / "again")
+
+
+def test_a_model_asks_for_the_very_weights_it_was_fitted_with(saved, encoder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Encoder, "load", lambda *given, **options: asked.append((given, options)) or encoder)
+    record = read_json(saved / "model.json")["encoder"] | {"name": "ViT-L-14", "pretrained": "openai"}
+    forge(saved / "model.json", encoder=record | {"weights": {"revision": "a" * 40}})
+    Geolocator.load(saved)
+    assert asked == [(("ViT-L-14", "openai", "auto"), {"revision": "a" * 40})]
 
 
 def test_a_split_without_training_photos_is_refused(dataset, encoder):

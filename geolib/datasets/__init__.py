@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,7 +115,7 @@ class Dataset:
             return safe_split(self.photos, seed)
         if kind == "random":
             ids = self.photos.index.sort_values()
-            sides = _deal(pd.Series(1, index=ids), np.random.default_rng(seed))
+            sides = _deal(pd.Series(1, index=ids), np.random.default_rng(seed), _SHARES)
             return sides.reindex(self.photos.index).rename("split")
         raise ValueError(f"kind={kind!r}: expected 'safe' or 'random'")
 
@@ -147,16 +147,16 @@ class _Paths(Sequence[Path]):
         return self.dataset.path(self.dataset.photos.index[position])
 
 
-def safe_split(photos: pd.DataFrame, seed: int = 0) -> pd.Series[str]:
+def safe_split(photos: pd.DataFrame, seed: int = 0, shares: Mapping[str, float] | None = None) -> pd.Series[str]:
     """Split photos so that neither a photographer nor a 1-degree block is on two sides: a Series id -> side.
 
-    Blocks are dealt out at random, 80 / 10 / 10 % of the photos to train, calibration and test. A photographer goes
-    where most of their photos lie; their photos elsewhere are "left_out". Photos without a photographer follow
-    their block. The result does not depend on the order of the rows.
+    Blocks are dealt out at random, 80 / 10 / 10 % of the photos to train, calibration and test, or other `shares` of
+    sides beside train. A photographer goes where most of their photos lie; their photos elsewhere are "left_out".
+    Photos without a photographer follow their block. The result does not depend on the order of the rows.
     """
     ordered = photos.sort_index()
     block = (np.floor(ordered["lat"]) * 1000 + np.floor(ordered["lon"])).astype(np.int64)
-    side = block.map(_deal(block.value_counts().sort_index(), np.random.default_rng(seed)))
+    side = block.map(_deal(block.value_counts().sort_index(), np.random.default_rng(seed), shares or _SHARES))
     known = ordered["photographer"] != ""
     votes = pd.crosstab(ordered["photographer"][known], side[known])
     home = ordered["photographer"].map(votes.idxmax(axis=1)) if len(votes) else side
@@ -164,12 +164,12 @@ def safe_split(photos: pd.DataFrame, seed: int = 0) -> pd.Series[str]:
     return kept.reindex(photos.index).rename("split")
 
 
-def _deal(sizes: pd.Series[int], rng: np.random.Generator) -> pd.Series[str]:
+def _deal(sizes: pd.Series[int], rng: np.random.Generator, shares: Mapping[str, float]) -> pd.Series[str]:
     """Deal units (index) of so many photos (value) to the sides in random order, by the middle of each one's turn."""
     shuffled = sizes.iloc[rng.permutation(len(sizes))]
     middle = (shuffled.cumsum() - shuffled / 2) / max(shuffled.sum(), 1)
-    edges = np.cumsum(list(_SHARES.values()))
-    return pd.Series(np.array([*_SHARES, "train"])[np.searchsorted(edges, middle)], index=shuffled.index)
+    edges = np.cumsum(list(shares.values()))
+    return pd.Series(np.array([*shares, "train"])[np.searchsorted(edges, middle)], index=shuffled.index)
 
 
 def open_dataset(name: str | None = None, **options: Any) -> Dataset:
@@ -180,6 +180,9 @@ def open_dataset(name: str | None = None, **options: Any) -> Dataset:
     folder: photos with GPS in their EXIF: `open_dataset("folder", path=...)` or `"folder:/path"`.
     table: a csv or parquet of id, lat, lon with a folder of pictures:
         `open_dataset("table", path=..., folder=..., columns={"id": "IMG_ID", ...})` or `"table:/path/table.csv"`.
+    osv5m: shards of OSV-5M that `python -m geolib fetch osv5m --shards N` brought.
+    im2gps3k, yfcc4k, yfcc26k, mp16, gldv2: published tables, `"im2gps3k:/path/im2gps3k_places365.csv"`; see
+        `geolib.datasets.reference.LAYOUTS` for their columns, and where to get them.
 
     Raises `ValueError` for an unknown name or a table with bad rows, `MissingDataError` for data that is not there.
     """
@@ -188,8 +191,7 @@ def open_dataset(name: str | None = None, **options: Any) -> Dataset:
     if path:
         options["path"] = path
     if kind not in sources.OPENERS:
-        why = "is not in this version yet" if kind in sources.PLANNED else "is not known"
-        raise ValueError(f"dataset {asked!r} {why}; available: {', '.join(sources.OPENERS)}")
+        raise ValueError(f"dataset {asked!r} is not known; available: {', '.join(sources.OPENERS)}")
     opener = sources.OPENERS[kind]
     try:
         inspect.signature(opener).bind(**options)

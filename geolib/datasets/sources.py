@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
+from geolib.datasets.reference import LAYOUTS, applied, layout_of
 from geolib.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.files import cache_path, data_path, sha256_file, write_bytes
+from geolib.images import decoder_of
 
-PLANNED = ("commons", "osv5m")
-PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 _TEXTS = ("photographer", "licence", "author", "source")
 # The names that published tables use (Im2GPS3k, YFCC4k, OSV-5M), lower case.
 _ALIASES = {"id": ("id", "img_id"), "lat": ("lat", "latitude"), "lon": ("lon", "lng", "longitude"), "path": ("path",)}
@@ -83,19 +85,25 @@ def gallery() -> dict[str, Any]:
 def folder(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Photos below a folder that carry GPS coordinates in their EXIF; an id is the path below the folder.
 
-    Raises `MissingDataError` when there is no such folder, `ValueError` when no picture in it has coordinates.
+    Warns of HEIC files that cannot be read for want of pillow-heif. Raises `MissingDataError` when there is no such
+    folder, `ValueError` when no picture in it has coordinates.
     """
     files = pictures(path)
     found = {file.relative_to(path).as_posix(): place for file in files if (place := exif_place(file))}
+    unread = _unread_heic(files)
+    refused = f"{unread:,} HEIC files refused: `pip install pillow-heif` to read them, or convert them to JPEG"
     if not found:
-        raise ValueError(f"none of the {len(files)} pictures in {path} has GPS coordinates in its EXIF")
+        more = f" ({refused})" if unread else ""
+        raise ValueError(f"none of the {len(files)} pictures in {path} has GPS coordinates in its EXIF{more}")
+    if unread:
+        warnings.warn(f"{path}: {refused}", stacklevel=2)
     photos = pd.DataFrame.from_dict(found, orient="index", columns=["lat", "lon", "author"])
     photos["source"] = str(path)
     return _with_files(checked(photos, str(path)), Path(path), list(found))
 
 
 def pictures(path: str | os.PathLike[str]) -> list[Path]:
-    """JPEG, PNG and WEBP files below a folder, sorted. Raises `MissingDataError` for no folder or an empty one."""
+    """JPEG, PNG, WEBP, HEIC files below a folder, sorted. Raises `MissingDataError` for no folder or an empty one."""
     root = Path(path)
     if not root.is_dir():
         raise MissingDataError(f"{root} is not a folder; expected a folder of pictures")
@@ -108,7 +116,10 @@ def pictures(path: str | os.PathLike[str]) -> list[Path]:
 def exif_place(path: Path) -> tuple[float, float, str] | None:
     """(lat, lon, artist) from a picture's EXIF: the label. None without usable coordinates. Never used to predict."""
     try:
-        with Image.open(path, formats=("JPEG", "MPO", "PNG", "WEBP")) as picture:
+        decoder = decoder_of(_head(path))
+        if decoder is None:
+            return None
+        with open(path, "rb") as stream, decoder(stream) as picture:
             exif = picture.getexif()
             gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
         lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef], "S")
@@ -118,6 +129,25 @@ def exif_place(path: Path) -> tuple[float, float, str] | None:
     if not (abs(lat) <= 90 and abs(lon) <= 180):
         return None
     return lat, lon, str(exif.get(ExifTags.Base.Artist, ""))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(12)
+    except OSError:  # whoever opens it for its pixels will say why
+        return b""
+
+
+def _unread_heic(files: list[Path]) -> int:
+    """How many are HEIC photos, where those cannot be read."""
+    count = 0
+    for file in files:
+        try:
+            decoder_of(_head(file))
+        except ImageError:
+            count += 1
+    return count
 
 
 def _degrees(parts: Any, ref: str, negative: str) -> float:
@@ -130,16 +160,67 @@ def table(
     path: str | os.PathLike[str],
     folder: str | os.PathLike[str] | None = None,
     columns: Mapping[str, str] | None = None,
+    layout: str | None = None,
 ) -> dict[str, Any]:
     """A csv or parquet with id, lat and lon, and a folder of pictures (default: the folder of the table).
 
     columns: which column of the table is `id`, `lat`, `lon`, `path`, `photographer`, ...; common names are found
         without. A picture's file is its `path` below the folder, or its id with `.jpg` added when it has no ending.
+    layout: the name of a published table, which says what its other columns are (`reference.LAYOUTS`).
     """
+    known = None if layout is None else layout_of(layout)
     photos = read_table(Path(path), columns)
+    if known is not None:
+        photos = applied(known, photos, str(path))
     files = [str(name) for name in photos.get("path", photos.index)]
     files = [name if Path(name).suffix.lower() in PICTURES else f"{name}.jpg" for name in files]
     return _with_files(checked(photos, str(path)), Path(folder or Path(path).parent), files)
+
+
+def published(
+    layout: str,
+    path: str | os.PathLike[str] | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """A published table by its name (`reference.LAYOUTS`): `open_dataset("im2gps3k")`, or with its path.
+
+    path: the table; without one, under its published name in geolib's cache, in a folder of the layout's name.
+    Raises `MissingDataError` that says where to get it.
+    """
+    known = layout_of(layout)
+    path = Path(path or cache_path(layout, known.file))
+    if not path.is_file():
+        raise MissingDataError(
+            f"{path} does not exist. {known.title}; geolib does not fetch it, its pictures being others' to give: "
+            f"{known.get}. Put {known.file} there, or open {layout}:/path/to/{known.file}"
+        )
+    return table(path, folder, columns, layout)
+
+
+def commons(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+    """Photographs of Wikimedia Commons that `python -m geolib fetch commons` wrote (default: into geolib's cache).
+
+    Raises `MissingDataError` that names the command, the size and the time.
+    """
+    root = Path(path) if path else cache_path("commons")
+    table = root / "photos.parquet"
+    if not table.is_file():
+        state = "was begun and is not finished" if (root / "journal.jsonl").is_file() else "does not exist"
+        raise MissingDataError(
+            f"{table} {state}: `python -m geolib fetch commons --contact YOUR_ADDRESS` fetches it: 10,000 photographs "
+            "of 500 pixels, about 0.7 GB and some hours; `--photos 1000` a tenth of that. The same command goes on"
+        )
+    photos = checked(read_table(table), str(table))
+    names = dict(zip(photos.index, photos["path"].astype(str), strict=True))
+    return {"photos": photos, "_file": partial(_inside, root, names), "_version": sha256_file(table)}
+
+
+def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+    """Shards of OSV-5M that were fetched, from geolib's cache or another folder; see `geolib.datasets.osv5m`."""
+    from geolib.datasets.osv5m import osv5m as fetched  # brings the hub's client along; most uses need none
+
+    return fetched(path)
 
 
 def _with_files(photos: pd.DataFrame, root: Path, files: list[str]) -> dict[str, Any]:
@@ -224,4 +305,7 @@ OPENERS: dict[str, Callable[..., dict[str, Any]]] = {
     "gallery": gallery,
     "folder": folder,
     "table": table,
+    "commons": commons,
+    "osv5m": osv5m,
+    **{name: partial(published, name) for name in LAYOUTS},
 }
