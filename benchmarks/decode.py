@@ -46,11 +46,12 @@ def measure(n: int, cells: int, repeats: int) -> dict[str, float]:
     tree = GeocellTree.fit(lat, lon, (100, 1000, cells))
     mass, points = posteriors(tree, n), torch.from_numpy(unit_vectors(*tree.centers(-1))).float()
     gains, order = _Gains(points, "geoscore"), torch.arange(len(points))
-    some = torch.cat([gains(part).clone() for part in torch.split(order[: len(points) // 16], _BLOCK)])
+    whole = torch.tensor(0.0)
+    some = torch.cat([gains(part, part[0], whole).clone() for part in torch.split(order[: len(points) // 16], _BLOCK)])
 
     def kernel() -> None:
         for part in torch.split(order, _BLOCK):
-            gains(part)
+            gains(part, part[0], whole)
 
     search, refined, limit, dense = seconds(
         lambda: decode(mass, tree, "geoscore", refine=False),
