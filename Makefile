@@ -4,6 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# make course DATASET=commons ENCODER=ViT-L-14/openai: other pictures, another encoder
+ifdef DATASET
+export GEOLIB_DATASET := $(DATASET)
+endif
+ifdef ENCODER
+export GEOLIB_ENCODER := $(ENCODER)
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help course notebooks lab test lint clean
 

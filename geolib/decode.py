@@ -243,7 +243,7 @@ def _most_central(points: Tensor, block: Tensor) -> Tensor:
 
 
 def _blocks(points: Tensor) -> list[Tensor]:
-    """Points (m, 3) in blocks of at most 64 neighbours: halved along the widest axis until they are small."""
+    """Points (m, 3) in blocks of at most 128 neighbours: halved along the widest axis until they are small."""
     parts, blocks = [torch.arange(len(points), device=points.device)], []
     while parts:
         part = parts.pop()
