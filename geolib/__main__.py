@@ -103,13 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     fetch = command("fetch", _fetch, "Fetch what does not ship with the clone.")
-    fetch.add_argument("name", help="commons, or an encoder such as ViT-L-14/openai")
+    fetch.add_argument("name", help="commons, osv5m, osv5m-quadtree, or an encoder such as ViT-L-14/openai")
     fetch.add_argument("--photos", type=int, metavar="N", help="commons: how many (default: 10000)")
     fetch.add_argument("--width", type=int, metavar="W", help="commons: of the thumbnails (default: 500); 0: originals")
     fetch.add_argument("--seed", type=int, default=0, metavar="S", help="commons: which places are asked (default: 0)")
     fetch.add_argument("--manifest", type=Path, metavar="FILE", help="commons: fetch the same files as somebody else")
     fetch.add_argument("--contact", metavar="ADDRESS", help="commons: your e-mail or web address, for its operators")
-    fetch.add_argument("--out", type=Path, metavar="FOLDER", help="commons: where to (default: geolib's cache)")
+    fetch.add_argument("--shards", type=int, metavar="N", help="osv5m: of train and of test (default: all)")
+    fetch.add_argument("--out", type=Path, metavar="FOLDER", help="datasets: where to (default: geolib's cache)")
     fetch.add_argument(
         "--allow-pickle", action="store_true", help="encoders: read one from a pickle, which can run code"
     )
@@ -338,13 +339,18 @@ def _fetch(options: argparse.Namespace) -> int:
     if options.name in ("postcards", "gallery"):
         print(f"{options.name} ships with the clone: there is nothing to fetch")
         return 0
-    if options.name == "commons":
-        return _fetch_commons(options)
+    if options.name in _FETCHERS:
+        return _FETCHERS[options.name](options)
+    from geolib.datasets.reference import LAYOUTS
+
+    if options.name in LAYOUTS:
+        known = LAYOUTS[options.name]
+        raise ValueError(f"{known.title}: geolib does not fetch it, its pictures being others' to give. {known.get}")
     model, _, pretrained = options.name.partition("/")
     if not pretrained:
         raise ValueError(
             f"nothing called {options.name!r} can be fetched in this version; expected an encoder of open_clip such as "
-            "ViT-L-14/openai, or the dataset commons. The datasets postcards and gallery ship with the clone"
+            f"ViT-L-14/openai, or {', '.join(_FETCHERS)}. The datasets postcards and gallery ship with the clone"
         )
     encoder = geolib.Encoder.load(model, pretrained, device="cpu", allow_pickle=options.allow_pickle)
     print(f"{options.name} is here: vectors of {encoder.dim} numbers")
@@ -397,6 +403,34 @@ def _fetch_commons(options: argparse.Namespace) -> int:
     asked = "" if options.out is None else f":{out}"
     print(_printable(f"in {out}; it opens as commons{asked}, manifest.jsonl in it is for sharing"))
     return 0
+
+
+def _fetch_osv5m(options: argparse.Namespace) -> int:
+    from geolib.datasets.osv5m import fetch_osv5m
+
+    if options.shards is not None and options.shards < 1:
+        raise ValueError(f"--shards {options.shards}: expected at least 1")
+    out = options.out or cache_path("osv5m")
+    print(fetch_osv5m(options.shards, folder=out, progress=partial(print, file=sys.stderr, flush=True)))
+    asked = "" if options.out is None else f":{out}"
+    print(_printable(f"in {out}; it opens as osv5m{asked}"))
+    return 0
+
+
+def _fetch_quadtree(options: argparse.Namespace) -> int:
+    from geolib.datasets.reference import fetch_quadtree
+
+    path, report = fetch_quadtree(options.out, progress=partial(print, file=sys.stderr, flush=True))
+    print(report)
+    print(_printable(f"in {path}"))
+    return 0
+
+
+_FETCHERS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "commons": _fetch_commons,
+    "osv5m": _fetch_osv5m,
+    "osv5m-quadtree": _fetch_quadtree,
+}
 
 
 def _info(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import geolib.__main__ as cli
 from geolib.datasets import open_dataset, osv5m
 from geolib.datasets.archives import Limits
 from geolib.datasets.download import DownloadError, UnavailableError
@@ -417,3 +418,19 @@ def test_offline_and_unfetched_are_said(tmp_path):
     (tmp_path / "manifest.json").write_text('{"revision": "../.."}')
     with pytest.raises(CorruptFileError, match="names no commit"):
         open_dataset(f"osv5m:{tmp_path}")
+
+
+def test_the_command_line_fetches_and_reports(hub, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)  # what HF_ENDPOINT sets when a process starts
+    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    assert cli.main(["fetch", "osv5m", "--shards", "1", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert "21 photos, 3 countries" in said.out and f"it opens as osv5m:{tmp_path}" in said.out
+    assert "2 shards to come" in said.err
+    assert len(open_dataset(f"osv5m:{tmp_path}")) == 21
+    assert cli.main(["fetch", "osv5m", "--shards", "0"]) == 2
+    assert "--shards 0: expected at least 1" in capsys.readouterr().err
+    hub.plan["images/train/01.zip"] = [410]
+    assert cli.main(["fetch", "osv5m", "--shards", "2", "--out", str(tmp_path)]) == 2
+    assert "error: images/train/01.zip cannot be fetched: HTTP 410" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
+import geolib.__main__ as cli
 from geolib import Encoder, GeocellTree, Geolocator, sphere
 from geolib.datasets import open_dataset, sources
 from geolib.datasets.reference import (
@@ -179,6 +180,18 @@ def test_the_quadtree_is_fetched_once_checked_and_read(server, tmp_path):
     assert report.nested and report.depths == (2, 5) and report.overlap == 0
     assert report.photos == 100_000 and report.photos_in_none > 90_000
     assert "11.19% outside" in str(report) and "broken: every point is in a cell" in str(report)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_command_line_fetches_the_quadtree_and_says_where_to_get_tables(server, tmp_path, monkeypatch, capsys):
+    known = {"url": server.url, "sha256": hashlib.sha256(QUADTREE.encode()).hexdigest()}
+    for name, value in known.items():
+        monkeypatch.setitem(fetch_quadtree.__kwdefaults__, name, value)
+    assert cli.main(["fetch", "osv5m-quadtree", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "6 cells\nthe sphere: " in said and "photos: " in said and "quadtree_10_1000.csv" in said
+    assert cli.main(["fetch", "im2gps3k"]) == 2
+    assert "geolib does not fetch it" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
