@@ -33,6 +33,7 @@ from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_are
 _GEOESTIMATION = "https://github.com/TIBHannover/GeoEstimation"
 _MP16_TABLE = f"{_GEOESTIMATION}/releases/download/v1.0/mp16_places365.csv"
 _IM2GPS_TABLE = "https://raw.githubusercontent.com/TIBHannover/GeoEstimation/original_tf/meta/im2gps3k_places365.csv"
+_WITHDRAWN = "; the repository's authors withdrew its code and weights, and its tables may be gone with them"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ LAYOUTS: dict[str, Layout] = {
         checked="the table in TIBHannover/GeoEstimation at commit 5e091c0c: IMG_ID (the picture's file name), AUTHOR "
         "(of Flickr), LAT, LON, scene labels. At commit 3487c535 the names LAT and LON are exchanged: refused in words",
         get=f"curl -L -O {_IM2GPS_TABLE}; the pictures (im2gps3ktest.zip) are linked from "
-        "https://github.com/lugiavn/revisiting-im2gps; put them beside the table, or name their folder",
+        "https://github.com/lugiavn/revisiting-im2gps; put them beside the table, or name their folder" + _WITHDRAWN,
     ),
     "yfcc4k": Layout(
         title="YFCC4k: 4,536 photos of YFCC100M (Vo et al., ICCV 2017)",
@@ -90,7 +91,8 @@ LAYOUTS: dict[str, Layout] = {
         side="test",
         checked="not verified: public code reads IMG_ID, LAT, LON, the table was not seen",
         get=f"curl -L -O {_GEOESTIMATION}/releases/download/pytorch/yfcc25600_places365.csv; addresses of the "
-        f"pictures: {_GEOESTIMATION}/releases/download/pytorch/yfcc25600_urls.csv; some are gone from Flickr since",
+        f"pictures: {_GEOESTIMATION}/releases/download/pytorch/yfcc25600_urls.csv; some are gone from Flickr since"
+        + _WITHDRAWN,
     ),
     "mp16": Layout(
         title="MP-16: 4.7 million photos of YFCC100M, the MediaEval Placing Task 2016 (Larson et al., 2017)",
@@ -100,7 +102,7 @@ LAYOUTS: dict[str, Layout] = {
         checked="not verified: public code reads IMG_ID (such as 34/8d/9055806529.jpg), LAT, LON, the table was not "
         "seen",
         get=f"curl -L -O {_MP16_TABLE}; addresses of the pictures: "
-        f"{_GEOESTIMATION}/releases/download/v1.0/mp16_urls.csv; some are gone from Flickr since",
+        f"{_GEOESTIMATION}/releases/download/v1.0/mp16_urls.csv; some are gone from Flickr since" + _WITHDRAWN,
     ),
     "gldv2": Layout(
         title="Google Landmarks v2: 4.1 million photos of Wikimedia Commons (Weyand et al., CVPR 2020)",
