@@ -33,8 +33,9 @@ notebooks: $(READY) ## the same, and put the outputs into the notebooks themselv
 lab: $(READY) ## open JupyterLab at the first notebook
 	$(BIN)/jupyter lab "$$(ls notebooks/[0-9]*.ipynb | head -n 1)"
 
+# One thread a worker: two workers with two threads each on two cores wait for one another, many times longer.
 test: $(READY) ## unit and property tests, every notebook at its fast setting, one walk in Chromium if it is installed; no network
-	GEOLIB_FAST=1 $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=600 tests notebooks
+	GEOLIB_FAST=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=600 tests notebooks
 
 lint: $(READY) ## ruff (code and notebooks) and mypy --strict on geolib
 	$(BIN)/ruff check .
