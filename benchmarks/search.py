@@ -14,12 +14,11 @@ import argparse
 import os
 import platform
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from cells import seconds
 
 from geolib import files
 from geolib.cells import GeocellTree
@@ -33,17 +32,6 @@ def unit(n: int, dim: int, seed: int) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def seconds(*sides: Callable[[], object], repeats: int) -> list[float]:
-    """Median seconds of each side, taking turns; the first turn only warms up."""
-    times = [[] for _ in sides]
-    for _ in range(repeats + 1):
-        for side, taken in zip(sides, times, strict=True):
-            begin = time.perf_counter()
-            side()
-            taken.append(time.perf_counter() - begin)
-    return [float(np.median(taken[1:])) for taken in times]
-
-
 def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, object]]:
     vectors, queries = unit(options.photos, options.dim, 0), unit(options.queries, options.dim, 1)
     np.save(folder / "gallery.npy", vectors.astype(np.float16))
@@ -54,13 +42,14 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, object]
     whole = NearestNeighbour(vectors, lat, lon)
     mapped = NearestNeighbour(np.load(folder / "gallery.npy", mmap_mode="r"), lat, lon)
     left, right = torch.from_numpy(queries), torch.from_numpy(vectors)
-    bare, search, half, refined = seconds(
+    sides = (
         lambda: left @ right.T,
         lambda: whole.top_k(queries, options.k),
         lambda: mapped.top_k(queries, options.k),
         lambda: refine(posterior, queries, whole, tree),
-        repeats=options.repeats,
     )
+    seconds(*sides, repeats=1)  # warms up
+    bare, search, half, refined = seconds(*sides, repeats=options.repeats)
     return [
         row("top_k / product", search, bare, TARGET),
         row("top_k, float16 memory-mapped / product", half, bare, None),

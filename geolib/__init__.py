@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from geolib.embed import EmbeddingStore, Encoder, embed_photos
     from geolib.fusion import fuse
     from geolib.heads import HierarchicalHeads, train_heads
-    from geolib.predict import Failure, Geolocator, Prediction, default_model, predict_location
+    from geolib.images import Failure
+    from geolib.predict import Geolocator, Prediction, default_model, predict_location
     from geolib.settings import Settings
 
 __version__ = "0.1.0"
@@ -23,7 +24,7 @@ _HOMES = {
     "Dataset": "datasets",
     "EmbeddingStore": "embed",
     "Encoder": "embed",
-    "Failure": "predict",
+    "Failure": "images",
     "GeocellTree": "cells",
     "Geolocator": "predict",
     "HierarchicalHeads": "heads",

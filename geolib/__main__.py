@@ -230,18 +230,14 @@ def _fit(options: argparse.Namespace) -> int:
         if not all(number.strip().isdecimal() for number in options.cells.split(",")):
             raise ValueError(f"--cells {options.cells}: expected whole numbers such as 100,1000")
         more["cells_per_level"] = tuple(int(number) for number in options.cells.split(","))
-    from geolib.partitions import KINDS, fit_partition
-    from geolib.predict import cells_for, check_target, split_photos
+    from geolib.partitions import KINDS
+    from geolib.predict import check_target
 
     check_target(options.out)  # now, not after hours of embedding
     _check_rules(options, KINDS)
     settings = Settings.from_env()
     dataset, encoder = geolib.open_dataset(options.dataset), _encoder(options.encoder)
-    more |= {name: getattr(options, name) for name in ("hidden", "leaf_sums", "fusion", "decoding")}
-    if options.partition != "quadtree":
-        train = split_photos(dataset, encoder, seed=settings.seed)["train"]
-        levels = more.pop("cells_per_level", cells_for(len(train.ids)))
-        more["partition"] = fit_partition(options.partition, train.lat, train.lon, levels, settings.seed)
+    more |= {name: getattr(options, name) for name in ("partition", "hidden", "leaf_sums", "fusion", "decoding")}
     model = geolib.Geolocator.fit_dataset(
         dataset, encoder, seed=settings.seed, device=settings.device, progress=_epoch, **more
     )

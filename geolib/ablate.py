@@ -64,12 +64,14 @@ class Row:
 
     says: what it does, for the table.  against: the row that it changes, "" for none.
     answer: gives the places of every test photo, and what was chosen on the calibration photos.
+    needs: a side of the split without which the row is left out.
     """
 
     name: str
     says: str
     against: str
     answer: Callable[[Bench], tuple[Answers, dict[str, Any]]]
+    needs: str = "train"
 
 
 @dataclass(eq=False)
@@ -429,6 +431,7 @@ ROWS = (
         "The same, trained also on photos spread over land and people",
         "full method",
         lambda bench: _full(bench, everywhere=True),
+        needs=_EVERYWHERE,
     ),
 )
 
@@ -458,11 +461,9 @@ def run(
     missing = [side for side in ("train", _CALIBRATION, "test") if side not in parts]
     if missing:
         raise ValueError(f"{dataset.name} has no {', '.join(missing)} photos in its split: use more photos")
-    wanted = [row for row in ROWS if rows is None or row.name in rows]
+    wanted = [row for row in ROWS if (rows is None or row.name in rows) and row.needs in parts]
     if unknown := set(rows or ()) - {row.name for row in ROWS}:
         raise ValueError(f"unknown rows {sorted(unknown)}: expected some of {[row.name for row in ROWS]}")
-    if _EVERYWHERE not in parts:
-        wanted = [row for row in wanted if row.name != ROWS[-1].name]
     _check_folder(out, {"photos": dataset.key(encoder), "seed": seed, "epochs": epochs, "geolib": geolib.__version__})
     bench = Bench(parts, seed, epochs, device)
     for number, row in enumerate(wanted, start=1):
@@ -523,11 +524,10 @@ def _table(out: Path, rows: Sequence[Row], bench: Bench, dataset: Dataset, n_boo
     for side in bench.tests:
         truth = bench.parts[side]
         clusters = dataset.photographers(truth.ids)
-        places = {
-            name: frame[frame["side"] == side].set_index("id").loc[truth.ids, ["lat", "lon"]].to_numpy().T
-            for name, frame in stored.items()
-        }
-        methods = {name: (lat, lon) for name, (lat, lon) in places.items()}
+        methods = {}
+        for name, frame in stored.items():
+            places = frame[frame["side"] == side].set_index("id").loc[truth.ids]
+            methods[name] = places["lat"].to_numpy(), places["lon"].to_numpy()
         errors = compare(methods, truth.lat, truth.lon, clusters, n_boot=n_boot, seed=seed)
         gains = []
         for row in rows:

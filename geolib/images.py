@@ -11,10 +11,11 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,29 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A photo without an answer, and why."""
+
+    image: str
+    reason: str
+
+
+def answer_each(ask: Callable[[ImageSource], Answer], images: Iterable[ImageSource]) -> list[Answer | Failure]:
+    """What `ask` says of each image, in order; one that raises `ImageError` gives a `Failure` in its place."""
+    answers: list[Answer | Failure] = []
+    for image in images:
+        try:
+            answers.append(ask(image))
+        except ImageError as error:
+            name = os.fspath(image) if isinstance(image, str | os.PathLike) else type(image).__name__
+            answers.append(Failure(str(name), str(error)))
+    return answers
 
 
 def load_rgb(

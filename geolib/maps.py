@@ -222,13 +222,7 @@ def plot_prediction(
     view = _view(*np.hstack([places, centers[:, bulk]])) if zoom else None
 
     fig, ax = _canvas(view)
-    (shaded,) = np.nonzero(p >= p.max() / 1000)  # a thousandth of the best cell is as good as white
-    shapes = _clip(np.array(tree.polygons(-1), dtype=object)[shaded], view)
-    # Not antialiased: neighbours that are smoothed one by one leave seams.
-    cells = PathCollection(_paths(shapes, ax.projection), linewidth=0, antialiased=False, alpha=0.85, zorder=2)
-    cells.set(array=p[shaded], norm=LogNorm(p.max() / 1000, p.max()), cmap=_ramp("Oranges", 0.1, 0.8))
-    ax.add_collection(cells, autolim=False)
-    _add_ground(ax, "coast", view, edgecolor=COAST, linewidth=0.5, zorder=2.5)
+    cells = _shade(ax, p, np.array(tree.polygons(-1), dtype=object), p.max(), view)
     _color_bar(fig, cells, "probability of the cell", percent=True)
 
     names = [country_name(code) or "open sea" for code in country_of(*places)]
@@ -272,15 +266,10 @@ def plot_posteriors(
     fig, made = _small_maps(list(values), columns, view)
     height, words = fig.get_figheight(), []
     peak = max(p.max() for p in values.values())
-    style: dict[str, Any] = {"norm": LogNorm(peak / 1000, peak), "cmap": _ramp("Oranges", 0.1, 0.8)}
     for ax, (title, p) in zip(made, values.items(), strict=True):
         level = tree.n_cells.index(p.size)
         shapes = np.array(tree.polygons(level), dtype=object)
-        (shaded,) = np.nonzero(p >= peak / 1000)
-        cells = PathCollection(_paths(_clip(shapes[shaded], view), ax.projection), linewidth=0, antialiased=False)
-        cells.set(array=p[shaded], alpha=0.85, zorder=2, **style)
-        ax.add_collection(cells, autolim=False)
-        _add_ground(ax, "coast", view, edgecolor=COAST, linewidth=0.4, zorder=2.5)
+        cells = _shade(ax, p, shapes, peak, view, coast=0.4)
         if kept and title in kept:
             chosen = _clip(shapes[np.asarray(kept[title], dtype=int)], view)
             edges: dict[str, Any] = {"facecolor": "none", "edgecolor": COLORS[2], "linewidth": 1.6}
@@ -400,12 +389,7 @@ def plot_decoded(
     if p.shape != (tree.n_cells[-1],) or not (np.isfinite(p).all() and p.min() >= 0 and p.max() > 0):
         raise ValueError(f"posterior of shape {p.shape}: expected ({tree.n_cells[-1]},), one row of `fuse`")
     fig, ax = _canvas()
-    (shaded,) = np.nonzero(p >= p.max() / 1000)
-    paths = _paths(np.array(tree.polygons(-1), dtype=object)[shaded], ax.projection)
-    cells = PathCollection(paths, linewidth=0, antialiased=False, alpha=0.85, zorder=2)
-    cells.set(array=p[shaded], norm=LogNorm(p.max() / 1000, p.max()), cmap=_ramp("Oranges", 0.1, 0.8))
-    ax.add_collection(cells, autolim=False)
-    _add_ground(ax, "coast", None, edgecolor=COAST, linewidth=0.5, zorder=2.5)
+    cells = _shade(ax, p, np.array(tree.polygons(-1), dtype=object), p.max())
     _color_bar(fig, cells, "probability of the cell", percent=True)
     fig.set_label(f"World map of one posterior with {_draw_named(fig, ax, places, truth)}.")
     return fig, ax
@@ -712,6 +696,20 @@ def _world_paths(kind: str) -> list[Path]:
 def _add_ground(ax: Any, kind: str, view: View | None, **style: Any) -> None:
     paths = _world_paths(kind) if view is None else _paths(_clip(_ground(kind), view), ax.projection)
     ax.add_collection(PathCollection(paths, **({"facecolor": "none"} | style)), autolim=False)
+
+
+def _shade(
+    ax: Any, p: FloatArray, shapes: Geometries, peak: float, view: View | None = None, coast: float = 0.5
+) -> PathCollection:
+    """Cells shaded by their probabilities (n,), with the coast on top; below a thousandth of `peak` they stay white."""
+    (shaded,) = np.nonzero(p >= peak / 1000)
+    # Not antialiased: neighbours that are smoothed one by one leave seams.
+    paths = _paths(_clip(shapes[shaded], view), ax.projection)
+    cells = PathCollection(paths, linewidth=0, antialiased=False, alpha=0.85, zorder=2)
+    cells.set(array=p[shaded], norm=LogNorm(peak / 1000, peak), cmap=_ramp("Oranges", 0.1, 0.8))
+    ax.add_collection(cells, autolim=False)
+    _add_ground(ax, "coast", view, edgecolor=COAST, linewidth=coast, zorder=2.5)
+    return cells
 
 
 def _clip(shapes: Geometries, view: View | None) -> Geometries:

@@ -29,14 +29,14 @@ from geolib.countries import country_name, country_of
 from geolib.datasets import Dataset, open_dataset
 from geolib.decode import decode
 from geolib.embed import Encoder
-from geolib.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
+from geolib.errors import CorruptFileError, GeolibError, MismatchError, MissingDataError
 from geolib.evaluate import compare
 from geolib.familiar import PERCENTILE, Familiarity
 from geolib.files import cache_path, read_json, read_tensors, sha256_file, write_bytes, write_json, write_tensors
 from geolib.fusion import fuse, marginals
 from geolib.heads import HierarchicalHeads, predict_logits, train_heads
-from geolib.images import ImageSource
-from geolib.partitions import load_partition
+from geolib.images import Failure, ImageSource, answer_each
+from geolib.partitions import fit_partition, load_partition
 from geolib.retrieve import NearestNeighbour, constant_guess
 from geolib.settings import Settings
 from geolib.sphere import EARTH_RADIUS_KM, haversine_km, in_words
@@ -139,14 +139,6 @@ class Seen(NamedTuple):
     distance: float
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A photo without an answer, and why."""
-
-    image: str
-    reason: str
-
-
 @dataclass(eq=False)
 class Geolocator:
     """A photo geolocator. Made by `fit`, `fit_dataset` or `load`.
@@ -182,7 +174,7 @@ class Geolocator:
         calibration: tuple[Vectors, npt.ArrayLike, npt.ArrayLike] | None = None,
         cells_per_level: Sequence[int] | str = "auto",
         min_photos: int = 5,
-        partition: Partition | None = None,
+        partition: Partition | str = "quadtree",
         fusion: str = "consistency",
         decoding: str = "argmax",
         fusion_options: Mapping[str, Any] | None = None,
@@ -195,7 +187,8 @@ class Geolocator:
         calibration: (vectors, lat, lon) of photos of other photographers and regions, for early stopping, and for
             telling from which distance on a picture is unfamiliar.
         cells_per_level: as `GeocellTree.fit` takes them; "auto" scales with n, see `cells_for`.
-        partition: cells of another kind, fitted on these photos; `cells_per_level` and `min_photos` are then its own.
+        partition: kind of the cells (`geolib.partitions.KINDS`), or cells that were fitted on these photos.
+            `min_photos` is the quadtree's; ready cells also have levels of their own.
         training: further arguments of `geolib.heads.train_heads`, such as `epochs`, `device`, `progress`.
 
         Raises `ValueError` for coordinates, vectors or settings that cannot be, `MismatchError` for vectors that are
@@ -209,7 +202,11 @@ class Geolocator:
             if cells_per_level != "auto":
                 raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
             cells_per_level = cells_for(len(vectors))
-        tree: Partition = partition or GeocellTree.fit(lat, lon, cells_per_level, min_photos)
+        tree = partition
+        if partition == "quadtree":
+            tree = GeocellTree.fit(lat, lon, cells_per_level, min_photos)
+        elif isinstance(tree, str):
+            tree = fit_partition(tree, lat, lon, cells_per_level, seed)
         heads, history = train_heads(vectors, lat, lon, tree, calibration=calibration, seed=seed, **training)
         familiarity = Familiarity.fit(vectors, None if calibration is None else calibration[0], seed)
         record = {
@@ -320,14 +317,7 @@ class Geolocator:
         Each is embedded alone, so that an answer is the same bit for bit whatever else is asked. For thousands
         of photos use `embed_photos` and `predict_vectors`.
         """
-        answers: list[Prediction | Failure] = []
-        for image in images:
-            try:
-                answers.append(self.predict(image, top_k))
-            except ImageError as error:
-                name = os.fspath(image) if isinstance(image, str | os.PathLike) else type(image).__name__
-                answers.append(Failure(str(name), str(error)))
-        return answers
+        return answer_each(lambda image: self.predict(image, top_k), images)
 
     def evaluate(self, dataset: Dataset, n_boot: int = 1000, *, gallery: Dataset | None = None) -> pd.DataFrame:
         """Errors on photos that the model has not seen: `evaluate.compare`, a row a method.

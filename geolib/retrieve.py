@@ -7,7 +7,6 @@ them all, `refine_prototypes` is PIGEON's way (Haas et al., CVPR 2024, section 3
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,9 +24,8 @@ from geolib.cells import Partition
 from geolib.countries import country_of
 from geolib.decode import decode, decode_points
 from geolib.embed import Encoder
-from geolib.errors import ImageError
 from geolib.heads import Vectors, as_tensor, as_vectors
-from geolib.images import ImageSource
+from geolib.images import Failure, ImageSource, answer_each
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, geoscore, haversine_km, to_lat_lon, unit_vectors
 
 IntArray = npt.NDArray[np.int64]
@@ -50,14 +48,6 @@ class Neighbours:
     lat: float
     lon: float
     top: pd.DataFrame = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A photo without an answer, and why."""
-
-    image: str
-    reason: str
 
 
 class NearestNeighbour:
@@ -119,14 +109,7 @@ class NearestNeighbour:
 
     def predict_many(self, images: Sequence[ImageSource], top_k: int = 5) -> list[Neighbours | Failure]:
         """One answer an image, in order; an image that cannot be read gives a `Failure` in its place."""
-        answers: list[Neighbours | Failure] = []
-        for image in images:
-            try:
-                answers.append(self.predict(image, top_k))
-            except ImageError as error:
-                name = os.fspath(image) if isinstance(image, str | os.PathLike) else type(image).__name__
-                answers.append(Failure(str(name), str(error)))
-        return answers
+        return answer_each(lambda image: self.predict(image, top_k), images)
 
     def _search(
         self, queries: Tensor, k: int, score: Callable[[Tensor, slice], Tensor] | None = None

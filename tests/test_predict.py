@@ -23,7 +23,8 @@ from geolib.evaluate import errors_km
 from geolib.familiar import Familiarity
 from geolib.files import read_json, sha256_file, write_json
 from geolib.fusion import RULES, fuse
-from geolib.predict import Failure, Geolocator, Prediction, cells_for
+from geolib.images import Failure
+from geolib.predict import Geolocator, Prediction, cells_for
 from geolib.settings import Settings
 
 

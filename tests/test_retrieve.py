@@ -15,8 +15,8 @@ from geolib.cells import GeocellTree
 from geolib.decode import decode_points
 from geolib.embed import Encoder
 from geolib.errors import ImageError
+from geolib.images import Failure
 from geolib.retrieve import (
-    Failure,
     NearestNeighbour,
     cell_prototypes,
     constant_guess,
