@@ -74,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     fit = command("fit", _fit, "Draw geocells and train heads on a dataset.")
     fit.add_argument("--dataset", help=settings % "DATASET")
     fit.add_argument("--encoder", help=settings % "ENCODER")
+    fit.add_argument(
+        "--split",
+        choices=("safe", "places"),
+        default="safe",
+        help="safe (default): photographers and places apart; places: places only, for photos of one person",
+    )
     fit.add_argument("--cells", metavar="N,N,...", help="cells per level, coarse to fine (default: by photos)")
     fit.add_argument(
         "--partition", default="quadtree", metavar="KIND", help="quadtree (default), uniform, s2 or semantic cells"
@@ -102,8 +108,12 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="folder of the rows and the table; one that was begun is gone on with"
     )
 
-    fetch = command("fetch", _fetch, "Fetch what does not ship with the clone.")
-    fetch.add_argument("name", help="commons, osv5m, osv5m-quadtree, or an encoder such as ViT-L-14/openai")
+    fetch = command("fetch", _fetch, "Fetch what does not ship with the clone, and report what is there.")
+    fetch.add_argument(
+        "name",
+        help="commons, osv5m, osv5m-quadtree, or an encoder such as ViT-L-14/openai; folder:PATH, table:PATH and "
+        "published tables such as im2gps3k:PATH are looked through",
+    )
     fetch.add_argument("--photos", type=int, metavar="N", help="commons: how many (default: 10000)")
     fetch.add_argument("--width", type=int, metavar="W", help="commons: of the thumbnails (default: 500); 0: originals")
     fetch.add_argument("--seed", type=int, default=0, metavar="S", help="commons: which places are asked (default: 0)")
@@ -204,8 +214,11 @@ def _as_json(name: str, answer: Prediction | Failure) -> dict[str, Any]:
         "familiar_below": answer.familiar_below,
         "warning": answer.warning,
     }
+    from geolib.datasets.commons import credit
+
     found = {"lat": answer.lat, "lon": answer.lon, "radius_km": answer.radius_km, "entropy_bits": answer.entropy}
-    return {"photo": name, **known, **found, "sentence": answer.sentence(), "top": _places(answer)}
+    said = {"sentence": answer.sentence(), "top": _places(answer), "credit": credit(Path(name))}
+    return {"photo": name, **known, **found, **said}
 
 
 def _embed(options: argparse.Namespace) -> int:
@@ -237,7 +250,9 @@ def _fit(options: argparse.Namespace) -> int:
     _check_rules(options, KINDS)
     settings = Settings.from_env()
     dataset, encoder = geolib.open_dataset(options.dataset), _encoder(options.encoder)
-    more |= {name: getattr(options, name) for name in ("partition", "hidden", "leaf_sums", "fusion", "decoding")}
+    more |= {
+        name: getattr(options, name) for name in ("split", "partition", "hidden", "leaf_sums", "fusion", "decoding")
+    }
     model = geolib.Geolocator.fit_dataset(
         dataset, encoder, seed=settings.seed, device=settings.device, progress=_epoch, **more
     )
@@ -339,6 +354,9 @@ def _fetch(options: argparse.Namespace) -> int:
         return _FETCHERS[options.name](options)
     from geolib.datasets.reference import LAYOUTS
 
+    kind, _, path = options.name.partition(":")
+    if path and kind in ("folder", "table", "commons", "osv5m", *LAYOUTS):
+        return _report(options.name)
     if options.name in LAYOUTS:
         known = LAYOUTS[options.name]
         raise ValueError(f"{known.title}: geolib does not fetch it, its pictures being others' to give. {known.get}")
@@ -355,6 +373,15 @@ def _fetch(options: argparse.Namespace) -> int:
             size=encoder.weights["bytes"] / 1e9, **encoder.weights
         )
     )
+    return 0
+
+
+def _report(name: str) -> int:
+    from geolib.datasets.report import format_report, survey
+
+    dataset = geolib.open_dataset(name)
+    _print_lines(format_report(survey(dataset, progress=True)))
+    print(_printable(f"nothing had to be fetched; it opens as {name}"))
     return 0
 
 
@@ -377,6 +404,7 @@ def _pull(options: argparse.Namespace) -> int:
 def _fetch_commons(options: argparse.Namespace) -> int:
     from geolib.datasets import commons
     from geolib.datasets.download import check_contact
+    from geolib.datasets.report import format_report
 
     try:
         check_contact(options.contact)
@@ -395,7 +423,7 @@ def _fetch_commons(options: argparse.Namespace) -> int:
         api=os.environ.get("GEOLIB_COMMONS_API") or commons.API,
         progress=True,
     )
-    print(commons.format_report(report))
+    _print_lines(format_report(report))
     asked = "" if options.out is None else f":{out}"
     print(_printable(f"in {out}; it opens as commons{asked}, manifest.jsonl in it is for sharing"))
     return 0
@@ -465,6 +493,11 @@ def _complain(text: str, status: int) -> int:
 
 def _note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     _complain(f"note: {message}", 0)
+
+
+def _print_lines(text: str) -> None:
+    for line in text.split("\n"):
+        print(_printable(line))
 
 
 def _printable(text: str) -> str:

@@ -93,14 +93,21 @@ def _splits(training: Mapping[str, Any]) -> str:
     sides: Mapping[str, int] = training.get("sides", {})
     if not sides:
         return f"Not recorded; {_count(training.get('calibration_photos'))} photos stopped the training."
-    kinds = {
-        "safe": "No photographer and no block of one degree is on two sides.",
-        "random": "Photo by photo: one photographer and one street can be on two sides, so test figures flatter.",
-    }
     table = "\n".join(f"| {_plain(side)} | {_count(number)} |" for side, number in sides.items())
     kind = _plain(training.get("split", ""))
-    drawn = f"Split `{kind}`, seed {training.get('seed', 0)}. {kinds.get(kind, '')}".rstrip()
+    drawn = f"Split `{kind}`, seed {training.get('seed', 0)}. {_overlap(training.get('overlap') or {})}"
     return f"| side | photos |\n|---|---|\n{table}\n\n{drawn}"
+
+
+def _overlap(overlap: Mapping[str, Any]) -> str:
+    """What the test photos share with the training photos, as `Geolocator.fit_dataset` counted it."""
+    people, places = overlap.get("by_training_photographers"), overlap.get("in_training_blocks")
+    who = "whether some are by photographers of training photos is not known"
+    if isinstance(people, int):
+        who = f"{people:,} are by photographers of training photos"
+    where = f"{places:,} lie in a block of one degree with training photos" if isinstance(places, int) else ""
+    flatter = " What is shared flatters the figures." if people or places else ""
+    return f"Of the test photos, {', '.join(filter(None, (who, where)))}.{flatter}"
 
 
 def _figures(figures: Mapping[str, Any]) -> str:

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pooch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from geolib.errors import CorruptFileError, MissingDataError
+from geolib.errors import CorruptFileError, GeolibError, MissingDataError
 
 
 @contextmanager
@@ -38,6 +39,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a folder, made if need be, for one process: a kill at any moment lets it go.
+
+    Raises `GeolibError` where another process holds it.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    lock = FileLock(Path(folder) / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise GeolibError(f"another process is at work in {folder}: wait for it, or name another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -57,6 +57,7 @@ class Photos(NamedTuple):
 _FORMAT = "geolib-model/2"
 _FILES = ("tree.safetensors", "heads.safetensors", "familiar.safetensors")
 MODEL_FILES = ("model.json", *_FILES, "README.md")  # all that a model's folder holds
+_MEND = "use more photos, or split='places', which keeps places apart but not photographers"
 _PHOTOS_PER_CELL = 20  # in the article: 50,000 finest cells on a million photos
 _MOST_CELLS, _FEWEST_CELLS = 50_000, 100  # of the article's finest and coarsest level
 
@@ -232,12 +233,13 @@ class Geolocator:
         """
         parts = split_photos(dataset, encoder, split, options.get("seed", 0))
         if "train" not in parts:
-            raise ValueError(f"the {split} split of {dataset.name} leaves no photo to train on: use more photos")
+            raise ValueError(f"the {split} split of {dataset.name} leaves no photo to train on: {_MEND}")
         held_out = parts["calibration"][:3] if "calibration" in parts else None
         made = cls.fit(encoder, *parts["train"][:3], calibration=held_out, **options)
         made.training |= {"dataset": dataset.name, "dataset_key": dataset.key(encoder), "split": split}
         photos = dataset.photos.loc[parts["train"].ids]
         made.training |= {
+            "overlap": _shared(dataset, parts),
             "sides": {side: len(part.ids) for side, part in parts.items()},
             "licences": {str(name): int(number) for name, number in photos["licence"].value_counts().items()},
             "photographers": int(photos["photographer"].replace("", np.nan).nunique()),
@@ -362,7 +364,7 @@ class Geolocator:
         kind, seed = self.training.get("split", "safe"), self.training.get("seed", 0)
         parts = split_photos(dataset, self.encoder, kind, seed)
         if not {"train", "test"} <= set(parts):
-            raise ValueError(f"the {kind} split of {dataset.name} has no training or no test photos: use more photos")
+            raise ValueError(f"the {kind} split of {dataset.name} has no training or no test photos: {_MEND}")
         return parts["train"], parts["test"]
 
     def _seen_and_test(self, dataset: Dataset, gallery: Dataset | None) -> tuple[Photos | None, Photos]:
@@ -515,6 +517,15 @@ def photographer_overlap(
     share = len(both) / len(names)
     counts = {"photographers": int(both.nunique()), "photos": len(both), "share": share, "known": len(known)}
     return counts | {"ids": list(both.index)}
+
+
+def _shared(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, int | None]:
+    """How many test photos have their photographer (None: not known), or their 1-degree block, in training too."""
+    test = [photo for side, part in parts.items() if side.startswith("test") for photo in part.ids]
+    people = photographer_overlap(dataset, test, dataset, parts["train"].ids)
+    blocks = np.floor(dataset.photos["lat"]) * 1000 + np.floor(dataset.photos["lon"])
+    places = blocks.loc[test].isin(set(blocks.loc[parts["train"].ids]))
+    return {"by_training_photographers": people["photos"] if people else None, "in_training_blocks": int(places.sum())}
 
 
 def _as_json(table: pd.DataFrame) -> dict[str, Any]:

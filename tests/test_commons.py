@@ -24,6 +24,7 @@ from geolib import __main__ as cli
 from geolib.countries import country_of
 from geolib.datasets import commons, open_dataset
 from geolib.datasets.download import DownloadError, UnavailableError
+from geolib.datasets.report import average_hash, format_report, near_duplicates
 from geolib.errors import CorruptFileError, MismatchError, MissingDataError
 from geolib.sphere import haversine_km
 
@@ -183,7 +184,7 @@ def test_a_complete_run(wiki, tmp_path):
     assert not unfinished(tmp_path / "c")
     agents = {headers["User-Agent"] for _, _, headers in wiki.asked}
     assert len(agents) == 1 and ME in agents.pop()
-    said = commons.format_report(report)
+    said = format_report(report)
     assert "50 photos" in said and "20 photographers" in said and "CC BY-SA 4.0 50" in said
 
 
@@ -552,13 +553,13 @@ def test_near_duplicates_are_counted_as_brute_force_does():
     rng = np.random.default_rng(0)
     small = [Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)) for _ in range(150)]
     pictures = [each.resize((320, 240)) for each in small] + [each.resize((200, 150)) for each in small[:7]]
-    hashes = [commons.average_hash(each) for each in pictures]
+    hashes = [average_hash(each) for each in pictures]
     assert {len(each) for each in hashes} == {64}
-    assert commons.near_duplicates(hashes) == 7
+    assert near_duplicates(hashes) == 7
     numbers = [int(each, 16) for each in hashes]
     for bits in (0, 10, 100):
         slow = sum(any((a ^ b).bit_count() <= bits for b in numbers[:k]) for k, a in enumerate(numbers))
-        assert commons.near_duplicates(hashes, bits) == slow
+        assert near_duplicates(hashes, bits) == slow
 
 
 # Words

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
+from geolib.__main__ import main
 from geolib.datasets import Dataset, open_dataset, safe_split, sources
+from geolib.datasets.report import survey
 from geolib.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.files import data_path
 from geolib.images import load_rgb
@@ -21,11 +23,15 @@ from geolib.images import load_rgb
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def write_photo(path, lat=None, lon=None, artist=None, ref=("N", "E")):
+def write_photo(path, lat=None, lon=None, artist=None, ref=("N", "E"), copyright=None, owner=None, size=(16, 12)):
     """A small JPEG, with GPS in its EXIF when a place is given as degrees, minutes and seconds."""
     exif = Image.Exif()
     if artist:
-        exif[ExifTags.Base.Artist] = artist
+        exif[ExifTags.Base.Artist] = artist.encode()  # Pillow writes text as ASCII, and bytes as they are
+    if copyright:
+        exif[ExifTags.Base.Copyright] = copyright.encode()
+    if owner:
+        exif[ExifTags.IFD.Exif] = {0xA430: owner}
     if lat is not None:
         exif[ExifTags.IFD.GPSInfo] = {
             ExifTags.GPS.GPSLatitudeRef: ref[0],
@@ -34,8 +40,17 @@ def write_photo(path, lat=None, lon=None, artist=None, ref=("N", "E")):
             ExifTags.GPS.GPSLongitude: lon,
         }
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (16, 12), (200, 120, 40)).save(path, exif=exif)
+    Image.new("RGB", size, (200, 120, 40)).save(path, exif=exif)
     return path
+
+
+def at(lat, lon=0):
+    """Whole degrees as EXIF has them."""
+    return {
+        "lat": (float(abs(lat)), 0.0, 0.0),
+        "lon": (float(abs(lon)), 0.0, 0.0),
+        "ref": ("NS"[lat < 0], "EW"[lon < 0]),
+    }
 
 
 # The gallery
@@ -92,21 +107,75 @@ def test_a_folder_gives_the_photos_that_carry_gps(tmp_path):
     write_photo(tmp_path / "no-gps.png")
     (tmp_path / "text.jpg").write_text("not a picture")
     photos = open_dataset("folder", path=tmp_path).photos
-    assert list(photos.index) == ["a.jpg", "trip/b.JPG"]
+    assert list(photos.index) == photos["source"].tolist() == ["a.jpg", "trip/b.JPG"]
     assert photos["lat"].tolist() == pytest.approx([46.51, -33.85])
     assert photos["lon"].tolist() == pytest.approx([6.0, 151.21])
-    assert photos["author"].tolist() == ["Ada", ""]
+    assert photos["author"].tolist() == photos["photographer"].tolist() == ["Ada", ""]
     dataset = open_dataset(f"folder:{tmp_path}")
+    assert dataset.refused == {"without coordinates in the EXIF": 1, "not a JPEG, PNG or WEBP file": 1}
     assert dataset.image("trip/b.JPG").shape == (12, 16, 3)
     assert (dataset.split() != "").all()
 
 
 @pytest.mark.parametrize(
-    ("lat", "lon"),
-    [((91.0, 0.0, 0.0), (0.0, 0.0, 0.0)), ((0.0, 0.0, 0.0), (180.0, 30.0, 0.0)), ((1.0,), (1.0, 1.0, 1.0))],
+    ("lat", "lon", "why"),
+    [
+        ((91.0, 0.0, 0.0), (0.0, 0.0, 0.0), "not on the Earth"),
+        ((0.0, 0.0, 0.0), (180.0, 30.0, 0.0), "not on the Earth"),
+        ((1.0,), (1.0, 1.0, 1.0), "cannot be read"),
+        ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), "exactly 0, 0"),
+    ],
 )
-def test_impossible_gps_is_no_label(tmp_path, lat, lon):
-    assert sources.exif_place(write_photo(tmp_path / "a.jpg", lat, lon)) is None
+def test_impossible_gps_is_no_label(tmp_path, lat, lon, why):
+    *place, author, licence, said = sources.read_label(write_photo(tmp_path / "a.jpg", lat, lon))
+    assert np.isnan(place).all() and why in said and author == licence == ""
+
+
+def test_exif_says_who_took_a_photo_and_whose_it_is(tmp_path):
+    many = {"artist": "Ada\0\x1b[31m  L.", "copyright": "\xa9 Ada", "owner": "Eve"}
+    assert sources.read_label(write_photo(tmp_path / "a.jpg", **at(3, 4), **many))[2:4] == ("Ada [31m L.", "\xa9 Ada")
+    assert sources.read_label(write_photo(tmp_path / "b.jpg", **at(3, 4), owner="Eve"))[2] == "Eve"
+    assert (
+        sources.read_label(write_photo(tmp_path / "c.jpg", **at(3, 4), artist="J\xf3zef \u0141"))[2]
+        == "J\xf3zef \u0141"
+    )
+
+
+def test_the_photographers_of_a_folder_are_kept_apart(tmp_path):
+    for n in range(60):
+        write_photo(tmp_path / f"{n:02}.jpg", **at(n % 12, n // 12), artist=f"who {n % 12}")
+    dataset = open_dataset(f"folder:{tmp_path}")
+    side = dataset.split()
+    assert {"train", "calibration", "test"} <= set(side)
+    assert (side.groupby(dataset.photos["photographer"]).nunique() == 1).all()
+
+
+def test_where_photographers_cannot_be_kept_apart_places_are_and_a_warning_says_so(tmp_path):
+    for n in range(60):
+        write_photo(tmp_path / f"{n:02}.jpg", **at(n, n), artist="Ada")
+    with pytest.warns(UserWarning, match="1 photographer is named, too few, or too far travelled, to be kept apart"):
+        dataset = open_dataset(f"folder:{tmp_path}")
+    assert set(dataset.split()) == {"train", "calibration", "test"}
+    assert set(dataset.photos["photographer"]) == {""} and set(dataset.photos["author"]) == {"Ada"}
+
+
+def test_the_exif_of_a_folder_is_read_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
+    home, asked = tmp_path / "photos", []
+    for name in "ab":
+        write_photo(home / f"{name}.jpg", **at(1, 2))
+    read = sources.read_label
+    monkeypatch.setattr(sources, "read_label", lambda path: asked.append(path.name) or read(path))
+    first = open_dataset(f"folder:{home}").photos
+    assert asked == ["a.jpg", "b.jpg"]
+    pd.testing.assert_frame_equal(open_dataset(f"folder:{home}").photos, first)
+    assert len(asked) == 2
+    write_photo(home / "b.jpg", **at(-5, 2), size=(40, 30))
+    assert open_dataset(f"folder:{home}").photos["lat"].tolist() == [1, -5] and asked[2:] == ["b.jpg"]
+    (home / "a.jpg").unlink()
+    assert list(open_dataset(f"folder:{home}").photos.index) == ["b.jpg"] and len(asked) == 3
+    next((tmp_path / "cache" / "folders").iterdir()).write_bytes(b"no table")
+    assert len(open_dataset(f"folder:{home}")) == 1 and len(asked) == 4
 
 
 def test_folders_without_labels_are_refused(tmp_path):
@@ -115,7 +184,7 @@ def test_folders_without_labels_are_refused(tmp_path):
     with pytest.raises(MissingDataError, match="holds no pictures"):
         open_dataset("folder", path=tmp_path)
     write_photo(tmp_path / "a.jpg")
-    with pytest.raises(ValueError, match=r"none of the 1 pictures .* has GPS"):
+    with pytest.raises(ValueError, match=r"none of the 1 pictures .* has GPS .*: 1 without coordinates in the EXIF"):
         open_dataset("folder", path=tmp_path)
 
 
@@ -233,6 +302,30 @@ def test_a_safe_split_has_the_promised_sizes_when_photographers_stay_at_home():
     assert (side != other).any(), "another seed deals other blocks"
 
 
+def test_few_photographers_who_go_everywhere_are_kept_apart_too():
+    rng = np.random.default_rng(0)
+    lat, lon = rng.integers(-60, 70, 2000) + 0.5, rng.integers(-180, 180, 2000) + 0.5
+    photos = table_of(lat, lon, [f"who {n}" for n in rng.integers(0, 9, 2000)])
+    side = safe_split(photos)
+    share = side.value_counts(normalize=True)
+    assert share["train"] > 0.5 and share["test"] > 0.05 and share["calibration"] > 0.05
+    kept = photos.assign(side=side)[side != "left_out"]
+    assert (kept.groupby("photographer")["side"].nunique() == 1).all()
+    assert (kept.groupby(["lat", "lon"])["side"].nunique() == 1).all()
+
+
+def test_a_split_by_places_lets_photographers_be_on_any_side():
+    rng = np.random.default_rng(0)
+    lat, lon = rng.integers(-60, 70, 2000) + 0.5, rng.integers(-180, 180, 2000) + 0.5
+    dataset = Dataset("x", table_of(lat, lon, ["Ada"] * 2000), Path)
+    assert set(dataset.split()) == {"train", "left_out"}, "one photographer cannot be apart from herself"
+    side = dataset.split("places")
+    assert side.value_counts(normalize=True).to_dict() == pytest.approx(
+        {"train": 0.8, "test": 0.1, "calibration": 0.1}, abs=0.02
+    )
+    assert (side.groupby([dataset.photos["lat"], dataset.photos["lon"]]).nunique() == 1).all()
+
+
 def test_splits_of_a_dataset():
     photos = table_of([0.5] * 10, [0.5] * 10, [""] * 10)
     published = Dataset("x", photos.assign(split=["test"] * 10), Path)
@@ -243,7 +336,7 @@ def test_splits_of_a_dataset():
         "calibration": 1,
         "test": 1,
     }
-    with pytest.raises(ValueError, match="expected 'safe' or 'random'"):
+    with pytest.raises(ValueError, match="expected 'safe', 'places' or 'random'"):
         published.split("careful")
 
 
@@ -257,6 +350,43 @@ def test_credits_count_photos_by_author_and_licence():
     dataset = Dataset("x", photos, Path)
     assert dataset.credits() == "1 photo: CC0\n2 photos: Ada, CC0"
     assert dataset.credits(["p0000"]) == "1 photo: Ada, CC0"
+
+
+# The report
+
+
+def test_a_dataset_reports_what_it_holds_and_what_was_refused(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    pictures = [Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((320, 240)) for _ in range(3)]
+    for n, picture in enumerate([pictures[0], *pictures]):  # the first one twice
+        path = write_photo(tmp_path / f"{n}.jpg", **at(47, 7), copyright=f"\xa9 {n // 2}")
+        with Image.open(path) as tagged:
+            picture.save(path, exif=tagged.info["exif"])
+    write_photo(tmp_path / "none.jpg")
+    whole = (tmp_path / "3.jpg").read_bytes()
+    (tmp_path / "3.jpg").write_bytes(whole[: len(whole) // 2])
+    report = survey(open_dataset(f"folder:{tmp_path}"))
+    size = sum((tmp_path / f"{n}.jpg").stat().st_size for n in range(3))
+    assert report == {
+        "photos": 3,
+        "countries": 1,
+        "photographers": 0,
+        "licences": {"\xa9 0": 2, "\xa9 1": 1},
+        "bytes": size,
+        "near_duplicates": 1,
+        "refused": {"without coordinates in the EXIF": 1, "is damaged or cut short": 1},
+    }
+    assert main(["fetch", f"folder:{tmp_path}"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "3 photos, 1 country, 0 photographers" in said
+        and "1  is damaged or cut short" in said
+        and "it opens as folder:" in said
+    )
+    table = write_table(tmp_path / "t.csv", id=["0", "gone"], lat=[1, 2], lon=[3, 4])
+    assert main(["fetch", f"table:{table}"]) == 0
+    said = capsys.readouterr().out
+    assert "1 photo," in said and "not stated 1" in said and "1  does not exist" in said
 
 
 # Postcards

@@ -2,12 +2,14 @@
 
 import json
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from geolib import files
-from geolib.errors import CorruptFileError, MissingDataError
+from geolib.errors import CorruptFileError, GeolibError, MissingDataError
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -96,3 +98,21 @@ def test_data_and_cache_folders_follow_the_environment(tmp_path, monkeypatch):
     assert files.cache_path("a", "b") == tmp_path / "cache" / "a" / "b"
     with pytest.raises(MissingDataError, match="GEOLIB_DATA"):
         files.data_path("nothing")
+
+
+def test_a_folder_is_held_by_one_process_until_it_ends_however_it_ends(tmp_path):
+    code = (
+        "import sys, time; from geolib import files\n"
+        "with files.alone_in(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(GeolibError, match="another process is at work in"), files.alone_in(tmp_path):
+            raise AssertionError("not to be reached")
+        other.kill()
+    with files.alone_in(tmp_path / "new"), files.alone_in(tmp_path):
+        pass
+    with pytest.raises(RuntimeError), files.alone_in(tmp_path):
+        raise RuntimeError
+    with files.alone_in(tmp_path):
+        pass

@@ -475,6 +475,21 @@ def test_a_dataset_is_fitted_on_its_training_photos_only(dataset, encoder):
     assert model.tree.counts(-1).sum() == 80
 
 
+def test_what_test_and_training_photos_share_is_counted_for_the_card(dataset, encoder):
+    photos, test = dataset.photos, dataset.split() == "test"
+    degree = np.floor(photos[["lat", "lon"]]).apply(tuple, axis=1)
+    blocks, people = degree[~test][:80], photos["photographer"][:80]
+    told = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu").training["overlap"]
+    assert told == {
+        "by_training_photographers": int(photos["photographer"][test].isin(set(people)).sum()),
+        "in_training_blocks": int(degree[test].isin(set(blocks)).sum()),
+    }
+    assert told["by_training_photographers"] == 20
+    strangers = replace(dataset, photos=photos.assign(photographer=""))
+    told = Geolocator.fit_dataset(strangers, encoder, epochs=1, device="cpu").training["overlap"]
+    assert told["by_training_photographers"] is None
+
+
 def test_an_evaluation_stands_beside_its_baselines(dataset, encoder):
     model = Geolocator.fit_dataset(dataset, encoder, epochs=80, cells_per_level=(4, 12), device="cpu")
     table = model.evaluate(dataset, n_boot=20)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "open_dataset", "safe_split"]
 
 _SHARES = {"test": 0.1, "calibration": 0.1}  # the rest trains
+_LEAST = 0.1  # of what blocks alone would give to a side: what is left of it once photographers are apart too
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Dataset:
     name: what `open_dataset` was asked for.
     photos: one row a photo, indexed by `id` (string): `lat`, `lon` (degrees, WGS84), `photographer`, `licence`,
         `author`, `source` (empty strings where unknown), and what else the dataset knows.
+    refused: pictures that were found and are not in `photos`, as numbers by reason.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Dataset:
     _file: Callable[[str], Path] | None = field(repr=False, default=None)
     _version: str = field(repr=False, default="")
     _shipped: tuple[Path, ...] = field(repr=False, default=())
+    refused: Mapping[str, int] = field(repr=False, default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -107,17 +110,20 @@ class Dataset:
         kind "safe": no photographer and no 1-degree block on two sides. The split that the dataset publishes (column
             `split`; it may name further test sets, such as "test_balanced") where there is one, else `safe_split`,
             seeded.
+        kind "places": no block on two sides, photographers on any; tests new places, not new photographers.
         kind "random": photo by photo, 80 / 10 / 10 %, seeded; for showing what leaks, not for measuring.
         """
         if kind == "safe" and "split" in self.photos:
             return self.photos["split"].rename("split")
         if kind == "safe":
             return safe_split(self.photos, seed)
+        if kind == "places":
+            return safe_split(self.photos.assign(photographer=""), seed)
         if kind == "random":
             ids = self.photos.index.sort_values()
             sides = _deal(pd.Series(1, index=ids), np.random.default_rng(seed), _SHARES)
             return sides.reindex(self.photos.index).rename("split")
-        raise ValueError(f"kind={kind!r}: expected 'safe' or 'random'")
+        raise ValueError(f"kind={kind!r}: expected 'safe', 'places' or 'random'")
 
     def photographers(self, photos: Iterable[str]) -> pd.Series[str]:
         """Who took each photo, for intervals and splits; a photo without a name counts as one of its own (its id)."""
@@ -152,16 +158,38 @@ def safe_split(photos: pd.DataFrame, seed: int = 0, shares: Mapping[str, float] 
 
     Blocks are dealt out at random, 80 / 10 / 10 % of the photos to train, calibration and test, or other `shares` of
     sides beside train. A photographer goes where most of their photos lie; their photos elsewhere are "left_out".
+    Where that leaves next to nothing of a side, because few photographers took all, photographers are dealt out, and a
+    block goes where most of its photos are, if that leaves more.
     Photos without a photographer follow their block. The result does not depend on the order of the rows.
     """
-    ordered = photos.sort_index()
+    ordered, rng, shares = photos.sort_index(), np.random.default_rng(seed), shares or _SHARES
     block = (np.floor(ordered["lat"]) * 1000 + np.floor(ordered["lon"])).astype(np.int64)
-    side = block.map(_deal(block.value_counts().sort_index(), np.random.default_rng(seed), shares or _SHARES))
-    known = ordered["photographer"] != ""
-    votes = pd.crosstab(ordered["photographer"][known], side[known])
-    home = ordered["photographer"].map(votes.idxmax(axis=1)) if len(votes) else side
-    kept: pd.Series[str] = side.where((side == home) | ~known, "left_out")
-    return kept.reindex(photos.index).rename("split")
+    who = ordered["photographer"].where(ordered["photographer"] != "")
+    by_block = block.map(_deal(block.value_counts().sort_index(), rng, shares))
+    side = by_block.where(who.isna() | (by_block == _home(who, by_block)), "left_out")
+    if _worst_served(side, by_block) < _LEAST:
+        dealt = who.map(_deal_to_all(who.value_counts().sort_index(), rng, shares))
+        there = _home(block, dealt).fillna(by_block)
+        other = there.where(who.isna() | (there == dealt), "left_out")
+        side = max(side, other, key=lambda sides: _worst_served(sides, by_block))
+    done: pd.Series[str] = side.reindex(photos.index)
+    return done.rename("split")
+
+
+def _home(units: pd.Series[Any], sides: pd.Series[str]) -> pd.Series[str]:
+    """The side that most photos of each one's unit are on; missing where no photo of the unit has a side."""
+    votes = pd.crosstab(units, sides)
+    return units.map(votes.idxmax(axis=1)) if len(votes) else sides.where(units.isna())
+
+
+def can_be_kept_apart(photos: pd.DataFrame) -> bool:
+    """Whether `safe_split` leaves enough of every side, with the photographers that these photos have."""
+    return _worst_served(safe_split(photos), safe_split(photos.assign(photographer=""))) >= _LEAST
+
+
+def _worst_served(sides: pd.Series[str], by_block: pd.Series[str]) -> float:
+    """Of the sides that blocks alone fill, the least share of their photos that is left."""
+    return float((sides.value_counts().reindex(by_block.unique()).fillna(0) / by_block.value_counts()).min())
 
 
 def _deal(sizes: pd.Series[int], rng: np.random.Generator, shares: Mapping[str, float]) -> pd.Series[str]:
@@ -170,6 +198,16 @@ def _deal(sizes: pd.Series[int], rng: np.random.Generator, shares: Mapping[str, 
     middle = (shuffled.cumsum() - shuffled / 2) / max(shuffled.sum(), 1)
     edges = np.cumsum(list(shares.values()))
     return pd.Series(np.array([*shares, "train"])[np.searchsorted(edges, middle)], index=shuffled.index)
+
+
+def _deal_to_all(sizes: pd.Series[int], rng: np.random.Generator, shares: Mapping[str, float]) -> pd.Series[str]:
+    """As `_deal`; a side that got none gets the unit of fitting size of those in train, while two others stay there."""
+    dealt = _deal(sizes, rng, shares)
+    for side, share in shares.items():
+        train = sizes[dealt.reindex(sizes.index) == "train"]
+        if not (dealt == side).any() and len(train) > 2:
+            dealt[str((train - share * sizes.sum()).abs().idxmin())] = side
+    return dealt
 
 
 def open_dataset(name: str | None = None, **options: Any) -> Dataset:

@@ -27,13 +27,13 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from geolib.countries import country_of
 from geolib.datasets.download import Client, DownloadError, UnavailableError
+from geolib.datasets.report import average_hash, describe
 from geolib.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
-from geolib.files import atomic_path, data_path, read_json, sha256_file, write_bytes, write_json
+from geolib.files import alone_in, atomic_path, data_path, read_json, sha256_file, write_bytes, write_json
 from geolib.images import open_rgb
 
 API = "https://commons.wikimedia.org/w/api.php"
@@ -51,7 +51,6 @@ _BATCH = 50  # page ids in one question, the most for those without special righ
 _CONTINUATIONS = 200
 _FAILURES = 5  # files in a row that could not be had: the way is broken, not the file
 _MIN_SIDE, _MAX_ASPECT = 480, 3.0  # of the original, pixels; longer strips are panoramas, shown as a few rows
-_NEAR_BITS = 10  # of 256
 
 _MIMES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 _INFO: dict[str, str] = {
@@ -108,7 +107,8 @@ def fetch(
     sleep: what waits, seconds.  progress: show a bar.
 
     Raises `ValueError` for wrong options, `MismatchError` for a folder that was begun with other ones,
-    `DownloadError` when the service cannot be used (the same call goes on later).
+    `DownloadError` when the service cannot be used (the same call goes on later), `GeolibError` while another process
+    fetches into the same folder.
     """
     wanted = _read_manifest(manifest) if manifest else []
     width = _width(width, wanted)
@@ -119,14 +119,16 @@ def fetch(
     caps = {"place": per_place, "photographer": per_photographer, "block": per_block}
     shared = sha256_file(manifest) if manifest else ""
     client = Client(api, contact, np.random.default_rng(seed), _DOMAIN, sleep, bytes_per_s=_BYTES_PER_S)
-    _check_settings(out, {"api": api, "width": width, "seed": seed, "caps": caps, "manifest": shared})
     total = min(photos, len(wanted)) if manifest else photos
-    with _Collection.open(out, client, width, total, progress) as found:
-        if manifest:
-            _fetch_listed(found, wanted)
-        else:
-            _fetch_around(found, places(seed), caps, seed)
-        return found.finish()
+    _refuse_foreign(out)
+    with alone_in(out):
+        _check_settings(out, {"api": api, "width": width, "seed": seed, "caps": caps, "manifest": shared})
+        with _Collection.open(out, client, width, total, progress) as found:
+            if manifest:
+                _fetch_listed(found, wanted)
+            else:
+                _fetch_around(found, places(seed), caps, seed)
+            return found.finish()
 
 
 def places(seed: int) -> Iterator[tuple[float, float]]:
@@ -621,11 +623,16 @@ def _width(width: int | None, wanted: Sequence[Row]) -> int:
     return width
 
 
+def _refuse_foreign(out: Path) -> None:
+    if (out / "settings.json").is_file():
+        return
+    if out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
+        raise MismatchError(f"{out} is not a folder of this command: name another with --out")
+
+
 def _check_settings(out: Path, settings: Mapping[str, Any]) -> None:
     """The same options as in the run that began this folder, else its steps would be other ones."""
     path = out / "settings.json"
-    if out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()) and not path.is_file():
-        raise MismatchError(f"{out} is not a folder of this command: name another with --out")
     if not path.is_file():
         write_json(path, settings)
         return
@@ -635,57 +642,6 @@ def _check_settings(out: Path, settings: Mapping[str, Any]) -> None:
         raise MismatchError(
             f"{out} was begun with {'; '.join(other)}: ask for the same, or name another folder with --out"
         )
-
-
-# The report
-
-
-def describe(table: pd.DataFrame) -> dict[str, Any]:
-    """Counts of a fetched table: photos, countries, photographers, licences, bytes, near-duplicates."""
-    return {
-        "photos": len(table),
-        "countries": int(table["country"].replace("", np.nan).nunique()),
-        "photographers": int(table["photographer"].nunique()),
-        "licences": {str(name): int(n) for name, n in table["licence"].value_counts().items()},
-        "bytes": int(table["bytes"].sum()),
-        "near_duplicates": near_duplicates(table["hash"]),
-    }
-
-
-def average_hash(picture: Image.Image) -> str:
-    """256 bits as 64 hex digits: which of 16 x 16 squares are brighter than the whole. Alike for alike pictures."""
-    small = np.asarray(picture.convert("L").resize((16, 16), Image.Resampling.BOX), dtype=np.float64)
-    return np.packbits(small > small.mean()).tobytes().hex()
-
-
-def near_duplicates(hashes: Iterable[str], bits: int = _NEAR_BITS) -> int:
-    """How many photos have an earlier one whose average hash differs in at most `bits` of 256.
-
-    Pictures of little but sky and ground may be alike by chance: this counts what is worth a look, it drops nothing.
-    """
-    words = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint64).reshape(-1, 4)
-    alike = 0
-    for first in range(0, len(words), 64):
-        block = words[first : first + 64]
-        others = words[: first + len(block)]
-        distance = sum(np.bitwise_count(block[:, None, k] ^ others[None, :, k]).astype(np.int16) for k in range(4))
-        earlier = np.arange(len(others)) < np.arange(first, first + len(block))[:, None]
-        alike += int(((distance <= bits) & earlier).any(axis=1).sum())
-    return alike
-
-
-def format_report(report: Mapping[str, Any]) -> str:
-    """The report in lines."""
-    near = report["near_duplicates"]
-    lines = [
-        f"{report['photos']:,} photos, {report['countries']} countries, {report['photographers']:,} photographers, "
-        f"{report['bytes'] / 1e6:,.1f} MB",
-        "licences: " + ", ".join(f"{name} {n:,}" for name, n in report["licences"].items()),
-        f"near-duplicates: {near:,} photos look like an earlier one",
-    ]
-    refused = report["refused"]
-    lines.append(f"refused: {sum(refused.values()):,}" + (", of these" if refused else ""))
-    return "\n".join(lines + [f"  {n:8,}  {why}" for why, n in refused.items()])
 
 
 # Credits

@@ -48,8 +48,9 @@ from huggingface_hub import errors as hub_errors
 import geolib
 from geolib.datasets.archives import Limits, unpack_pictures
 from geolib.datasets.download import DownloadError, UnavailableError
+from geolib.datasets.report import format_report
 from geolib.errors import CorruptFileError, GeolibError, MissingDataError
-from geolib.files import atomic_path, cache_path, read_json, sha256_file, write_json
+from geolib.files import alone_in, atomic_path, cache_path, read_json, sha256_file, write_json
 
 REPOSITORY = "osv5m/osv5m"
 SIDES = ("train", "test")
@@ -109,13 +110,9 @@ class Report:
     def __str__(self) -> str:
         lines = [
             f"OSV-5M at commit {self.revision[:12]}: " + _counted(self.shards, "shards of {}"),
-            f"{self.photos:,} photos, {self.countries:,} countries, {self.photographers:,} photographers, "
-            f"{self.bytes / 1e9:,.2f} GB",
+            format_report(vars(self)),
             "split: " + _counted(self.sides),
-            "licences: " + _counted(self.licences),
-            f"near-duplicates: {self.near_duplicates:,} photos look as another",
             f"test photos by photographers who are also in train: {self.shared_photographers:,}",
-            "refused: " + (_counted(self.refused) or "none"),
         ]
         return "\n".join(lines)
 
@@ -146,13 +143,26 @@ def fetch_osv5m(
     A shard is the unit of going on: a transfer that was killed begins again with its shard. Every file is checked
     against the sha256 (or git's sha1) that the hub lists for it, every picture is decoded, and what is refused is
     counted. Raises `DownloadError` for a final refusal, `UnavailableError` when the hub does not answer,
-    `CorruptFileError` for content that is not as listed, `GeolibError` when the disk is too small.
+    `CorruptFileError` for content that is not as listed, `GeolibError` when the disk is too small or while another
+    process fetches here.
     """
     if shards is not None and shards < 1:
         raise ValueError(f"shards={shards}: expected at least 1")
     tell = progress or (lambda line: None)
     root = Path(folder or cache_path("osv5m"))
     hub = _Hub(endpoint, sleep)
+    with alone_in(root):
+        return _fetch(root, hub, shards, revision, limits, tell)
+
+
+def _fetch(
+    root: Path,
+    hub: _Hub,
+    shards: int | None,
+    revision: str | None,
+    limits: Limits | None,
+    tell: Callable[[str], object],
+) -> Report:
     listing = _listing(root, hub, revision, tell)
     home = root / listing["revision"]
     wanted = _wanted(listing, shards)
