@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -252,6 +253,62 @@ def plot_similarities(similarity: npt.ArrayLike, images: Sequence[Any], texts: S
         f"{', '.join(f'{value:.2f}' for value in np.diag(values))}."
     )
     return fig, ax
+
+
+@matplotlib.rc_context(maps._RC)
+def plot_importance(
+    rows: Mapping[str, Mapping[str, npt.ArrayLike]], *, caption: str = "", described: str = ""
+) -> tuple[Figure, Any]:
+    """Maps of importance laid over the pictures that they are of: one row a picture, one column a map.
+
+    rows: the row's name to its columns, {title: image}, the same titles in each. The first image of a row is its
+        picture, uint8 (h, w, 3). Others are pictures too; or bool (h, w), shown as a region; or numbers (h, w), shown
+        in colour: orange argues for, blue against, each map scaled to its largest value.
+    described: what is to be seen, for the description in words.
+
+    Raises `ValueError` for no row, rows of other columns, or a map that is not of its picture's shape.
+    """
+    titles = list(next(iter(rows.values()), {}))
+    if not titles or any(list(row) != titles for row in rows.values()):
+        raise ValueError(f"{len(rows)} rows: expected at least one, with the same columns in each")
+    side = 10 / len(titles)
+    fig = Figure(figsize=(10, 0.35 + side * len(rows) * 1.02 + 0.3 * bool(caption)), layout="constrained")
+    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)  # type: ignore[union-attr]
+    made = fig.subplots(len(rows), len(titles), squeeze=False)
+    for line, (name, row) in zip(made, rows.items(), strict=True):
+        picture = np.asarray(row[titles[0]])
+        for ax, (title, given) in zip(line, row.items(), strict=True):
+            _lay_over(ax, picture, np.asarray(given), f"{name}, {title}")
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        line[0].set_ylabel(name, fontsize=11, color=INK)
+    for ax, title in zip(made[0], titles, strict=True):
+        ax.set_title(title, fontsize=12)
+    _below(fig, caption)
+    fig.set_label(
+        f"{len(rows)} pictures, each with {', '.join(titles[1:]) or 'nothing else'}: {', '.join(rows)}. {described}".strip()
+    )
+    return fig, made
+
+
+_ARGUES = LinearSegmentedColormap.from_list("argues", [COLORS[0], "#7db9dd", "white", "#f0a875", COLORS[1]])
+
+
+def _lay_over(ax: Any, picture: npt.NDArray[Any], given: npt.NDArray[Any], where: str) -> None:
+    """One panel: a picture as it is, or a faint grey one with a region or a map over it."""
+    if given.ndim == 3:
+        ax.imshow(given)
+        return
+    if given.shape != picture.shape[:2]:
+        raise ValueError(f"{where} is {given.shape}: expected a map of the picture's {picture.shape[:2]}")
+    grey = picture.mean(axis=2)
+    ax.imshow(0.45 * grey + 0.55 * 255, cmap="gray", vmin=0, vmax=255)
+    if given.dtype == bool:
+        ax.imshow(np.ma.masked_where(~given, given), cmap=ListedColormap([COLORS[1]]), alpha=0.75, interpolation="none")
+        return
+    most = np.abs(given).max() or 1.0
+    share = given / most
+    ax.imshow(share, cmap=_ARGUES, vmin=-1, vmax=1, alpha=np.abs(share) ** 0.7 * 0.9, interpolation="bilinear")
 
 
 def plot_history(history: pd.DataFrame, names: Sequence[str] = ()) -> tuple[Figure, Any]:
