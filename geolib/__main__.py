@@ -257,10 +257,20 @@ def _fit(options: argparse.Namespace) -> int:
         dataset, encoder, seed=settings.seed, device=settings.device, progress=_epoch, **more
     )
     model.save(options.out)
+    _tell_unreadable(dataset, encoder)
     if model.tree.n_cells[-1] == 1:
         print("note: one cell holds the Earth, so every answer will be the same; use more photos", file=sys.stderr)
     print(f"{model.tree}\n{model.training['epochs']} epochs; saved in {_printable(str(options.out))}")
     return 0
+
+
+def _tell_unreadable(dataset: geolib.Dataset, encoder: Encoder) -> None:
+    """Say how many photos have no embedding, and why the first of them; the others' vectors are here by now."""
+    failures = dataset.embeddings(encoder).failures
+    if failures:
+        photo, reason = failures[0]
+        many = "1 photo" if len(failures) == 1 else f"{len(failures):,} photos"
+        _complain(f"note: {many} of {dataset.name} left out, such as {photo}: {reason}", 0)
 
 
 def _check_rules(options: argparse.Namespace, kinds: Sequence[str]) -> None:
@@ -310,7 +320,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         raise ValueError(f"the model was fitted on {fitted_on!r}: name what to evaluate on with --dataset")
     other = options.gallery is not None or fitted_on != kind
     gallery = _gallery(model, options.gallery, settings) if other else None
-    table = model.evaluate(geolib.open_dataset(asked), gallery=gallery)
+    dataset = geolib.open_dataset(asked)
+    table = model.evaluate(dataset, gallery=gallery)
+    _tell_unreadable(dataset, model.encoder)
     print(f"{'all' if other else 'test'} photos of {asked}; the model was fitted on {fitted_on}")
     both = table.attrs["overlap"]
     if both is None:
@@ -337,7 +349,7 @@ def _gallery(model: Geolocator, name: str | None, settings: Settings) -> geolib.
     try:
         own = settings.dataset if settings.dataset.partition(":")[0] == fitted_on else fitted_on
         found = geolib.open_dataset(own)
-        if found.key(model.encoder) == model.training.get("dataset_key"):
+        if found.labels_key(model.encoder) == model.training.get("dataset_key"):
             return found
         why = "its photos are not those that the model was fitted on"
     except (GeolibError, ValueError) as error:
@@ -347,6 +359,7 @@ def _gallery(model: Geolocator, name: str | None, settings: Settings) -> geolib.
 
 
 def _fetch(options: argparse.Namespace) -> int:
+    _refuse_strangers(options)
     if options.name in ("postcards", "gallery"):
         print(f"{options.name} ships with the clone: there is nothing to fetch")
         return 0
@@ -374,6 +387,23 @@ def _fetch(options: argparse.Namespace) -> int:
         )
     )
     return 0
+
+
+_TAKES = {
+    "commons": {"photos", "width", "seed", "manifest", "contact", "out"},
+    "osv5m": {"shards", "revision", "out"},
+    "osv5m-quadtree": {"out"},
+    "an encoder": {"revision", "allow_pickle"},
+}
+
+
+def _refuse_strangers(options: argparse.Namespace) -> None:
+    """Refuse an option that belongs to something else, rather than fetch with less than was asked."""
+    name = options.name if options.name in _TAKES else "an encoder" if "/" in options.name else ""
+    given = {key for takes in _TAKES.values() for key in takes if getattr(options, key, None) not in (None, False)}
+    given -= {"seed"} if options.seed == 0 else set()
+    if strangers := sorted(given - _TAKES.get("" if ":" in options.name else name, set())):
+        raise ValueError(f"fetch {options.name} does not take --{strangers[0].replace('_', '-')}")
 
 
 def _report(name: str) -> int:

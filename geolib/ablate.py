@@ -464,7 +464,9 @@ def run(
     wanted = [row for row in ROWS if (rows is None or row.name in rows) and row.needs in parts]
     if unknown := set(rows or ()) - {row.name for row in ROWS}:
         raise ValueError(f"unknown rows {sorted(unknown)}: expected some of {[row.name for row in ROWS]}")
-    _check_folder(out, {"photos": dataset.key(encoder), "seed": seed, "epochs": epochs, "geolib": geolib.__version__})
+    _check_folder(
+        out, {"photos": dataset.labels_key(encoder), "seed": seed, "epochs": epochs, "geolib": geolib.__version__}
+    )
     bench = Bench(parts, seed, epochs, device)
     for number, row in enumerate(wanted, start=1):
         path, start = _path(out, row), time.perf_counter()

@@ -72,6 +72,8 @@ def _encoder(encoder: Mapping[str, Any]) -> str:
 def _data(training: Mapping[str, Any]) -> str:
     lines = [f"- dataset: {_plain(training.get('dataset') or 'not recorded')}"]
     lines += [f"- training photos: {_count(training.get('photos'))}"]
+    if training.get("unreadable"):
+        lines += [f"- photos that could not be read, and are on no side: {_count(training['unreadable'])}"]
     lines += [f"- photographers known by name: {_count(training.get('photographers'))}"]
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
 from geolib import maps
@@ -272,8 +273,8 @@ def plot_importance(
     if not titles or any(list(row) != titles for row in rows.values()):
         raise ValueError(f"{len(rows)} rows: expected at least one, with the same columns in each")
     side = 10 / len(titles)
-    fig = Figure(figsize=(10, 0.35 + side * len(rows) * 1.02 + 0.3 * bool(caption)), layout="constrained")
-    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)  # type: ignore[union-attr]
+    close = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    fig = Figure(figsize=(10, 0.35 + side * len(rows) * 1.02 + 0.3 * bool(caption)), layout=close)
     made = fig.subplots(len(rows), len(titles), squeeze=False)
     for line, (name, row) in zip(made, rows.items(), strict=True):
         picture = np.asarray(row[titles[0]])
@@ -285,9 +286,8 @@ def plot_importance(
     for ax, title in zip(made[0], titles, strict=True):
         ax.set_title(title, fontsize=12)
     _below(fig, caption)
-    fig.set_label(
-        f"{len(rows)} pictures, each with {', '.join(titles[1:]) or 'nothing else'}: {', '.join(rows)}. {described}".strip()
-    )
+    words = f"{len(rows)} pictures, each with {', '.join(titles[1:]) or 'nothing else'}: {', '.join(rows)}."
+    fig.set_label(f"{words} {described}".strip())
     return fig, made
 
 

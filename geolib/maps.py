@@ -48,6 +48,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (2, 1)), "-"
 REACH = ("street", "city", "region", "country", "continent")  # the field's names of its five thresholds
 
 _RC: Any = {"font.size": 13.0, "font.family": "DejaVu Sans", "text.color": INK, "axes.labelcolor": INK}
+_RC["text.parse_math"] = False  # names come from strangers: a `$` is a `$`
 _HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
 _DEGREES, _WORLD = ccrs.PlateCarree(), ccrs.EqualEarth()
 _HEXAGONS = (156, 44)  # columns and rows over Equal Earth: regular, of 42,000 km2 each

@@ -236,10 +236,11 @@ class Geolocator:
             raise ValueError(f"the {split} split of {dataset.name} leaves no photo to train on: {_MEND}")
         held_out = parts["calibration"][:3] if "calibration" in parts else None
         made = cls.fit(encoder, *parts["train"][:3], calibration=held_out, **options)
-        made.training |= {"dataset": dataset.name, "dataset_key": dataset.key(encoder), "split": split}
+        made.training |= {"dataset": dataset.name, "dataset_key": dataset.labels_key(encoder), "split": split}
         photos = dataset.photos.loc[parts["train"].ids]
         made.training |= {
             "overlap": _shared(dataset, parts),
+            "unreadable": len(dataset.embeddings(encoder).failures),
             "sides": {side: len(part.ids) for side, part in parts.items()},
             "licences": {str(name): int(number) for name, number in photos["licence"].value_counts().items()},
             "photographers": int(photos["photographer"].replace("", np.nan).nunique()),
@@ -356,10 +357,12 @@ class Geolocator:
 
     def _split(self, dataset: Dataset) -> tuple[Photos, Photos]:
         """Training and test photos of the split that this model was fitted on."""
-        if self.training.get("dataset") == dataset.name and self.training["dataset_key"] != dataset.key(self.encoder):
+        same = self.training.get("dataset_key") == dataset.labels_key(self.encoder)
+        if self.training.get("dataset") == dataset.name and not same:
             raise MismatchError(
-                f"the photos of {dataset.name} are not those that the model was fitted on: dealt anew, its "
-                "training photos could be tested; fit it again, evaluate on the same photos, or give them as gallery"
+                f"the photos of {dataset.name}, or their labels, are not those that the model was fitted on: dealt "
+                "anew, its training photos could be tested; fit it again, evaluate on the same photos, or give them as "
+                "gallery"
             )
         kind, seed = self.training.get("split", "safe"), self.training.get("seed", 0)
         parts = split_photos(dataset, self.encoder, kind, seed)
@@ -374,7 +377,7 @@ class Geolocator:
         test = Photos(store.vectors, photos["lat"].to_numpy(), photos["lon"].to_numpy(), store.ids)
         if gallery is None:
             return None, test
-        if self.training.get("dataset_key") != gallery.key(self.encoder):
+        if self.training.get("dataset_key") != gallery.labels_key(self.encoder):
             raise MismatchError(
                 f"the model was not fitted on these photos of {gallery.name}: give those as the gallery"
             )
@@ -507,9 +510,10 @@ def photographer_overlap(
 
     `photographers` on both sides, their test `photos`, the `share` of all test photos, `known`: how many of them have a
     photographer, and the `ids`. None where no photo of one side has any. Names are compared as they are written: across
-    two websites, or where names are missing, more can overlap than is found.
+    two websites, or where names are missing, more can overlap than is found. Where there is no photographer,
+    the author counts: in a folder whose photographers could not be kept apart, that is who they are.
     """
-    names, theirs = dataset.photos["photographer"].loc[list(photos)], gallery.photos["photographer"].loc[list(seen)]
+    names, theirs = _by_whom(dataset).loc[list(photos)], _by_whom(gallery).loc[list(seen)]
     known, authors = names[names != ""], set(theirs[theirs != ""])
     if known.empty or not authors:
         return None
@@ -517,6 +521,11 @@ def photographer_overlap(
     share = len(both) / len(names)
     counts = {"photographers": int(both.nunique()), "photos": len(both), "share": share, "known": len(known)}
     return counts | {"ids": list(both.index)}
+
+
+def _by_whom(dataset: Dataset) -> pd.Series[str]:
+    names = dataset.photos["photographer"]
+    return names.where(names != "", dataset.photos["author"])
 
 
 def _shared(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, int | None]:
@@ -545,7 +554,7 @@ def default_model(
     settings = settings or Settings.from_env()
     encoder = Encoder.load(*settings.encoder_name, device=settings.device)
     dataset = open_dataset(settings.dataset)
-    folder = cache_path("models", f"{dataset.key(encoder)}-{geolib.__version__}-seed{settings.seed}")
+    folder = cache_path("models", f"{dataset.labels_key(encoder)}-{geolib.__version__}-seed{settings.seed}")
     try:
         return Geolocator.load(folder, encoder)
     except GeolibError:  # not there yet, or damaged: a cache can always be made again

@@ -346,6 +346,50 @@ def test_fetch_says_what_there_is(capsys):
     assert "expected an encoder of open_clip such as ViT-L-14/openai" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("commons", "--shards=2"),
+        ("osv5m", "--photos=5"),
+        ("osv5m-quadtree", "--contact=a@b.c"),
+        ("ViT-L-14/openai", "--out=x"),
+        ("folder:x", "--seed=1"),
+        ("postcards", "--allow-pickle"),
+    ],
+)
+def test_fetch_refuses_options_of_something_else(name, option, capsys):
+    assert cli.main(["fetch", name, option]) == 2
+    assert f"fetch {name} does not take {option.partition('=')[0]}" in capsys.readouterr().err
+
+
+def test_fit_and_evaluate_say_how_many_photos_could_not_be_read(encoder_folder, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for n in range(30):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(tmp_path / f"{n}.jpg")
+    (tmp_path / "3.jpg").write_bytes(b"no picture")
+    ids, lat, lon = [*range(30), "../x"], rng.uniform(-60, 60, 31), rng.uniform(-180, 180, 31)
+    pd.DataFrame({"id": ids, "lat": lat, "lon": lon}).to_csv(tmp_path / "t.csv", index=False)
+    what = ["--dataset", f"table:{tmp_path}/t.csv"]
+    done = cli.main(["fit", *what, "--encoder", str(encoder_folder), "--epochs", "1", "--out", str(tmp_path / "model")])
+    assert done == 0
+    assert "note: 2 photos of table left out, such as 3: " in capsys.readouterr().err
+    assert cli.main(["evaluate", *what, "--model", str(tmp_path / "model")]) == 0
+    assert "note: 2 photos of table left out, such as 3: " in capsys.readouterr().err
+
+
+def test_a_strangers_table_beside_a_photo_does_not_hinder_its_prediction(model_folder, tmp_path, capsys):
+    photo = tmp_path / "images" / "aa" / "M5.jpg"
+    photo.parent.mkdir(parents=True)
+    Image.new("RGB", (40, 40), "teal").save(photo)
+    for content in (b"no table", None):
+        if content is None:
+            pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "photos.parquet")
+        else:
+            (tmp_path / "photos.parquet").write_bytes(content)
+        assert cli.main(["predict", str(photo), "--model", model_folder, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)[0]["credit"] == ""
+
+
 def test_fetch_without_a_network_says_so(capsys):
     assert cli.main(["fetch", "RN50/openai"]) == 2
     assert re.search("error: the weights RN50/openai are not on this machine", capsys.readouterr().err)

@@ -124,11 +124,17 @@ def test_a_folder_gives_the_photos_that_carry_gps(tmp_path):
         ((0.0, 0.0, 0.0), (180.0, 30.0, 0.0), "not on the Earth"),
         ((1.0,), (1.0, 1.0, 1.0), "cannot be read"),
         ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), "exactly 0, 0"),
+        ((1.0, 99.0, 0.0), (1.0, 0.0, 0.0), "cannot be read"),
     ],
 )
 def test_impossible_gps_is_no_label(tmp_path, lat, lon, why):
     *place, author, licence, said = sources.read_label(write_photo(tmp_path / "a.jpg", lat, lon))
     assert np.isnan(place).all() and why in said and author == licence == ""
+
+
+def test_a_hemisphere_that_is_none_is_no_label(tmp_path):
+    for ref in (("X", "E"), ("N", "")):
+        assert sources.read_label(write_photo(tmp_path / "a.jpg", (1.0, 0, 0), (2.0, 0, 0), ref=ref))[-1]
 
 
 def test_exif_says_who_took_a_photo_and_whose_it_is(tmp_path):
@@ -213,6 +219,33 @@ def test_columns_can_be_named(tmp_path):
     assert (row["lat"], row["lon"], row["photographer"], row["licence"]) == (10.0, 20.0, "Ada", "")
 
 
+def test_names_of_columns_and_the_folder_can_stand_in_the_name(tmp_path):
+    table = write_table(tmp_path / "t.csv", Image_ID=["007"], y=[10], x=[20], who=["Ada & Eve"])
+    write_photo(tmp_path / "my pictures" / "007.jpg")
+    dataset = open_dataset(f"table:{table}?id=Image_ID&lat=y&lon=x&photographer=who&folder={tmp_path}/my%20pictures")
+    assert dataset.photos.loc["007", ["lat", "photographer"]].tolist() == [10.0, "Ada & Eve"]
+    assert dataset.image("007").shape == (12, 16, 3)
+    with pytest.raises(ValueError, match=r"table:/path/table\.csv\?id="):
+        open_dataset(f"table:{table}")
+    with pytest.raises(ValueError, match="expected names and values"):
+        open_dataset(f"table:{table}?id")
+    odd = table.rename(tmp_path / "what?.csv")
+    assert len(open_dataset("table", path=odd, columns={"id": "Image_ID", "lat": "y", "lon": "x"})) == 1
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_what_looks_like_nothing_is_text_and_ids_stay_as_they_are(tmp_path, separator):
+    rows = [
+        ["Id", "Lat", "LON", "country", "photographer"],
+        ["0012", "1", "2", "NA", "null"],
+        ["NA", "-1", "2", "", "None"],
+    ]
+    (tmp_path / "t.csv").write_text("\ufeff" + "\n".join(separator.join(row) for row in rows), encoding="utf-8")
+    photos = open_dataset(f"table:{tmp_path}/t.csv").photos
+    assert photos.index.tolist() == ["0012", "NA"] and photos["photographer"].tolist() == ["null", "None"]
+    assert photos["country"].iloc[0] == "NA" and photos["country"].isna().tolist() == [False, True]
+
+
 def test_parquet_with_and_without_an_index(tmp_path):
     frame = pd.DataFrame({"id": ["a", "b"], "lat": [1.0, 2.0], "lon": [3.0, 4.0]})
     frame.to_parquet(tmp_path / "column.parquet")
@@ -256,7 +289,7 @@ def test_a_table_cannot_reach_out_of_its_folder(tmp_path, name):
     inside.mkdir()
     write_photo(tmp_path / "secret.jpg")
     table = write_table(inside / "t.csv", id=["a"], lat=[0], lon=[0], path=[name])
-    with pytest.raises(ImageError, match="outside"):
+    with pytest.raises(ImageError, match="leads out of its folder"):
         open_dataset("table", path=table).image("a")
 
 
@@ -383,10 +416,12 @@ def test_a_dataset_reports_what_it_holds_and_what_was_refused(tmp_path, capsys):
         and "1  is damaged or cut short" in said
         and "it opens as folder:" in said
     )
-    table = write_table(tmp_path / "t.csv", id=["0", "gone"], lat=[1, 2], lon=[3, 4])
+    names = ["0", "gone", "../../etc/passwd"]
+    table = write_table(tmp_path / "t.csv", id=names, lat=[1, 2, 3], lon=[3, 4, 5])
     assert main(["fetch", f"table:{table}"]) == 0
     said = capsys.readouterr().out
     assert "1 photo," in said and "not stated 1" in said and "1  does not exist" in said
+    assert "1  has a name that leads out of its folder" in said
 
 
 # Postcards

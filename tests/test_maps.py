@@ -92,6 +92,12 @@ def areas(paths):
     return np.array(result)
 
 
+def test_names_with_dollars_are_no_formulas():
+    picture = np.zeros((8, 8, 3), np.uint8)
+    fig, _ = maps.plot_pictures([picture], ["Eve $x_{ $ & Co"])
+    assert maps.png(fig).startswith(b"\x89PNG")
+
+
 def test_every_figure_is_offline_described_and_leaves_no_trace(tree, photos, posterior, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a map asked for a download")

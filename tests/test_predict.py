@@ -475,6 +475,32 @@ def test_a_dataset_is_fitted_on_its_training_photos_only(dataset, encoder):
     assert model.tree.counts(-1).sum() == 80
 
 
+def test_other_labels_of_the_same_pictures_are_another_dataset(dataset, encoder):
+    model = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu")
+    photos = dataset.photos
+    swapped = photos["split"].map({"train": "test", "test": "train"}).fillna("calibration")
+    for changed in ({"lat": -photos["lat"]}, {"split": swapped}, {"photographer": "somebody"}):
+        relabelled = replace(dataset, photos=photos.assign(**changed))
+        assert relabelled.key(encoder) == dataset.key(encoder), "the embeddings are the same"
+        with pytest.raises(MismatchError, match="or their labels, are not those that the model was fitted on"):
+            model.evaluate(relabelled)
+
+
+def test_photos_without_an_embedding_are_counted_on_the_card(dataset, encoder, tmp_path):
+    missing = dataset.photos.iloc[[0]].set_axis(["gone"])
+    paths = {"gone": tmp_path / "gone.jpg"}
+    more = replace(
+        dataset,
+        photos=pd.concat([dataset.photos, missing]).rename_axis("id"),
+        _file=lambda photo: paths.get(photo) or dataset.path(photo),
+        _shipped=(),
+    )
+    model = Geolocator.fit_dataset(more, encoder, epochs=1, device="cpu")
+    assert model.training["unreadable"] == 1
+    model.save(tmp_path / "model")
+    assert "could not be read, and are on no side: 1" in (tmp_path / "model" / "README.md").read_text()
+
+
 def test_what_test_and_training_photos_share_is_counted_for_the_card(dataset, encoder):
     photos, test = dataset.photos, dataset.split() == "test"
     degree = np.floor(photos[["lat", "lon"]]).apply(tuple, axis=1)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +97,16 @@ class Dataset:
         content = "\n".join([self._version, encoder.fingerprint, *self.photos.index])
         return f"{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
+    def labels_key(self, encoder: Encoder) -> str:
+        """As `key`, and another name for other places, photographers or sides: a model is fitted on all of these."""
+        digest = hashlib.sha256(self.key(encoder).encode())
+        for column in ("lat", "lon"):
+            digest.update(self.photos[column].to_numpy("<f8").tobytes())
+        for column in ("photographer", "split"):
+            if column in self.photos:
+                digest.update("\n".join(map(str, self.photos[column])).encode())
+        return f"{self.name}-{digest.hexdigest()[:16]}"
+
     def _check_ids(self, store: EmbeddingStore, folder: Path) -> None:
         strangers = set(store.ids) - set(self.photos.index)
         if strangers:
@@ -107,9 +118,9 @@ class Dataset:
     def split(self, kind: str = "safe", seed: int = 0) -> pd.Series[str]:
         """Which photos train, calibrate and test: a Series id -> "train", "calibration", "test" or "left_out".
 
-        kind "safe": no photographer and no 1-degree block on two sides. The split that the dataset publishes (column
-            `split`; it may name further test sets, such as "test_balanced") where there is one, else `safe_split`,
-            seeded.
+        kind "safe": no photographer and no 1-degree block on two sides, by `safe_split`, seeded. Where the dataset
+            publishes a split (column `split`; it may name further test sets, such as "test_balanced"), that one, which
+            keeps apart what its authors kept apart: a model's card counts what the sides share.
         kind "places": no block on two sides, photographers on any; tests new places, not new photographers.
         kind "random": photo by photo, 80 / 10 / 10 %, seeded; for showing what leaks, not for measuring.
         """
@@ -138,6 +149,17 @@ class Dataset:
             f"{n:,} photo{'s' if n > 1 else ''}: " + (", ".join(filter(None, who)) or "author unknown")
             for who, n in sorted(count.items())
         )
+
+
+def _spelled_out(path: str) -> dict[str, Any]:
+    """The options in `/path/table.csv?id=IMG_ID&folder=/pictures`: path, folder, and the columns' names."""
+    path, _, query = (path, "", "") if Path(path).exists() else path.partition("?")
+    try:
+        given = dict(parse_qsl(query, strict_parsing=True)) if query else {}
+    except ValueError as error:
+        raise ValueError(f"?{query}: expected names and values such as ?id=IMG_ID&lat=y&folder=/pictures") from error
+    folder = {"folder": given.pop("folder")} if "folder" in given else {}
+    return {"path": path} | folder | ({"columns": given} if given else {})
 
 
 @dataclass(frozen=True)
@@ -217,7 +239,9 @@ def open_dataset(name: str | None = None, **options: Any) -> Dataset:
     gallery: coordinates of 100,000 real photographs, no pictures; ships with the clone.
     folder: photos with GPS in their EXIF: `open_dataset("folder", path=...)` or `"folder:/path"`.
     table: a csv or parquet of id, lat, lon with a folder of pictures:
-        `open_dataset("table", path=..., folder=..., columns={"id": "IMG_ID", ...})` or `"table:/path/table.csv"`.
+        `open_dataset("table", path=..., folder=..., columns={"id": "IMG_ID", ...})` or `"table:/path/table.csv"`, or
+        with names `"table:/path/table.csv?id=IMG_ID&lat=y&lon=x&folder=/pictures"`.
+    commons: photographs of Wikimedia Commons that `python -m geolib fetch commons` brought.
     osv5m: shards of OSV-5M that `python -m geolib fetch osv5m --shards N` brought.
     im2gps3k, yfcc4k, yfcc26k, mp16, gldv2: published tables, `"im2gps3k:/path/im2gps3k_places365.csv"`; see
         `geolib.datasets.reference.LAYOUTS` for their columns, and where to get them.
@@ -227,7 +251,7 @@ def open_dataset(name: str | None = None, **options: Any) -> Dataset:
     asked = Settings.from_env().dataset if name is None else name
     kind, _, path = asked.partition(":")
     if path:
-        options["path"] = path
+        options = {**_spelled_out(path), **options}
     if kind not in sources.OPENERS:
         raise ValueError(f"dataset {asked!r} is not known; available: {', '.join(sources.OPENERS)}")
     opener = sources.OPENERS[kind]

@@ -648,12 +648,14 @@ def _check_settings(out: Path, settings: Mapping[str, Any]) -> None:
 
 
 def credit(path: Path) -> str:
-    """Author, licence and page of a fetched photo's file, as one line; "" for any other file."""
+    """Author, licence and page of a fetched photo's file, as one line; "" for any other file, whatever is beside it."""
     table = path.resolve().parent.parent.parent / "photos.parquet"
     if not (_ID.fullmatch(path.stem) and table.is_file()):
         return ""
-    stat = table.stat()
-    return _credits(table, stat.st_mtime_ns).get(path.stem, "")
+    try:
+        return _credits(table, table.stat().st_mtime_ns).get(path.stem, "")
+    except Exception:  # a stranger's table: pyarrow and pandas raise a dozen kinds on it
+        return ""
 
 
 @lru_cache(maxsize=4)

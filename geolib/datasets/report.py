@@ -31,12 +31,13 @@ def survey(dataset: Dataset, progress: bool = False) -> dict[str, Any]:
     found, refused = [], Counter(dataset.refused)
     photos = dataset.photos.index
     for photo in tqdm(photos, desc="looking at pictures", unit="photo", disable=not progress):
-        path = dataset.path(photo)
+        path = None
         try:
+            path = dataset.path(photo)
             look = average_hash(open_rgb(path, min_side=64))
             found.append((photo, path.stat().st_size, look))
         except (ImageError, OSError) as error:
-            refused[_reason(str(error), str(path))] += 1
+            refused[_reason(str(error), str(path or f"photo {photo!r}"))] += 1
     table = dataset.photos.loc[[photo for photo, *_ in found]]
     table = table.assign(bytes=[size for _, size, _ in found], hash=[look for *_, look in found])
     if "country" not in table:

@@ -184,8 +184,8 @@ def read_label(path: Path) -> tuple[float, float, str, str, str]:
             owner = exif.get_ifd(ExifTags.IFD.Exif).get(_CAMERA_OWNER, "")
         if not gps:
             return _no_label("without coordinates in the EXIF")
-        lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef], "S")
-        lon = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef], "W")
+        lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef], "N", "S")
+        lon = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef], "E", "W")
     except Exception:  # hostile EXIF raises nearly anything; a photo without a readable place has no label
         return _no_label("with EXIF that cannot be read")
     if not (abs(lat) <= 90 and abs(lon) <= 180):
@@ -220,10 +220,12 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def _degrees(parts: Any, ref: str, negative: str) -> float:
+def _degrees(parts: Any, ref: str, positive: str, negative: str) -> float:
     degrees, minutes, seconds = (float(part) for part in parts)
-    value = degrees + minutes / 60 + seconds / 3600
-    return -value if ref.strip("\0 ").upper() == negative else value
+    if not (0 <= minutes < 60.001 and 0 <= seconds < 60.001):  # 60 itself is what rounding makes of 59.9999
+        raise ValueError("minutes or seconds beyond 60")
+    sign = {positive: 1, negative: -1}[ref.strip("\0 ").upper()]
+    return sign * (degrees + minutes / 60 + seconds / 3600)
 
 
 def table(
@@ -303,7 +305,7 @@ def _with_files(photos: pd.DataFrame, root: Path, files: list[str]) -> dict[str,
 def _inside(root: Path, names: Mapping[str, str], photo: str) -> Path:
     file = root / names[photo]
     if not file.resolve().is_relative_to(root.resolve()):
-        raise ImageError(f"photo {photo!r} names {names[photo]!r}, which is outside {root}")
+        raise ImageError(f"photo {photo!r} has a name that leads out of its folder: {names[photo]!r} is not in {root}")
     return file
 
 
@@ -324,7 +326,7 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
     if not path.is_file():
         raise MissingDataError(f"{path} does not exist; expected a csv or parquet with columns id, lat, lon")
     try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=_as_text(columns))
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path, columns)
     except Exception as error:  # pyarrow and pandas raise a dozen kinds on hostile bytes
         raise CorruptFileError(f"{path} is not a readable table ({error}); restore or rebuild it") from error
     if frame.index.name is not None:
@@ -336,16 +338,22 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
     if absent:
         raise ValueError(
             f"{path} has no column for {', '.join(absent)}: it has {', '.join(map(str, frame.columns))}; "
-            "name them with columns={'id': ..., 'lat': ..., 'lon': ...}"
+            "name them with columns={'id': ..., 'lat': ..., 'lon': ...}, or in the dataset's name as "
+            "table:/path/table.csv?id=...&lat=...&lon=..."
         )
     frame = frame.rename(columns={name: key for key, name in wanted.items() if name})
     return frame.astype({"id": str}).set_index("id")
 
 
-def _as_text(columns: Mapping[str, str] | None) -> dict[str, type[str]]:
-    """Columns of ids, to be read as text: `0012` is not 12."""
-    names = [(columns or {}).get("id", "id"), *_ALIASES["id"]]
-    return {spelled: str for name in names for spelled in (name, name.upper())}
+def _read_csv(path: Path, columns: Mapping[str, str] | None) -> pd.DataFrame:
+    """A csv with `,`, `;` or tabs. Ids are text, for `0012` is not 12, and so is what stands for nothing elsewhere: the
+    country NA is Namibia."""
+    with open(path, encoding="utf-8-sig", errors="replace") as stream:
+        first = stream.readline()
+    separator = max(",;\t", key=first.count)
+    named = {(columns or {}).get("id", "id").lower(), *_ALIASES["id"]}
+    ids = [name for name in pd.read_csv(path, sep=separator, nrows=0).columns if str(name).lower() in named]
+    return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(ids, str), keep_default_na=False, na_values=[""])
 
 
 def checked(photos: pd.DataFrame, where: str) -> pd.DataFrame:
