@@ -22,7 +22,13 @@ from matplotlib.ticker import FuncFormatter
 from geolib import maps
 from geolib.maps import COLORS, DASHES, INK, QUIET
 
-_UNITS = {"%": (100.0, "{:.4g} %"), "points": (100.0, "{:+.4g}"), "km": (1.0, "{:,.0f} km"), "": (1.0, "{:,.4g}")}
+_UNITS = {  # factor, how it is written, digits in the words
+    "%": (100.0, "{:.4g} %", 1),
+    "points": (100.0, "{:+.4g}", 1),
+    "km": (1.0, "{:,.0f} km", 1),
+    "bits": (1.0, "{:.4g}", 2),
+    "": (1.0, "{:,.4g}", 1),
+}
 _MARKERS = ("o", "s", "^", "D", "v")  # of the series in a row: told apart without colour, too
 
 
@@ -52,7 +58,7 @@ def plot_intervals(
 
     tables: a table of `geolib.evaluate`, whose index names the rows, or several by the name of the series, with the
         same rows. metrics: column of the table to title, such as {"within_750_km": "within 750 km"}; `column_low` and
-        `column_high` bound the interval. unit: "%" for shares, "points" for their differences, "km", or "".
+        `column_high` bound the interval. unit: "%" for shares, "points" for their differences, "km", "bits", or "".
     zero: draw a line at 0, for differences.
 
     Raises `ValueError` for no row, no metric, an unknown unit, more series than colours, or rows that differ.
@@ -66,7 +72,7 @@ def plot_intervals(
     names = [str(name) for name in next(iter(series.values())).index]
     if not names or any([str(name) for name in table.index] != names for table in series.values()):
         raise ValueError("the tables have other rows or none: expected the same methods or groups in each")
-    factor, style = _UNITS[unit]
+    factor, style, digits = _UNITS[unit]
     fig, made = axes(10, 0.9 + len(names) * (0.34 + 0.16 * len(series)), len(metrics), sharey=True, squeeze=False)
     words = []
     for ax, (column, title) in zip(made[0], metrics.items(), strict=True):
@@ -76,7 +82,7 @@ def plot_intervals(
             ax.hlines(y, low, high, color=COLORS[number], linewidth=2.6, alpha=0.55)
             dots = {"marker": _MARKERS[number], "markersize": 8, "markeredgecolor": "white", "linestyle": ""}
             ax.plot(value, y, color=COLORS[number], label=label, **dots)
-            shown = ([style.format(round(v, 1)) for v in column] for column in (value, low, high))
+            shown = ([style.format(round(v, digits) + 0.0) for v in column] for column in (value, low, high))
             for name, v, a, b in zip(names, *shown, strict=True):
                 words.append(f"{label + ', ' if label else ''}{name}, {title}: {v} ({a} to {b})")
         ax.set_title(title, fontsize=13, loc="left")

@@ -121,3 +121,51 @@ def test_a_reliability_diagram_has_the_bins_and_the_line_of_honesty():
 
 def test_every_figure_becomes_a_picture():
     assert maps.png(charts.plot_intervals(table(), {"within_750_km": "x"})[0]).startswith(b"\x89PNG")
+
+
+# Importance
+
+
+def panel(size=8):
+    rng = np.random.default_rng(0)
+    region = np.zeros((size, size), bool)
+    region[2:4, 3:6] = True
+    return {
+        "picture": rng.integers(0, 256, (size, size, 3), dtype=np.uint8),
+        "region": region,
+        "map": rng.normal(size=(size, size)),
+    }
+
+
+def test_maps_lie_over_their_pictures_and_the_figure_says_whose():
+    fig, axes = charts.plot_importance({"Peru: road": panel(), "Japan: signs": panel()}, described="They differ.")
+    assert axes.shape == (2, 3)
+    assert [ax.get_title() for ax in axes[0]] == ["picture", "region", "map"]
+    assert [line[0].get_ylabel() for line in axes] == ["Peru: road", "Japan: signs"]
+    said = maps.alt_text(fig)
+    assert "2 pictures" in said and "Peru: road, Japan: signs" in said and said.endswith("They differ.")
+    shown = axes[0, 2].images[-1]
+    assert shown.get_clim() == (-1, 1) and np.abs(shown.get_array()).max() == 1, "each map is scaled to its largest"
+    assert axes[0, 1].images[-1].get_array().count() == panel()["region"].sum(), "only the region is coloured"
+    assert maps.png(fig).startswith(b"\x89PNG")
+
+
+def test_a_map_of_nothing_is_drawn_as_nothing():
+    fig, axes = charts.plot_importance({"x": panel() | {"map": np.zeros((8, 8))}})
+    assert np.asarray(axes[0, 2].images[-1].get_alpha()).max() == 0
+    assert maps.png(fig)
+
+
+def test_importance_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="0 rows: expected at least one"):
+        charts.plot_importance({})
+    with pytest.raises(ValueError, match="the same columns in each"):
+        charts.plot_importance({"a": panel(), "b": {"picture": panel()["picture"]}})
+    with pytest.raises(ValueError, match=r"a, map is \(4, 8\): expected a map of the picture's \(8, 8\)"):
+        charts.plot_importance({"a": panel() | {"map": np.zeros((4, 8))}})
+
+
+def test_bits_are_told_to_the_hundredth():
+    small = pd.DataFrame({"x": [0.031, -0.001], "x_low": [-0.012, -0.2], "x_high": [0.08, 0.1]}, index=["one", "two"])
+    fig, _ = charts.plot_intervals(small, {"x": "lost"}, unit="bits")
+    assert "one, lost: 0.03 (-0.01 to 0.08); two, lost: 0 (-0.2 to 0.1)" in maps.alt_text(fig)
