@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 
 from geolib.__main__ import main
 from geolib.datasets import Dataset, open_dataset, safe_split, sources
-from geolib.datasets.report import survey
+from geolib.datasets.report import format_report, survey
 from geolib.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.files import data_path
 from geolib.images import load_rgb
@@ -422,6 +422,22 @@ def test_a_dataset_reports_what_it_holds_and_what_was_refused(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "1 photo," in said and "not stated 1" in said and "1  does not exist" in said
     assert "1  has a name that leads out of its folder" in said
+
+
+def test_a_report_says_when_less_was_found_than_asked_for():
+    report = {
+        "photos": 6,
+        "countries": 1,
+        "photographers": 2,
+        "licences": {"CC0": 6},
+        "bytes": 10,
+        "near_duplicates": 0,
+    }
+    whole = report | {"refused": {}, "wanted": 50, "asked": 150}
+    assert "50 were asked for: no more were found in 150 places" in format_report(whole)
+    assert "asked for" not in format_report(whole | {"wanted": 6}) + format_report(report | {"refused": {}})
+    many = {f"licence {n}": 1 for n in range(14)}
+    assert "licence 9 1, 4 others" in format_report(whole | {"licences": many})
 
 
 # Postcards

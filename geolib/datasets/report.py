@@ -75,6 +75,8 @@ def format_report(report: Mapping[str, Any]) -> str:
         f"near-duplicates: {_number(near, 'photo looks', 'photos look')} like an earlier one",
         f"refused: {sum(reasons.values()):,}" + (", of these" if reasons else ""),
     ]
+    if (wanted := report.get("wanted", 0)) > report["photos"]:
+        lines.insert(1, f"{wanted:,} were asked for: no more were found in {report['asked']:,} places")
     return "\n".join(lines + [f"  {n:8,}  {why}" for why, n in reasons.items()])
 
 
