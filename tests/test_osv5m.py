@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import huggingface_hub.constants
 import huggingface_hub.file_download
+import huggingface_hub.utils._http
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         if name not in hub.files:
             return self.answer(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": hub.commit})
         if "/resolve/" in path and (problem := self.problem(f"head of {name}")):
-            return self.answer(problem, {"Retry-After": "1"})
+            return self.refuse(problem)
         large = name.endswith(".zip")
         if large and "/resolve/" in path:
             sha256 = hashlib.sha256(hub.listing[name]).hexdigest()
@@ -139,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         if parse_qs(urlsplit(self.path).query).get("blobs") not in (["true"], ["True"]):
             return self.answer(400, {})  # without it, neither sizes nor hashes are listed
         if problem := self.problem("listing"):
-            return self.answer(problem, {"Retry-After": "1"})
+            return self.refuse(problem)
         if revision not in ("main", hub.commit):
             return self.answer(404, {"X-Error-Code": "RevisionNotFound"})
         siblings = [{"rfilename": "README.md", "size": 3, "blobId": "c" * 40}]
@@ -155,8 +156,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_file(self, name, content, headers):
         problem = self.problem(name) if self.command == "GET" else None
-        if isinstance(problem, int):
-            return self.answer(problem, headers | {"Retry-After": "1"})
+        if problem and problem != "cut":
+            return self.refuse(problem, headers)
         start = 0
         if asked := self.headers.get("Range"):
             start = int(asked.removeprefix("bytes=").split("-")[0])
@@ -169,6 +170,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def problem(self, what):
         return self.server.plan[what].pop(0) if self.server.plan[what] else None
+
+    def refuse(self, problem, headers=None):
+        """`problem` is a status code, or one and the seconds to wait."""
+        status, wait = problem if isinstance(problem, tuple) else (problem, 1)
+        return self.answer(status, (headers or {}) | {"Retry-After": str(wait)})
 
     def answer(self, status, headers, body=b"", cut=None):
         self.send_response(status)
@@ -326,6 +332,25 @@ def test_a_busy_hub_is_asked_again_and_then_left_alone(hub, tmp_path, status):
     with pytest.raises(UnavailableError, match="run the same command again later"):
         fetch(hub, tmp_path / "other", 1)
     assert not (tmp_path / "other" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("what", ["listing", "images/train/00.zip", "train.csv"])
+def test_a_busy_hub_is_asked_again_when_it_says(hub, tmp_path, what):
+    waited = []
+    hub.plan[what] = [(503, 90), (503, 3)]
+    assert fetch(hub, tmp_path, 1, sleep=waited.append).photos == 21
+    assert waited == [90, 3]
+    hub.commit, hub.plan[what] = OTHER, [(503, 20_000)]
+    with pytest.raises(UnavailableError, match="asks to be left alone for 20,000 seconds"):
+        fetch(hub, tmp_path, 1, sleep=waited.append, revision="main")
+    assert waited == [90, 3]
+
+
+def test_the_hubs_own_client_does_not_wait_for_hours_either(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.utils._http.time, "sleep", lambda seconds: pytest.fail(f"sleeps {seconds} s"))
+    hub.plan["images/train/00.zip"] = [(429, 20_000)]
+    with pytest.raises(UnavailableError, match="asks to be left alone for 20,000 seconds"):
+        fetch(hub, tmp_path, 1)
 
 
 def test_a_hub_that_is_busy_before_a_file_is_asked_again(hub, tmp_path):

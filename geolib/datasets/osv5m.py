@@ -43,11 +43,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
-from huggingface_hub import errors as hub_errors
 
 import geolib
 from geolib.datasets.archives import Limits, unpack_pictures
-from geolib.datasets.download import DownloadError, UnavailableError
+from geolib.datasets.download import DownloadError, HubPatience
 from geolib.datasets.report import format_report
 from geolib.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.files import alone_in, atomic_path, cache_path, read_json, sha256_file, write_json
@@ -57,7 +56,6 @@ SIDES = ("train", "test")
 _SHARD = re.compile(r"images/(train|test)/([0-9]{2,3})\.zip")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _IDS = r"[0-9]{1,20}"
-_TRIES = 6
 _AGENT: dict[str, Any] = {"library_name": "geolib", "library_version": geolib.__version__}
 _LICENCE, _SOURCE = "CC BY-SA 4.0", "Mapillary, through OSV-5M"
 # What is kept of the tables: our name, theirs (the first that is there).
@@ -75,14 +73,6 @@ _COLUMNS = {
     "sequence": ("sequence",),
     "quadtree": ("quadtree_10_1000",),
 }
-_FINAL = (  # answers of the hub that another time will be the same
-    hub_errors.RepositoryNotFoundError,
-    hub_errors.RevisionNotFoundError,
-    hub_errors.RemoteEntryNotFoundError,
-    hub_errors.OfflineModeIsEnabled,
-    hub_errors.HFValidationError,
-)
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
@@ -221,7 +211,7 @@ class _Hub:
     """The dataset's repository, through huggingface_hub's own functions, asked again while it is busy."""
 
     def __init__(self, endpoint: str | None, sleep: Callable[[float], None]) -> None:
-        self._endpoint, self._sleep = endpoint, sleep
+        self._endpoint, self._patiently = endpoint, HubPatience(sleep)
 
     def listing(self, revision: str) -> dict[str, Any]:
         """The commit of a revision, and size and hash of the files of the dataset at that commit."""
@@ -269,26 +259,6 @@ class _Hub:
             path.unlink()
             tell(f"{name}: {fault}; " + ("given up" if last else "fetched once more"))
         raise CorruptFileError(f"{name} of {REPOSITORY} came twice, and is not what the hub lists: {fault}")
-
-    def _patiently(self, what: str, attempt: Callable[[], Any]) -> Any:
-        for failed in range(_TRIES):
-            try:
-                return attempt()
-            except _FINAL as error:
-                raise DownloadError(f"{what} cannot be fetched: {_first_line(error)}", "refused") from error
-            except Exception as error:  # of the HTTP library below the hub's, which is not the same in all its versions
-                answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
-                status = getattr(answer, "status_code", None)
-                if status is not None and status not in _PASSING:
-                    raise DownloadError(f"{what} cannot be fetched: HTTP {status}", f"HTTP {status}") from error
-                if failed == _TRIES - 1:
-                    raise UnavailableError(
-                        f"{what} could not be fetched in {_TRIES} attempts ({_first_line(error)}); run the same "
-                        "command again later, it goes on where it stopped",
-                        "unavailable",
-                    ) from error
-                self._sleep(min(2.0**failed, 60.0))
-        raise AssertionError("unreachable")
 
 
 def _first_line(error: BaseException) -> str:
