@@ -484,8 +484,8 @@ def test_a_hub_that_asks_for_a_day_is_left_alone(hub, tiny, where, status):
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (401, "not given to everybody"),
-        (403, "not given to everybody"),
+        (401, "not given to all"),
+        (403, "not given to all"),
         (404, "is not there"),
         (410, "taken away for good"),
     ],
