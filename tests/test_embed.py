@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from local_hub import serving
 from PIL import Image
 
+from geolib import __main__ as cli
 from geolib import _torchvision, embed, files
 from geolib._torchvision import import_open_clip
 from geolib.embed import EmbeddingStore, Encoder, Preprocessing, embed_photos
@@ -429,6 +430,15 @@ def test_the_revision_of_the_first_fetch_is_kept_to(hub, tiny, tmp_path):
     assert Encoder.load(tiny, "openai", device="cpu").fingerprint == first.fingerprint, "asking for one pins nothing"
     with pytest.raises(MissingDataError, match=r"at 0{40} cannot be fetched: HTTP 404: there is no such revision"):
         Encoder.load(tiny, "openai", device="cpu", revision="0" * 40)
+
+
+def test_the_command_line_fetches_a_revision_and_names_it(hub, tiny, tmp_path, capsys):
+    newer = (make_model_folder(tmp_path / "newer", seed=6) / "open_clip_model.safetensors").read_bytes()
+    hub.commit("team/tiny", open_clip_model__safetensors=newer)
+    assert cli.main(["fetch", f"{tiny}/openai", "--revision", hub.first]) == 0
+    assert f"\n  revision {hub.first}\n" in capsys.readouterr().out
+    assert cli.main(["fetch", f"{tiny}/openai", "--revision", "main"]) == 2
+    assert "revision='main': expected a commit" in capsys.readouterr().err
 
 
 def test_a_download_that_breaks_off_is_resumed(hub, tiny, monkeypatch):
