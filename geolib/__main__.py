@@ -120,6 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--manifest", type=Path, metavar="FILE", help="commons: fetch the same files as somebody else")
     fetch.add_argument("--contact", metavar="ADDRESS", help="commons: your e-mail or web address, for its operators")
     fetch.add_argument("--shards", type=int, metavar="N", help="osv5m: of train and of test (default: all)")
+    fetch.add_argument(
+        "--revision", metavar="COMMIT", help="osv5m and encoders: of which commit (default: the newest, then kept to)"
+    )
     fetch.add_argument("--out", type=Path, metavar="FOLDER", help="datasets: where to (default: geolib's cache)")
     fetch.add_argument(
         "--allow-pickle", action="store_true", help="encoders: read one from a pickle, which can run code"
@@ -379,7 +382,9 @@ def _fetch(options: argparse.Namespace) -> int:
             f"nothing called {options.name!r} can be fetched in this version; expected an encoder of open_clip such as "
             f"ViT-L-14/openai, or {', '.join(_FETCHERS)}. The datasets postcards and gallery ship with the clone"
         )
-    encoder = geolib.Encoder.load(model, pretrained, device="cpu", allow_pickle=options.allow_pickle)
+    encoder = geolib.Encoder.load(
+        model, pretrained, device="cpu", revision=options.revision, allow_pickle=options.allow_pickle
+    )
     print(f"{options.name} is here: vectors of {encoder.dim} numbers")
     print(
         "{file} of {repository}, {size:.2f} GB\n  revision {revision}\n  sha256 {sha256}".format(
@@ -465,7 +470,8 @@ def _fetch_osv5m(options: argparse.Namespace) -> int:
     if options.shards is not None and options.shards < 1:
         raise ValueError(f"--shards {options.shards}: expected at least 1")
     out = options.out or cache_path("osv5m")
-    print(fetch_osv5m(options.shards, folder=out, progress=partial(print, file=sys.stderr, flush=True)))
+    tell = partial(print, file=sys.stderr, flush=True)
+    _print_lines(str(fetch_osv5m(options.shards, folder=out, revision=options.revision, progress=tell)))
     asked = "" if options.out is None else f":{out}"
     print(_printable(f"in {out}; it opens as osv5m{asked}"))
     return 0

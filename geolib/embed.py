@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import HfFileMetadata, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
 from PIL import Image
 from safetensors import SafetensorError
@@ -40,6 +41,7 @@ from tqdm import tqdm
 
 from geolib import files
 from geolib._torchvision import import_open_clip
+from geolib.datasets.download import DownloadError, HubPatience, UnavailableError
 from geolib.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
 from geolib.images import ImageSource, open_rgb
 from geolib.tokenizer import WordTokenizer
@@ -360,7 +362,7 @@ def _weights(
         return kept, record
     pickled = named or "open_clip_pytorch_model.bin"
     safe = f"{Path(named).stem}.safetensors" if named else "open_clip_model.safetensors"
-    wanted = _Wanted(title, repository, safe, revision or record.get("revision"))
+    wanted = _Wanted(title, repository, safe, revision or record.get("revision"), HubPatience(time.sleep))
     found = wanted.fetch(record.get("sha256"))
     if found is None and not allow_pickle:
         raise ValueError(
@@ -376,12 +378,13 @@ def _weights(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A file on the Hugging Face hub. revision: a commit, or None for the newest."""
+    """A file on the Hugging Face hub. revision: a commit, or None for the newest.  ask: what waits while it is busy."""
 
     title: str
     repository: str
     file: str
     revision: str | None
+    ask: HubPatience
 
     def fetch(self, sha256: str | None) -> tuple[Path, dict[str, Any]] | None:
         """The file in the hub's own cache, checked against its sha256, and which it is; None where the hub has none.
@@ -392,11 +395,11 @@ class _Wanted:
         if isinstance(cached, str):
             return self._checked(Path(cached), sha256)
         try:
-            about = get_hf_file_metadata(hf_hub_url(self.repository, self.file, revision=self.revision))
-        except EntryNotFoundError:
-            return None
-        except Exception as error:  # huggingface_hub lets errors of its HTTP library through: which one that is varies
+            about = self.ask(self._named(self.revision), self._about)
+        except DownloadError as error:
             raise self._missing(error) from error
+        if about is None:
+            return None
         commit, published = about.commit_hash or "", about.etag or ""
         if not re.fullmatch("[0-9a-f]{40}", commit) or not re.fullmatch("[0-9a-f]{64}", published):
             raise CorruptFileError(f"{self.repository}: the hub gives no commit or no sha256 for {self.file}")
@@ -406,11 +409,19 @@ class _Wanted:
             )
         _announce(f"fetching {self.title}: {(about.size or 0) / 1e9:.2f} GB, {self.repository} at {commit[:12]}")
         try:
-            return self._checked(Path(hf_hub_download(self.repository, self.file, revision=commit)), published)
-        except CorruptFileError:
-            raise
-        except Exception as error:  # as above
+            path = self.ask(self._named(commit), lambda: hf_hub_download(self.repository, self.file, revision=commit))
+        except DownloadError as error:
             raise self._missing(error) from error
+        return self._checked(Path(path), published)
+
+    def _named(self, revision: str | None) -> str:
+        return f"{self.file} of {self.repository}" + (f" at {revision}" if revision else "")
+
+    def _about(self) -> HfFileMetadata | None:
+        try:
+            return get_hf_file_metadata(hf_hub_url(self.repository, self.file, revision=self.revision))
+        except EntryNotFoundError:
+            return None
 
     def _checked(self, path: Path, sha256: str | None) -> tuple[Path, dict[str, Any]]:
         named = path.resolve().name  # the hub's cache names a large file by its sha256
@@ -426,11 +437,16 @@ class _Wanted:
         where = {"repository": self.repository, "revision": commit, "file": self.file}
         return path, where | {"bytes": path.stat().st_size, "sha256": actual}
 
-    def _missing(self, error: Exception) -> MissingDataError:
+    def _missing(self, error: DownloadError) -> MissingDataError:
+        here = f"the weights {self.title} are not on this machine and could not be fetched"
+        if not (isinstance(error, UnavailableError) or error.reason == "refused"):
+            return MissingDataError(
+                f"{here}, for the hub does not give them ({one_line(error)}). Choose other weights, or a revision that "
+                f"https://huggingface.co/{self.repository} has"
+            )
         return MissingDataError(
-            f"the weights {self.title} are not on this machine and could not be fetched ({one_line(error)}). With a "
-            f"network, `python -m geolib fetch {self.title}` fetches them from {self.repository}: "
-            f"about {_gigabytes(self.title.partition('/')[0]):.1f} GB"
+            f"{here} ({one_line(error)}). With a network, `python -m geolib fetch {self.title}` fetches them from "
+            f"{self.repository}: about {_gigabytes(self.title.partition('/')[0]):.1f} GB"
         )
 
 

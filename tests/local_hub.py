@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -18,19 +19,23 @@ import huggingface_hub.constants
 import huggingface_hub.file_download
 import huggingface_hub.utils._http
 
+import geolib.embed
+
 
 class LocalHub(ThreadingHTTPServer):
     """repositories: {id: [{file: content}, ...]}, a dictionary a commit, the newest last.
 
-    requests: (method, path, Range header) of all that came.  faults: {what is served: how it goes wrong, once each}:
-    "cut" closes the connection half-way, "short" always serves half, "wrong" changes a byte, or a status code.
+    requests: (method, path, Range header) of all that came.  faults: {what is served ("resolve" or "cdn"): how it goes
+    wrong}: "cut" closes the connection half-way, once, "short" always serves half, "wrong" always changes a byte, a
+    status code always answers with it, and a list of (status code, Retry-After) does, one after the other.
+    naps: the seconds that geolib and huggingface_hub would have waited.
     """
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.repositories, self.requests, self.faults, self.tokens = {}, [], {}, None
+        self.repositories, self.requests, self.faults, self.tokens, self.naps = {}, [], {}, None, []
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def commit(self, repository, **files):
@@ -92,6 +97,17 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def refused(self, what):
+        """Answer with the status code that is due, if any; whether it was."""
+        fault = self.server.faults.get(what)
+        if isinstance(fault, list):
+            status, wait = fault.pop(0) if fault else (None, None)
+        else:
+            status, wait = (fault, None) if isinstance(fault, int) else (None, None)
+        if status:
+            self.say(status, {"error": "busy"}, {"Retry-After": str(wait)} if wait is not None else {})
+        return status is not None
+
     def resolve(self, repository, revision, file):
         commit = self.server.find(repository, revision)
         if repository not in self.server.repositories:
@@ -100,9 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self.say(404, {"error": "Invalid rev id"}, {"X-Error-Code": "RevisionNotFound"})
         if file not in commit[1]:
             return self.say(404, {}, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit[0]})
-        status = self.server.faults.get("resolve")
-        if status:
-            return self.say(status, {"error": "busy"})
+        if self.refused("resolve"):
+            return None
         content = commit[1][file]
         if is_text(file):
             return self.say(200, None, {"X-Repo-Commit": commit[0], "ETag": f'"{git_sha1(content)}"'}, content)
@@ -114,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
     def cdn(self, sha256):
         contents = (c for commits in self.server.repositories.values() for files in commits for c in files.values())
         content = next(c for c in contents if hashlib.sha256(c).hexdigest() == sha256)
+        if self.refused("cdn"):
+            return
         fault = self.server.faults.get("cdn")
         if fault == "wrong":
             content = content[:-1] + bytes([content[-1] ^ 1])
@@ -207,9 +224,9 @@ def serving(monkeypatch, cache):
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    for module in (huggingface_hub.file_download, huggingface_hub.utils._http):
-        known = {name: getattr(module.time, name) for name in ("time", "monotonic", "perf_counter")}
-        monkeypatch.setattr(module, "time", SimpleNamespace(**known, sleep=lambda _: None))
+    for module in (huggingface_hub.file_download, huggingface_hub.utils._http, geolib.embed):
+        known = {name: getattr(time, name) for name in ("time", "monotonic", "perf_counter")}
+        monkeypatch.setattr(module, "time", SimpleNamespace(**known, sleep=hub.naps.append))
     try:
         yield hub
     finally:

@@ -5,11 +5,13 @@ import re
 
 import numpy as np
 import pytest
+from huggingface_hub import get_session
+from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
 from hypothesis import given
 from hypothesis import strategies as st
 from web import Server, answer, cut, hang_up, instead, redirect, reply, status
 
-from geolib.datasets.download import Client, DownloadError, UnavailableError, check_contact
+from geolib.datasets.download import Client, DownloadError, HubPatience, UnavailableError, check_contact
 
 BODY = np.random.default_rng(0).bytes(300_000)
 SHA1 = f"sha1:{hashlib.sha1(BODY).hexdigest()}"
@@ -43,6 +45,12 @@ def fetch(client, path, url="/a", check=lambda part: None, **options):
 
 def names(folder):
     return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_service_that_asks_for_no_contact_gets_none(server, tmp_path):
+    client = Client(server.base, None, np.random.default_rng(0), sleep=Naps())
+    client.file(server.base + "/a", tmp_path / "x", lambda part: None, max_bytes=1 << 20)
+    assert re.fullmatch(r"geolib/[\d.]+ python-requests/[\d.]+", server.asked[0][2]["User-Agent"])
 
 
 # A file
@@ -129,6 +137,7 @@ def test_a_wrong_piece_is_found_by_the_hash_and_fetched_anew(server, tmp_path):
 @pytest.mark.parametrize(
     ("fault", "options", "reason"),
     [
+        (status(401), {}, "HTTP 401"),
         (status(410), {}, "HTTP 410"),
         (status(404), {}, "HTTP 404"),
         (status(403), {}, "HTTP 403"),
@@ -311,6 +320,14 @@ def test_json_comes_with_the_wait_that_is_asked_for(server):
     assert client_of(server).json({}) == ([1], None)
 
 
+def test_json_that_is_nested_without_end_is_refused(server):
+    server.routes["/api"] = lambda handler, query: reply(handler, 200, b"[" * 200_000)
+    client = client_of(server)
+    with pytest.raises(DownloadError, match="nested too deeply"):
+        client.json({})
+    assert client.sleep == []
+
+
 def test_json_that_is_cut_or_none_is_asked_for_again(server):
     server.routes["/api"] = lambda handler, query: answer(handler, {"x": 1})
     server.faults["/api"] = [status(200), status(502)]
@@ -333,3 +350,74 @@ def test_contacts(contact):
 def test_no_contact_no_service(contact):
     with pytest.raises(ValueError, match=r"e-mail or web address .* blocks those that do not"):
         check_contact(contact)
+
+
+# The hub's client
+
+
+class Answer:
+    def __init__(self, status_code, **headers):
+        self.status_code, self.headers = status_code, {name.replace("_", "-"): text for name, text in headers.items()}
+
+
+def busy(status, **headers):
+    error = RuntimeError(f"answer {status}\n\nof two lines")
+    error.response = Answer(status, **headers)
+    return error
+
+
+def asking(*outcomes):
+    """An attempt that has these outcomes, one after the other."""
+    left = list(outcomes)
+
+    def attempt():
+        outcome = left.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return attempt
+
+
+def test_the_hub_is_asked_again_as_it_says():
+    ask = HubPatience(Naps())
+    attempt = asking(busy(429, Retry_After="30"), busy(503), busy(503, Retry_After="1"), OSError("cut short"), "here")
+    assert ask("x", attempt) == "here"
+    assert ask.sleep == [30, 2, 4, 8]
+
+
+def test_the_hub_is_given_up_after_some_attempts_and_sooner_where_it_never_answered():
+    ask = HubPatience(Naps(), tries=3)
+    with pytest.raises(UnavailableError, match=r"x could not be fetched in 3 attempts \(answer 503 of two lines\)"):
+        ask("x", asking(*[busy(503)] * 9))
+    assert len(ask.sleep) == 2
+    offline = HubPatience(Naps())
+    with pytest.raises(UnavailableError, match=r"in 2 attempts \(no way there\); run the same command again later"):
+        offline("x", asking(*[OSError("no way there")] * 9))
+    assert offline.sleep == [1]
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "reason"),
+    [
+        (busy(404), "HTTP 404: it is not there", "HTTP 404"),
+        (busy(410), "HTTP 410: it was taken away for good", "HTTP 410"),
+        (busy(403), "HTTP 403: it is not given to all", "HTTP 403"),
+        (busy(418), "HTTP 418: answer 418 of two lines", "HTTP 418"),
+        (OfflineModeIsEnabled("offline"), "offline", "refused"),
+        (HFValidationError("no name"), "no name", "refused"),
+    ],
+)
+def test_what_the_hub_refuses_for_good_is_asked_once(error, said, reason):
+    ask = HubPatience(Naps())
+    with pytest.raises(DownloadError, match=f"x cannot be fetched: {said}") as caught:
+        ask("x", asking(error))
+    assert caught.value.reason == reason and not isinstance(caught.value, UnavailableError)
+    assert ask.sleep == []
+
+
+def test_the_hubs_client_gets_its_hooks_back():
+    before = {kind: list(hooks) for kind, hooks in get_session().event_hooks.items()}
+    with pytest.raises(UnavailableError, match="left alone for 3,600 seconds"):
+        HubPatience(Naps())("x", asking(busy(429, Retry_After="3600")))
+    assert get_session().event_hooks == before

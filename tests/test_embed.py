@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from local_hub import serving
 from PIL import Image
 
+from geolib import __main__ as cli
 from geolib import _torchvision, embed, files
 from geolib._torchvision import import_open_clip
 from geolib.embed import EmbeddingStore, Encoder, Preprocessing, embed_photos
@@ -427,8 +428,17 @@ def test_the_revision_of_the_first_fetch_is_kept_to(hub, tiny, tmp_path):
     other = Encoder.load(tiny, "openai", device="cpu", revision=second)
     assert other.weights["revision"] == second and other.fingerprint != first.fingerprint
     assert Encoder.load(tiny, "openai", device="cpu").fingerprint == first.fingerprint, "asking for one pins nothing"
-    with pytest.raises(MissingDataError, match="Revision Not Found"):
+    with pytest.raises(MissingDataError, match=r"at 0{40} cannot be fetched: HTTP 404: there is no such revision"):
         Encoder.load(tiny, "openai", device="cpu", revision="0" * 40)
+
+
+def test_the_command_line_fetches_a_revision_and_names_it(hub, tiny, tmp_path, capsys):
+    newer = (make_model_folder(tmp_path / "newer", seed=6) / "open_clip_model.safetensors").read_bytes()
+    hub.commit("team/tiny", open_clip_model__safetensors=newer)
+    assert cli.main(["fetch", f"{tiny}/openai", "--revision", hub.first]) == 0
+    assert f"\n  revision {hub.first}\n" in capsys.readouterr().out
+    assert cli.main(["fetch", f"{tiny}/openai", "--revision", "main"]) == 2
+    assert "revision='main': expected a commit" in capsys.readouterr().err
 
 
 def test_a_download_that_breaks_off_is_resumed(hub, tiny, monkeypatch):
@@ -451,11 +461,52 @@ def test_a_body_that_is_not_the_file_leaves_nothing(hub, tiny, tmp_path, fault, 
     assert Encoder.load(tiny, "openai", device="cpu").dim == DIM
 
 
-@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_a_hub_that_refuses_is_said_to(hub, tiny, status):
+@pytest.mark.parametrize("where", ["resolve", "cdn"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_hub_is_asked_again_when_it_says(hub, tiny, where, status):
+    hub.faults[where] = [(status, 7), (status, 40), (status, None)]
+    assert Encoder.load(tiny, "openai", device="cpu").dim == DIM
+    path = "/cdn/" if where == "cdn" else "/resolve/"
+    assert sum(asked.startswith(path) or path in asked for _, asked, _ in hub.requests) >= 4
+    waited = [nap for nap in hub.naps if nap >= 7]
+    assert len(waited) == 2 and 7 <= waited[0] <= 8 and 40 <= waited[1] <= 41, "the hub's client adds a second"
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_hub_that_stays_busy_is_given_up(hub, tiny, status):
     hub.faults["resolve"] = status
-    with pytest.raises(MissingDataError, match=rf"could not be fetched \(.*{status}"):
+    with pytest.raises(MissingDataError, match=rf"in 6 attempts \(.*{status}.*run the same command again later"):
         Encoder.load(tiny, "openai", device="cpu")
+    assert len(hub.requests) == 6 and hub.naps == [1, 2, 4, 8, 16]
+
+
+@pytest.mark.parametrize("where", ["resolve", "cdn"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_hub_that_asks_for_a_day_is_left_alone(hub, tiny, where, status):
+    hub.faults[where] = [(status, 100_000)]
+    with pytest.raises(MissingDataError, match="asks to be left alone for 100,000 seconds"):
+        Encoder.load(tiny, "openai", device="cpu")
+    assert hub.naps == []
+    assert Encoder.load(tiny, "openai", device="cpu").dim == DIM
+
+
+@pytest.mark.parametrize("where", ["resolve", "cdn"])
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "not given to all"),
+        (403, "not given to all"),
+        (404, "is not there"),
+        (410, "taken away for good"),
+    ],
+)
+def test_a_hub_that_refuses_for_good_is_asked_once(hub, tiny, tmp_path, where, status, said):
+    hub.faults[where] = status
+    with pytest.raises(MissingDataError, match=rf"HTTP {status}: .*{said}.*Choose other weights") as caught:
+        Encoder.load(tiny, "openai", device="cpu")
+    assert hub.naps == [] and "later" not in str(caught.value)
+    assert sum(f"/{where}/" in path for _, path, _ in hub.requests) == 1
+    assert blobs(tmp_path) == []
 
 
 def test_a_damaged_cache_is_noticed_and_mended(hub, tiny, tmp_path):

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import huggingface_hub.constants
 import huggingface_hub.file_download
+import huggingface_hub.utils._http
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         if name not in hub.files:
             return self.answer(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": hub.commit})
         if "/resolve/" in path and (problem := self.problem(f"head of {name}")):
-            return self.answer(problem, {"Retry-After": "1"})
+            return self.refuse(problem)
         large = name.endswith(".zip")
         if large and "/resolve/" in path:
             sha256 = hashlib.sha256(hub.listing[name]).hexdigest()
@@ -139,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         if parse_qs(urlsplit(self.path).query).get("blobs") not in (["true"], ["True"]):
             return self.answer(400, {})  # without it, neither sizes nor hashes are listed
         if problem := self.problem("listing"):
-            return self.answer(problem, {"Retry-After": "1"})
+            return self.refuse(problem)
         if revision not in ("main", hub.commit):
             return self.answer(404, {"X-Error-Code": "RevisionNotFound"})
         siblings = [{"rfilename": "README.md", "size": 3, "blobId": "c" * 40}]
@@ -155,8 +156,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_file(self, name, content, headers):
         problem = self.problem(name) if self.command == "GET" else None
-        if isinstance(problem, int):
-            return self.answer(problem, headers | {"Retry-After": "1"})
+        if problem and problem != "cut":
+            return self.refuse(problem, headers)
         start = 0
         if asked := self.headers.get("Range"):
             start = int(asked.removeprefix("bytes=").split("-")[0])
@@ -169,6 +170,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def problem(self, what):
         return self.server.plan[what].pop(0) if self.server.plan[what] else None
+
+    def refuse(self, problem, headers=None):
+        """`problem` is a status code, or one and the seconds to wait."""
+        status, wait = problem if isinstance(problem, tuple) else (problem, 1)
+        return self.answer(status, (headers or {}) | {"Retry-After": str(wait)})
 
     def answer(self, status, headers, body=b"", cut=None):
         self.send_response(status)
@@ -328,6 +334,25 @@ def test_a_busy_hub_is_asked_again_and_then_left_alone(hub, tmp_path, status):
     assert not (tmp_path / "other" / "manifest.json").exists()
 
 
+@pytest.mark.parametrize("what", ["listing", "images/train/00.zip", "train.csv"])
+def test_a_busy_hub_is_asked_again_when_it_says(hub, tmp_path, what):
+    waited = []
+    hub.plan[what] = [(503, 90), (503, 3)]
+    assert fetch(hub, tmp_path, 1, sleep=waited.append).photos == 21
+    assert waited == [90, 3]
+    hub.commit, hub.plan[what] = OTHER, [(503, 20_000)]
+    with pytest.raises(UnavailableError, match="asks to be left alone for 20,000 seconds"):
+        fetch(hub, tmp_path, 1, sleep=waited.append, revision="main")
+    assert waited == [90, 3]
+
+
+def test_the_hubs_own_client_does_not_wait_for_hours_either(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.utils._http.time, "sleep", lambda seconds: pytest.fail(f"sleeps {seconds} s"))
+    hub.plan["images/train/00.zip"] = [(429, 20_000)]
+    with pytest.raises(UnavailableError, match="asks to be left alone for 20,000 seconds"):
+        fetch(hub, tmp_path, 1)
+
+
 def test_a_hub_that_is_busy_before_a_file_is_asked_again(hub, tmp_path):
     hub.plan["head of images/train/00.zip"], hub.plan["head of test.csv"] = [503, 503], [429]
     assert fetch(hub, tmp_path, 1).photos == 21
@@ -337,23 +362,59 @@ def test_a_hub_that_is_busy_before_a_file_is_asked_again(hub, tmp_path):
 def test_a_shard_that_is_gone_is_said_and_the_others_stay(hub, tmp_path):
     fetch(hub, tmp_path, 1)
     hub.plan["images/train/01.zip"] = [410]
-    with pytest.raises(DownloadError, match=r"images/train/01\.zip cannot be fetched: HTTP 410"):
+    report = fetch(hub, tmp_path, 2)
+    why = "images/train/01.zip cannot be fetched: HTTP 410: it was taken away for good"
+    assert report.refused_shards["images/train/01.zip"].startswith(why) and why in str(report)
+    assert report.shards == {"train": 1, "test": 2} and len(open_dataset(f"osv5m:{tmp_path}")) == report.photos == 27
+    content = hub.files.pop("images/train/01.zip")
+    assert list(fetch(hub, tmp_path, 2).refused_shards) == ["images/train/01.zip"]
+    hub.files["images/train/01.zip"] = content
+    report = fetch(hub, tmp_path, 2)
+    assert report.refused_shards == {} and len(open_dataset(f"osv5m:{tmp_path}")) == 47, "it is asked for each time"
+
+
+def test_a_shard_that_lost_pictures_and_is_gone_since_leaves_the_table(hub, tmp_path):
+    fetch(hub, tmp_path, 2)
+    open_dataset(f"osv5m:{tmp_path}").path("3859149887460000").unlink()
+    hub.plan["images/train/00.zip"] = [410]
+    assert list(fetch(hub, tmp_path, 2).refused_shards) == ["images/train/00.zip"]
+    dataset = open_dataset(f"osv5m:{tmp_path}")
+    assert all(dataset.path(photo).is_file() for photo in dataset.photos.index) and len(dataset) == 32
+    fetch(hub, tmp_path, 2)
+    assert len(open_dataset(f"osv5m:{tmp_path}")) == 47
+
+
+def test_where_nothing_can_be_had_it_is_an_error(hub, tmp_path):
+    hub.plan["images/train/00.zip"], hub.plan["images/test/00.zip"] = [410], [403]
+    with pytest.raises(DownloadError, match=r"images/train/00\.zip cannot be fetched: HTTP 410"):
+        fetch(hub, tmp_path, 1)
+    with pytest.raises(MissingDataError, match="to its end"):
+        open_dataset(f"osv5m:{tmp_path}")
+
+
+def test_a_hub_that_is_down_ends_the_run_and_loses_nothing(hub, tmp_path):
+    hub.plan["images/train/01.zip"] = [503] * 99
+    with pytest.raises(UnavailableError, match="it goes on where it stopped"):
         fetch(hub, tmp_path, 2)
-    del hub.files["images/train/01.zip"]
-    with pytest.raises(DownloadError, match="cannot be fetched"):
-        fetch(hub, tmp_path, 2)
-    assert len(open_dataset(f"osv5m:{tmp_path}")) == 21
+    hub.plan.clear()
+    hub.log.clear()
+    assert fetch(hub, tmp_path, 2).photos == 47 and hub.asked("GET", "train/00.zip") == 0
 
 
 @pytest.mark.parametrize("name", ["images/train/00.zip", "train.csv"])
 def test_content_that_is_not_as_listed_never_gets_in(hub, tmp_path, name):
     good = hub.files[name]
     hub.files[name] = good[:-1] + bytes([good[-1] ^ 1])  # the same length
-    told = []
-    with pytest.raises(CorruptFileError, match=f"{name} of osv5m/osv5m came twice"):
-        fetch(hub, tmp_path, 1, progress=told.append)
-    assert hub.asked("GET", name) == 2 and sum("is another" in line for line in told) == 2
-    assert not list(tmp_path.rglob("*.jpg")) and not list(tmp_path.rglob("photos.parquet"))
+    told, why = [], f"{name} of osv5m/osv5m came twice"
+    if name == "train.csv":
+        with pytest.raises(CorruptFileError, match=why):
+            fetch(hub, tmp_path, 1, progress=told.append)
+        assert not list(tmp_path.rglob("photos.parquet"))
+    else:
+        report = fetch(hub, tmp_path, 1, progress=told.append)
+        assert report.refused_shards[name].startswith(why) and report.sides == {"test": 6}
+    assert hub.asked("GET", name) == 2 and sum("is another; " in line for line in told) == 2
+    assert not [path for path in tmp_path.rglob("*.jpg") if path.parent.parent.name == "train"]
     hub.files[name] = good
     assert fetch(hub, tmp_path, 1).photos == 21
 
@@ -375,9 +436,38 @@ def test_a_hostile_shard_is_unpacked_without_leaving_its_folder(hub, tmp_path):
 
 
 def test_a_shard_that_unpacks_to_terabytes_is_refused(hub, tmp_path):
-    with pytest.raises(CorruptFileError, match="unpacks to more than 20,000 bytes"):
-        fetch(hub, tmp_path, 1, limits=Limits(total_bytes=20_000))
-    assert not list(tmp_path.rglob("photos.parquet"))
+    with pytest.raises(CorruptFileError, match="unpacks to more than 5,000 bytes"):
+        fetch(hub, tmp_path, 1, limits=Limits(total_bytes=5_000))
+    assert not list(tmp_path.rglob("photos.parquet")) and not list(tmp_path.rglob("*.jpg"))
+    assert not list(tmp_path.rglob("*.zip"))
+    report = fetch(hub, tmp_path, 1, limits=Limits(entries=10))
+    assert "21 entries, over the limit of 10" in report.refused_shards["images/train/00.zip"]
+    assert report.shards == {"train": 0, "test": 1} and report.sides == {"test": 6}, "the others are kept"
+    report = fetch(hub, tmp_path, 1)
+    assert report.photos == 21 and report.refused_shards == {}
+    assert hub.asked("GET", "test/00.zip") == 2
+
+
+def test_words_that_stand_for_nothing_elsewhere_are_kept(hub, tmp_path):
+    frame = pd.read_csv(io.BytesIO(hub.files["test.csv"]), dtype=str, keep_default_na=False)
+    frame.loc[0, ["unique_country", "country", "creator_username", "creator_id"]] = ["NA", "NA", "null", "NULL"]
+    frame.loc[1, ["city", "region", "creator_username"]] = ["None", "nan", "#N/A"]
+    frame.loc[2, "latitude"], frame.loc[3, "longitude"], frame.loc[4, "latitude"] = "NA", "nan", "inf"
+    hub.listing["test.csv"] = hub.files["test.csv"] = frame.to_csv(index=False).encode()
+    report = fetch(hub, tmp_path, 1)
+    photos = open_dataset(f"osv5m:{tmp_path}").photos
+    namibia = photos.loc[frame["id"][0]]
+    assert namibia[["country", "author", "photographer"]].tolist() == ["NA", "null", "NULL"]
+    assert photos.loc[frame["id"][1], ["city", "region", "author"]].tolist() == ["None", "nan", "#N/A"]
+    assert report.refused["no coordinates on the Earth"] == 3 + 3 and not set(frame["id"][2:5]) & set(photos.index)
+
+
+def test_a_picture_that_is_in_two_shards_is_one_photo(hub, tmp_path):
+    for number in (0, 1):
+        name, photos = f"images/test/{number:02}.zip", {f"{9859149887460000 + k}": jpeg(k) for k in range(6)}
+        hub.listing[name] = hub.files[name] = archive(f"{number:02}", photos)
+    report = fetch(hub, tmp_path, 2)
+    assert report.shards["test"] == 2 and report.sides["test"] == 6
 
 
 def test_a_table_without_photographers_opens(hub, tmp_path):
@@ -432,5 +522,12 @@ def test_the_command_line_fetches_and_reports(hub, tmp_path, monkeypatch, capsys
     assert cli.main(["fetch", "osv5m", "--shards", "0"]) == 2
     assert "--shards 0: expected at least 1" in capsys.readouterr().err
     hub.plan["images/train/01.zip"] = [410]
-    assert cli.main(["fetch", "osv5m", "--shards", "2", "--out", str(tmp_path)]) == 2
-    assert "error: images/train/01.zip cannot be fetched: HTTP 410" in capsys.readouterr().err
+    assert cli.main(["fetch", "osv5m", "--shards", "2", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "27 photos" in said and "a shard is left out: images/train/01.zip cannot be fetched: HTTP 410" in said
+    assert f"OSV-5M at commit {COMMIT}: " in said, "the whole of it, to be shared"
+    assert cli.main(["fetch", "osv5m", "--shards", "1", "--out", str(tmp_path), "--revision", OTHER]) == 2
+    assert f"osv5m/osv5m at {OTHER} cannot be fetched: HTTP 404" in capsys.readouterr().err
+    hub.commit = OTHER
+    assert cli.main(["fetch", "osv5m", "--shards", "1", "--out", str(tmp_path), "--revision", OTHER]) == 0
+    assert f"OSV-5M at commit {OTHER}: " in capsys.readouterr().out

@@ -2,24 +2,23 @@
 
 import hashlib
 import io
+import re
 import subprocess
 import sys
-import threading
 import warnings
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
-import urllib3.util.retry
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
+from web import Server, cut, redirect, status
 
 import geolib.__main__ as cli
 from geolib import Encoder, GeocellTree, Geolocator, sphere
-from geolib.datasets import open_dataset, sources
+from geolib.datasets import download, open_dataset, sources
 from geolib.datasets.reference import (
     LAYOUTS,
     RectangleCells,
@@ -125,54 +124,29 @@ QUADTREE = """cluster_id,min_lat,min_lon,max_lat,max_lon,mean_lat,mean_lon
 """
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `content`, after the statuses in `before`; counts the requests."""
-
-    def __init__(self, content):
-        self.content, self.before, self.requests = content, [], 0
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/quadtree.csv"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.requests += 1
-        status = self.server.before.pop(0) if self.server.before else 200
-        content = self.server.content if status == 200 else b""
-        self.send_response(status)
-        if status in (429, 503):
-            self.send_header("Retry-After", "7")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args):
-        pass
+PATH = "/quadtree_10_1000.csv"
 
 
 @pytest.fixture
 def server():
-    with Server(QUADTREE.encode()) as running:
+    with Server() as running:
+        running.files[PATH] = QUADTREE.encode()
         yield running
-        running.shutdown()
 
 
 def get(server, folder, **changed):
     options = {"sha256": hashlib.sha256(QUADTREE.encode()).hexdigest(), "max_bytes": 10_000} | changed
-    return fetch_quadtree(folder, url=server.url, **options)
+    return fetch_quadtree(folder, url=server.base + PATH, **{"sleep": lambda seconds: None} | options)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_the_quadtree_is_fetched_once_checked_and_read(server, tmp_path):
+def test_the_quadtree_is_fetched_once_checked_and_read(server, tmp_path, capfd):
     told = []
     path, report = get(server, tmp_path, progress=told.append)
     again, _ = get(server, tmp_path)
-    assert server.requests == 1 and again == path and len(told) == 1
-    assert path.read_text() == QUADTREE
+    assert len(server.asked) == 1 and again == path and len(told) == 1
+    assert capfd.readouterr() == ("", ""), "nothing is said but through `progress`"
+    assert re.fullmatch(r"geolib/[\d.]+ python-requests/[\d.]+", server.asked[0][2]["User-Agent"])
+    assert path.read_text() == QUADTREE and list(tmp_path.iterdir()) == [path]
     cells = read_quadtree(path)
     assert len(cells) == 6 and cells.west[1] == -87.92788457595303 and cells.mean_lon[5] == 158.80286473002002
     # Their box is that of all 11,399 cells, so this holds of the whole file: what lies outside of it is in no cell.
@@ -182,9 +156,8 @@ def test_the_quadtree_is_fetched_once_checked_and_read(server, tmp_path):
     assert "11.19% outside" in str(report) and "broken: every point is in a cell" in str(report)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_command_line_fetches_the_quadtree_and_says_where_to_get_tables(server, tmp_path, monkeypatch, capsys):
-    known = {"url": server.url, "sha256": hashlib.sha256(QUADTREE.encode()).hexdigest()}
+    known = {"url": server.base + PATH, "sha256": hashlib.sha256(QUADTREE.encode()).hexdigest()}
     for name, value in known.items():
         monkeypatch.setitem(fetch_quadtree.__kwdefaults__, name, value)
     assert cli.main(["fetch", "osv5m-quadtree", "--out", str(tmp_path)]) == 0
@@ -194,27 +167,63 @@ def test_the_command_line_fetches_the_quadtree_and_says_where_to_get_tables(serv
     assert "geolib does not fetch it" in capsys.readouterr().err
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_busy_server_is_asked_again_when_it_says(server, tmp_path, monkeypatch):
+def test_a_busy_server_is_asked_again_when_it_says(server, tmp_path):
     waited = []
-    monkeypatch.setattr(urllib3.util.retry.time, "sleep", waited.append)
-    server.before = [429, 503, 500]
-    assert get(server, tmp_path)[0].is_file()
-    assert server.requests == 4 and waited[:2] == [7, 7] and len(waited) == 3
+    server.faults[PATH] = [status(429, Retry_After=7), status(503, Retry_After=9), status(500)]
+    assert get(server, tmp_path, sleep=waited.append)[0].is_file()
+    waited = [nap for nap in waited if nap]
+    assert len(server.asked) == 4 and waited[:2] == [7, 9] and 2 <= waited[2] <= 4
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("status", [404, 410])
-def test_a_file_that_is_gone_is_no_file(server, tmp_path, status):
-    server.before = [status]
-    with pytest.raises(MissingDataError, match=f"could not be fetched .*{status}"):
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_server_that_asks_for_a_day_is_left_alone(server, tmp_path, code):
+    server.faults[PATH] = [status(code, Retry_After=100_000)]
+    with pytest.raises(MissingDataError, match="asks to be left alone for 100,000 seconds"):
+        get(server, tmp_path, sleep=lambda seconds: pytest.fail("it waits"))
+    assert len(server.asked) == 1 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [403, 404, 410])
+def test_a_file_that_is_gone_is_no_file(server, tmp_path, code):
+    server.faults[PATH] = [status(code)]
+    with pytest.raises(MissingDataError, match=f"could not be fetched: .* HTTP {code}: it ") as caught:
         get(server, tmp_path)
+    assert "later" not in str(caught.value) and len(server.asked) == 1
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_transfer_that_breaks_off_is_gone_on_with(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_BLOCK", 100)  # what is written at once
+    server.faults[PATH] = [cut(200), cut(300)]
+    assert get(server, tmp_path)[0].read_text() == QUADTREE
+    assert [headers.get("Range") for _, _, headers in server.asked][1:] == ["bytes=200-", "bytes=300-"]
+
+
+def test_a_run_that_was_given_up_is_gone_on_with_by_the_next(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_BLOCK", 100)
+    server.faults[PATH] = [cut(200)] + [status(503)] * 7
+    with pytest.raises(MissingDataError, match=r"in 8 attempts .* it goes on where it stopped"):
+        get(server, tmp_path)
+    assert not (tmp_path / "quadtree_10_1000.csv").exists()
+    server.asked.clear()
+    assert get(server, tmp_path)[0].read_text() == QUADTREE
+    assert [headers.get("Range") for _, _, headers in server.asked] == ["bytes=200-"]
+
+
+def test_redirects_stay_on_the_host(server, tmp_path):
+    server.faults[PATH] = [redirect("/moved")]
+    server.files["/moved"] = QUADTREE.encode()
+    assert get(server, tmp_path)[0].read_text() == QUADTREE
+    with Server() as other:
+        other.files[PATH] = QUADTREE.encode()
+        server.faults[PATH] = [redirect(other.base + PATH)]
+        with pytest.raises(MissingDataError, match="leads to an address that is not asked"):
+            get(server, tmp_path / "elsewhere")
+        assert other.asked == [] and list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_another_file_and_an_endless_one_leave_nothing(server, tmp_path):
-    with pytest.raises(CorruptFileError, match="nothing was kept"):
+    with pytest.raises(CorruptFileError, match=r"expected 0{64}.*nothing was kept"):
         get(server, tmp_path, sha256="0" * 64)
     with pytest.raises(CorruptFileError, match="larger than 100 bytes"):
         get(server, tmp_path, max_bytes=100)

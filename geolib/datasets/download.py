@@ -1,7 +1,8 @@
 """Fetching over HTTP as a guest should: one request at a time, with a name to write to, patient, and checked.
 
 A download goes to a temporary name beside its target and gets the target's name only after its check. A transfer that
-broke off is gone on with, where the server can say that the file is still the same. Tried against local servers only.
+broke off is gone on with, where the server can say that the file is still the same. What comes through
+huggingface_hub is asked for with the same patience (`HubPatience`). Tried against local servers only.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -37,6 +39,12 @@ _BROKEN = (
     requests.exceptions.ChunkedEncodingError,
     requests.exceptions.ContentDecodingError,
 )
+_FINAL = {  # what some of the others mean
+    401: "it is not given to all: it may be private, or its terms have to be accepted first",
+    403: "it is not given to all: it may be private, or its terms have to be accepted first",
+    404: "it is not there, or no longer: asking again will not bring it",
+    410: "it was taken away for good: asking again will not bring it",
+}
 _LONGEST_WAIT = 600.0  # seconds; a server that asks for more is left alone
 _BLOCK = 1 << 16
 _MAX_JSON = 64 << 20
@@ -69,14 +77,15 @@ class Client:
 
     base: address of the service. Only its own scheme, host and port are spoken to, and https on `domain` and below
         (such as "wikimedia.org"), redirects included.
-    contact: an e-mail or web address that the service's operators can write to; it goes into the User-Agent.
+    contact: an e-mail or web address that the service's operators can write to; it goes into the User-Agent. None
+        where the service asks for none.
     rng: for the jitter of the waits.  sleep: what waits, seconds.
     tries: attempts at one thing before it is given up.
     bytes_per_s: files come no faster than this, on average.
     """
 
     base: str
-    contact: str
+    contact: str | None
     rng: np.random.Generator
     domain: str = ""
     sleep: Callable[[float], None] = time.sleep
@@ -86,9 +95,10 @@ class Client:
     _reached: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.contact = check_contact(self.contact)
-        library = requests.utils.default_user_agent()
-        self.session.headers["User-Agent"] = f"geolib/{geolib.__version__} ({self.contact}) {library}"
+        contact = "" if self.contact is None else f"({check_contact(self.contact)}) "
+        self.session.headers["User-Agent"] = (
+            f"geolib/{geolib.__version__} {contact}{requests.utils.default_user_agent()}"
+        )
 
     def allows(self, url: object) -> bool:
         """Whether an address is one that this client may ask: text of printable ASCII, on the service or its domain."""
@@ -120,6 +130,8 @@ class Client:
                         raise DownloadError(f"{self.base} answers more than {_MAX_JSON:,} bytes", "too large")
                 try:
                     return json.loads(body), _retry_after(response)
+                except RecursionError:
+                    raise DownloadError(f"{self.base} answers JSON that is nested too deeply", "bad answer") from None
                 except ValueError:
                     raise _PassingError("no JSON") from None
 
@@ -173,12 +185,7 @@ class Client:
         failed: attempts before this one, from 0.  asked: seconds of a Retry-After.
         Raises `UnavailableError` where more is asked than is worth waiting for.
         """
-        if asked is not None and asked > _LONGEST_WAIT:
-            raise UnavailableError(
-                f"{self.base} asks to be left alone for {asked:,.0f} seconds; run the same command again after that",
-                "asked to wait",
-            )
-        self.sleep(max(asked or 0.0, min(2.0**failed, 120.0) * self.rng.uniform(0.5, 1.0)))
+        self.sleep(_pause(failed, asked, self.base, self.rng.uniform(0.5, 1.0)))
 
     def _patiently(self, url: str, attempt: Callable[[], T]) -> T:
         failed = 0
@@ -194,10 +201,7 @@ class Client:
             failed += 1
             # Who has never been answered is most likely offline, and should hear that now.
             if failed >= (self.tries if self._reached else 2):
-                raise UnavailableError(
-                    f"{url} could not be fetched in {failed} attempts ({why}); run the same command again later",
-                    "unavailable",
-                )
+                raise _gave_up(url, failed, why)
             self.wait(failed - 1, asked)
 
     def _get(self, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None = None) -> requests.Response:
@@ -249,6 +253,112 @@ class Client:
         return start > 0
 
 
+@dataclass
+class HubPatience:
+    """Asks the Hugging Face hub, through huggingface_hub's own functions, and again while it is busy.
+
+    Of what these functions try again by themselves, no wait is longer than that of `Client`.
+
+    sleep: what waits, seconds.  tries: attempts at one thing before it is given up.
+    """
+
+    sleep: Callable[[float], None]
+    tries: int = 6
+    _reached: bool = field(default=False, repr=False)
+
+    def __call__(self, what: str, attempt: Callable[[], T]) -> T:
+        """What `attempt` returns. `what` names it in errors.
+
+        Raises `DownloadError` for a final refusal, `UnavailableError` when all attempts failed.
+        """
+        failed = 0
+        while True:
+            try:
+                with _no_long_waits():
+                    found = attempt()
+                self._reached = True
+                return found
+            except DownloadError:
+                raise
+            except Exception as error:  # huggingface_hub lets those of its HTTP library through: which one varies
+                answer = _hub_answer(error)
+                self._reached |= answer is not None
+                if refusal := _hub_refusal(what, error, answer):
+                    raise refusal from error
+                failed += 1
+                if failed >= (self.tries if self._reached else 2):  # as in `Client`
+                    raise _gave_up(what, failed, _one_line(error)) from error
+            self.sleep(_pause(failed - 1, None if answer is None else _retry_after(answer), what))
+
+
+def _hub_answer(error: Exception) -> Any:
+    """The HTTP response behind an error of huggingface_hub, or None."""
+    answers = (getattr(each, "response", None) for each in (error, error.__cause__))
+    return next((answer for answer in answers if answer is not None), None)
+
+
+def _hub_refusal(what: str, error: Exception, answer: Any) -> DownloadError | None:
+    """The error for what another time will be the same, else None."""
+    from huggingface_hub import errors  # the hub's client is large, and most that fetch need none
+
+    if answer is not None and answer.status_code not in _PASSING:
+        status = f"HTTP {answer.status_code}"
+        if isinstance(error, errors.RevisionNotFoundError):
+            said = "there is no such revision"
+        else:
+            said = _FINAL.get(answer.status_code, _one_line(error))
+        return DownloadError(f"{what} cannot be fetched: {status}: {said}", status)
+    if any(isinstance(e, errors.OfflineModeIsEnabled | errors.HFValidationError) for e in (error, error.__cause__)):
+        return DownloadError(f"{what} cannot be fetched: {_one_line(error)}", "refused")
+    return None
+
+
+@contextmanager
+def _no_long_waits() -> Iterator[None]:
+    """Meanwhile, an answer to huggingface_hub that asks for a longer wait than any of ours is an error.
+
+    Its own functions would wait for hours without a word.
+    """
+    from huggingface_hub import get_session
+
+    def refuse(answer: Any) -> None:
+        if answer.status_code in _PASSING:
+            _pause(0, _retry_after(answer), str(answer.url.host))
+
+    session = get_session()
+    hooks = session.event_hooks
+    session.event_hooks = {**hooks, "response": [*hooks["response"], refuse]}
+    try:
+        yield
+    finally:
+        session.event_hooks = hooks
+
+
+def _pause(failed: int, asked: float | None, who: str, share: float = 1.0) -> float:
+    """Seconds to wait before the next attempt: those asked for, at least this share of 1, 2, 4, ... up to 120.
+
+    Raises `UnavailableError` where more is asked than is worth waiting for.
+    """
+    if asked is not None and asked > _LONGEST_WAIT:
+        raise UnavailableError(
+            f"{who} asks to be left alone for {asked:,.0f} seconds; run the same command again after that",
+            "asked to wait",
+        )
+    return max(asked or 0.0, min(2.0**failed, 120.0) * share)
+
+
+def _gave_up(what: str, attempts: int, why: str) -> UnavailableError:
+    return UnavailableError(
+        f"{what} could not be fetched in {attempts} attempts ({why}); run the same command again later, it goes on "
+        "where it stopped",
+        "unavailable",
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def check_contact(contact: str | None) -> str:
     """An e-mail or web address, as it is; raises `ValueError` that says why one is needed."""
     if not contact or not _CONTACT.fullmatch(contact):
@@ -266,12 +376,16 @@ def _expect(response: requests.Response, *wanted: HTTPStatus) -> None:
         return
     if status in _PASSING:
         raise _PassingError(f"HTTP {status}", _retry_after(response))
-    raise DownloadError(f"{response.url} answers HTTP {status}", f"HTTP {status}")
+    said = f": {_FINAL[status]}" if status in _FINAL else ""
+    raise DownloadError(f"{response.url} answers HTTP {status}{said}", f"HTTP {status}")
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(response: Any) -> float | None:
+    """Seconds that an answer (of requests or httpx) asks to wait, or None."""
     try:
         value = response.headers.get("Retry-After", "")
+        if re.fullmatch(r"\d{1,18}", value):  # some versions of urllib3 make six hours of any longer time
+            return float(value)
         return Retry().parse_retry_after(value) if value else None
     except InvalidHeader:
         return None
@@ -304,7 +418,7 @@ def _begun(url: str, part: Path) -> tuple[int, str]:
         note = json.loads(_note(part).read_text(encoding="utf-8"))
         if note["url"] == url and note["validator"]:
             return part.stat().st_size, str(note["validator"])
-    except (OSError, ValueError, KeyError, TypeError):  # none was begun, or its note was cut short
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # none was begun, or its note was cut short
         pass
     return 0, ""
 

@@ -43,11 +43,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
-from huggingface_hub import errors as hub_errors
 
 import geolib
 from geolib.datasets.archives import Limits, unpack_pictures
-from geolib.datasets.download import DownloadError, UnavailableError
+from geolib.datasets.download import DownloadError, HubPatience, UnavailableError
 from geolib.datasets.report import format_report
 from geolib.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.files import alone_in, atomic_path, cache_path, read_json, sha256_file, write_json
@@ -57,7 +56,6 @@ SIDES = ("train", "test")
 _SHARD = re.compile(r"images/(train|test)/([0-9]{2,3})\.zip")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _IDS = r"[0-9]{1,20}"
-_TRIES = 6
 _AGENT: dict[str, Any] = {"library_name": "geolib", "library_version": geolib.__version__}
 _LICENCE, _SOURCE = "CC BY-SA 4.0", "Mapillary, through OSV-5M"
 # What is kept of the tables: our name, theirs (the first that is there).
@@ -75,14 +73,6 @@ _COLUMNS = {
     "sequence": ("sequence",),
     "quadtree": ("quadtree_10_1000",),
 }
-_FINAL = (  # answers of the hub that another time will be the same
-    hub_errors.RepositoryNotFoundError,
-    hub_errors.RevisionNotFoundError,
-    hub_errors.RemoteEntryNotFoundError,
-    hub_errors.OfflineModeIsEnabled,
-    hub_errors.HFValidationError,
-)
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
@@ -93,6 +83,7 @@ class Report:
     near_duplicates: photos that look as another one before them (`archives.difference_hash`).
     shared_photographers: of the test photos, those whose photographer also took training photos.
     refused: photos that are not here, by reason.
+    refused_shards: shards that were asked for now and could not be had, each with the reason; a later call tries again.
     """
 
     revision: str
@@ -106,14 +97,16 @@ class Report:
     shared_photographers: int
     sides: dict[str, int]
     refused: dict[str, int]
+    refused_shards: dict[str, str]
 
     def __str__(self) -> str:
         lines = [
-            f"OSV-5M at commit {self.revision[:12]}: " + _counted(self.shards, "shards of {}"),
+            f"OSV-5M at commit {self.revision}: " + _counted(self.shards, "shards of {}"),
             format_report(vars(self)),
             "split: " + _counted(self.sides),
             f"test photos by photographers who are also in train: {self.shared_photographers:,}",
         ]
+        lines += [f"a shard is left out: {why}" for why in self.refused_shards.values()]
         return "\n".join(lines)
 
 
@@ -142,9 +135,10 @@ def fetch_osv5m(
 
     A shard is the unit of going on: a transfer that was killed begins again with its shard. Every file is checked
     against the sha256 (or git's sha1) that the hub lists for it, every picture is decoded, and what is refused is
-    counted. Raises `DownloadError` for a final refusal, `UnavailableError` when the hub does not answer,
-    `CorruptFileError` for content that is not as listed, `GeolibError` when the disk is too small or while another
-    process fetches here.
+    counted; a shard that is refused as a whole is left out, with its reason in the report, and tried again by the next
+    call. Raises `UnavailableError` when the hub does not answer, `GeolibError` when the disk is too small or while
+    another process fetches here; and where listing, tables or all of the shards cannot be had, `DownloadError` for a
+    final refusal, `CorruptFileError` for content that is not as listed.
     """
     if shards is not None and shards < 1:
         raise ValueError(f"shards={shards}: expected at least 1")
@@ -170,21 +164,42 @@ def _fetch(
     missing = [name for name in wanted if not _here(home, name, state)]
     _check_space(home, listing, missing, tell)
     tables = {side: hub.file(f"{side}.csv", listing, home / "downloads", tell) for side in SIDES}
+    failed: dict[str, DownloadError | CorruptFileError] = {}
     for number, name in enumerate(missing, start=1):
         tell(f"{name}: {number} of {len(missing)}, {listing['files'][name]['size'] / 1e9:,.2f} GB")
-        archive = hub.file(name, listing, home / "downloads", tell)
-        photos, refused = unpack_pictures(archive, _pictures(home, name), ids=_IDS, limits=limits)
-        with atomic_path(_pictures(home, name).with_suffix(".parquet")) as temporary:
-            photos.to_parquet(temporary)
-        state[name] = {"photos": len(photos), "refused": dict(refused)}
+        state.pop(name, None)  # of a shard that was here once, and lost pictures since
+        try:
+            archive = hub.file(name, listing, home / "downloads", tell)
+            state[name] = _unpack(archive, _pictures(home, name), limits)
+        except UnavailableError:
+            raise
+        except (DownloadError, CorruptFileError) as error:
+            failed[name] = error
+            tell(f"{name} is left out: {error}")
         write_json(home / "shards.json", state)
-        archive.unlink()
-        tell(f"{name}: {len(photos):,} pictures, {sum(refused.values()):,} refused")
+        if name in state:
+            archive.unlink()
+            tell(f"{name}: {state[name]['photos']:,} pictures, {sum(state[name]['refused'].values()):,} refused")
+    if not state:
+        raise next(iter(failed.values()))
     tell("reading the tables")
     strays = _build_table(home, sorted(state), tables)
-    report = _report(home, listing["revision"], state, strays)
+    report = _report(home, listing["revision"], state, strays, {name: str(error) for name, error in failed.items()})
     write_json(root / "manifest.json", read_json(root / "manifest.json") | {"report": _as_dict(report)})
     return report
+
+
+def _unpack(archive: Path, folder: Path, limits: Limits | None) -> dict[str, Any]:
+    """Unpack a shard to its folder and write its table beside it; returns how many pictures it has, and which not."""
+    try:
+        photos, refused = unpack_pictures(archive, folder, ids=_IDS, limits=limits)
+    except CorruptFileError:
+        archive.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    with atomic_path(folder.with_suffix(".parquet")) as temporary:
+        photos.to_parquet(temporary)
+    return {"photos": len(photos), "refused": dict(refused)}
 
 
 def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
@@ -221,7 +236,7 @@ class _Hub:
     """The dataset's repository, through huggingface_hub's own functions, asked again while it is busy."""
 
     def __init__(self, endpoint: str | None, sleep: Callable[[float], None]) -> None:
-        self._endpoint, self._sleep = endpoint, sleep
+        self._endpoint, self._patiently = endpoint, HubPatience(sleep)
 
     def listing(self, revision: str) -> dict[str, Any]:
         """The commit of a revision, and size and hash of the files of the dataset at that commit."""
@@ -269,26 +284,6 @@ class _Hub:
             path.unlink()
             tell(f"{name}: {fault}; " + ("given up" if last else "fetched once more"))
         raise CorruptFileError(f"{name} of {REPOSITORY} came twice, and is not what the hub lists: {fault}")
-
-    def _patiently(self, what: str, attempt: Callable[[], Any]) -> Any:
-        for failed in range(_TRIES):
-            try:
-                return attempt()
-            except _FINAL as error:
-                raise DownloadError(f"{what} cannot be fetched: {_first_line(error)}", "refused") from error
-            except Exception as error:  # of the HTTP library below the hub's, which is not the same in all its versions
-                answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
-                status = getattr(answer, "status_code", None)
-                if status is not None and status not in _PASSING:
-                    raise DownloadError(f"{what} cannot be fetched: HTTP {status}", f"HTTP {status}") from error
-                if failed == _TRIES - 1:
-                    raise UnavailableError(
-                        f"{what} could not be fetched in {_TRIES} attempts ({_first_line(error)}); run the same "
-                        "command again later, it goes on where it stopped",
-                        "unavailable",
-                    ) from error
-                self._sleep(min(2.0**failed, 60.0))
-        raise AssertionError("unreachable")
 
 
 def _first_line(error: BaseException) -> str:
@@ -429,9 +424,9 @@ def _batches(table: Path) -> Iterator[pa.Table]:
         if absent:
             raise CorruptFileError(f"{table} has no column {', '.join(absent)}; it has {', '.join(sorted(header))}")
         theirs = [name for name in names.values() if name]
-        convert = pa.csv.ConvertOptions(
-            include_columns=theirs, column_types=dict.fromkeys(theirs, pa.string()), strings_can_be_null=True
-        )
+        # As text, without nulls: NA is Namibia, and an account may be called null.
+        text = dict.fromkeys(theirs, pa.string())
+        convert = pa.csv.ConvertOptions(include_columns=theirs, column_types=text)
         with pa.csv.open_csv(table, read_options=read, convert_options=convert) as reader:
             for batch in reader:
                 yield _named(pa.Table.from_batches([batch]), names)
@@ -468,7 +463,9 @@ def _sides(photos: pa.Table) -> list[str]:
     return [str(name) for name in side]
 
 
-def _report(home: Path, revision: str, state: dict[str, Any], strays: Counter[str]) -> Report:
+def _report(
+    home: Path, revision: str, state: dict[str, Any], strays: Counter[str], refused_shards: dict[str, str]
+) -> Report:
     columns = ["country", "photographer", "licence", "bytes", "look", "split", "published_side"]
     photos = pd.read_parquet(home / "photos.parquet", columns=columns)
     test = photos["published_side"] == "test"
@@ -489,6 +486,7 @@ def _report(home: Path, revision: str, state: dict[str, Any], strays: Counter[st
         shared_photographers=int(photos["photographer"][test].isin(in_train).sum()),
         sides={str(k): int(v) for k, v in photos["split"].value_counts().items()},
         refused=dict(sorted(refused.items())),
+        refused_shards=refused_shards,
     )
 
 

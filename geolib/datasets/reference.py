@@ -11,6 +11,7 @@ section 4), and `check_quadtree` says what they leave out, which `geolib.cells.G
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pooch
-import requests
 import shapely
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from geolib.cells import IntArray
+from geolib.datasets.download import Client, DownloadError
 from geolib.errors import CorruptFileError, MissingDataError
 from geolib.files import cache_path, sha256_file
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_area_km2
@@ -267,49 +265,32 @@ def fetch_quadtree(
     sha256: str = QUADTREE_SHA256,
     max_bytes: int = QUADTREE_BYTES,
     progress: Callable[[str], object] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Path, CellReport]:
     """Fetch OSV-5M's quadtree (1.3 MB, MIT), checked against its sha256, and check its cells on the gallery's photos.
 
-    Returns the file and the report. Nothing is fetched where the file is here already. Raises `CorruptFileError` for a
-    file that is not the known one, `MissingDataError` when the server does not give it. Tried against a local server
-    only.
+    progress: told of a download in a line.  sleep: what waits between attempts, seconds.
+
+    Returns the file and the report. Nothing is fetched where the file is here already, and what came of a transfer that
+    broke off is gone on with. Redirects are followed on the same host only, for GitHub serves the file itself. Raises
+    `CorruptFileError` for a file that is not the known one, `MissingDataError` when the server does not give it. Tried
+    against a local server only.
     """
     target = Path(folder or cache_path("osv5m-quadtree")) / "quadtree_10_1000.csv"
     if not (target.is_file() and sha256_file(target) == sha256):
         if progress:
             progress(f"fetching {url} ({max_bytes:,} bytes)")
+        client = Client(url, None, np.random.default_rng(0), sleep=sleep)  # GitHub asks for no contact
         try:
-            pooch.retrieve(
-                url, f"sha256:{sha256}", target.name, target.parent, downloader=_Limited(max_bytes), progressbar=False
-            )
-        except ValueError as error:  # pooch's, of a wrong hash
-            raise CorruptFileError(f"{url} is not the file of sha256 {sha256} ({error}); nothing was kept") from error
-        except (requests.RequestException, OSError) as error:
-            raise MissingDataError(f"{url} could not be fetched ({error}); try again later") from error
+            client.file(url, target, lambda path: None, max_bytes=max_bytes, digest=f"sha256:{sha256}")
+        except DownloadError as error:
+            if error.reason in ("wrong hash", "too large"):
+                raise CorruptFileError(f"{url} is not the file that is known ({error}); nothing was kept") from error
+            raise MissingDataError(f"{url} could not be fetched: {error}") from error
     from geolib.datasets import open_dataset
 
     photos = open_dataset("gallery").photos
     return target, check_quadtree(read_quadtree(target), photos["lat"], photos["lon"])
-
-
-class _Limited:
-    """A downloader for pooch that asks again when a server is busy, and gives up on a file that does not end."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-
-    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
-        retry = Retry(4, status_forcelist=(429, 500, 502, 503, 504), backoff_factor=1, respect_retry_after_header=True)
-        with requests.Session() as session:
-            session.mount(url[: url.index("://") + 3], HTTPAdapter(max_retries=retry))
-            with session.get(url, stream=True, timeout=30, headers={"Accept-Encoding": "identity"}) as response:
-                response.raise_for_status()
-                size = 0
-                with open(output_file, "wb") as stream:
-                    for block in response.iter_content(1 << 16):
-                        size += stream.write(block)
-                        if size > self._max_bytes:
-                            raise ValueError(f"it is larger than {self._max_bytes:,} bytes")
 
 
 def read_quadtree(path: str | os.PathLike[str] | None = None) -> RectangleCells:
