@@ -69,8 +69,8 @@ LAYOUTS: dict[str, Layout] = {
         checked="the table in TIBHannover/GeoEstimation at commit 5e091c0c: IMG_ID (the picture's file name), AUTHOR "
         "(of Flickr), LAT, LON, scene labels. At commit 3487c535 the names LAT and LON are exchanged: refused in words",
         get=f"curl -L -O {_IM2GPS_TABLE}; the pictures, in a browser (a page, no plain file; 477 MB): "
-        "https://www.mediafire.com/file/7ht7sn78q27o9we/im2gps3ktest.zip, as https://github.com/lugiavn/revisiting-im2gps "
-        "links them; then unzip im2gps3ktest.zip beside the table, or name the folder (im2gps3k:TABLE?folder=FOLDER)"
+        "https://www.mediafire.com/file/7ht7sn78q27o9we/im2gps3ktest.zip, as "
+        "https://github.com/lugiavn/revisiting-im2gps links them; then unzip im2gps3ktest.zip beside the table, or name the folder (im2gps3k:TABLE?folder=FOLDER)"
         + _WITHDRAWN,
     ),
     "yfcc4k": Layout(
@@ -80,8 +80,8 @@ LAYOUTS: dict[str, Layout] = {
         fixed=_FLICKR,
         side="test",
         checked="not verified: public code reads IMG_ID, LAT, LON (and OwnerNSID in one copy), the table was not seen",
-        get="the table is among the files of https://huggingface.co/Jia-py/G3-checkpoint; the pictures, in a browser (a "
-        "page, no plain file): https://www.mediafire.com/file/3og8y3o6c9de3ye/yfcc4k.zip, as "
+        get="the table is among the files of https://huggingface.co/Jia-py/G3-checkpoint; the pictures, in a browser "
+        "(a page, no plain file): https://www.mediafire.com/file/3og8y3o6c9de3ye/yfcc4k.zip, as "
         "https://github.com/lugiavn/revisiting-im2gps links them; then unzip yfcc4k.zip beside the table, or name the "
         "folder (yfcc4k:TABLE?folder=FOLDER)",
     ),
