@@ -375,7 +375,9 @@ def _fetch(options: argparse.Namespace) -> int:
         return _report(options.name)
     if options.name in LAYOUTS:
         known = LAYOUTS[options.name]
-        raise ValueError(f"{known.title}: geolib does not fetch it, its pictures being others' to give. {known.get}")
+        raise ValueError(
+            f"{known.title}: geolib does not fetch it, its pictures being others' to give.\nGet it with: {known.get}"
+        )
     model, _, pretrained = options.name.partition("/")
     if not pretrained:
         raise ValueError(

@@ -70,8 +70,8 @@ LAYOUTS: dict[str, Layout] = {
         "(of Flickr), LAT, LON, scene labels. At commit 3487c535 the names LAT and LON are exchanged: refused in words",
         get=f"curl -L -O {_IM2GPS_TABLE}; the pictures, in a browser (a page, no plain file; 477 MB): "
         "https://www.mediafire.com/file/7ht7sn78q27o9we/im2gps3ktest.zip, as "
-        "https://github.com/lugiavn/revisiting-im2gps links them; then unzip im2gps3ktest.zip beside the table, or name the folder (im2gps3k:TABLE?folder=FOLDER)"
-        + _WITHDRAWN,
+        "https://github.com/lugiavn/revisiting-im2gps links them; "
+        "then unzip im2gps3ktest.zip beside the table, or name the folder (im2gps3k:TABLE?folder=FOLDER)" + _WITHDRAWN,
     ),
     "yfcc4k": Layout(
         title="YFCC4k: 4,536 photos of YFCC100M (Vo et al., ICCV 2017)",
