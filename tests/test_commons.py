@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tiny import write_encoder
-from web import Server, answer, cut, instead, redirect, status
+from web import Server, answer, cut, instead, redirect, reply, status
 
 import geolib
 from geolib import __main__ as cli
@@ -278,9 +278,10 @@ def test_a_folder_of_other_options_or_things_is_refused(wiki, tmp_path):
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(MismatchError, match="not a folder of this command"):
         fetch(wiki, tmp_path / "mine")
-    (tmp_path / "c" / "journal.jsonl").write_text("[]\n")
-    with pytest.raises(CorruptFileError, match=r"journal.jsonl is damaged"):
-        fetch(wiki, tmp_path / "c", photos=2)
+    for line in ("[]", '{"photo": []}', '{"step": 0, "refused": []}', "[" * 200_000):
+        (tmp_path / "c" / "journal.jsonl").write_text(line + "\n")
+        with pytest.raises(CorruptFileError, match=r"journal.jsonl is damaged"):
+            fetch(wiki, tmp_path / "c", photos=2)
 
 
 @pytest.mark.parametrize("options", [{"photos": 0}, {"width": 640}, {"width": -1}])
@@ -304,6 +305,12 @@ def test_a_page_of_500_with_continuation(wiki, tmp_path):
 def client_of(wiki, naps=None):
     sleep = (lambda seconds: None) if naps is None else naps.append
     return commons.Client(wiki.api, ME, np.random.default_rng(0), sleep=sleep)
+
+
+def test_answers_that_are_nested_without_end_are_refused(wiki, tmp_path):
+    wiki.routes["/w/api.php"] = lambda h, q: reply(h, 200, b'{"query":' * 100_000)
+    with pytest.raises(DownloadError, match="nested too deeply"):
+        fetch(wiki, tmp_path / "c")
 
 
 def test_answers_without_end_end(wiki):
@@ -424,6 +431,10 @@ BAD_PAGES = {
         {"page": {"coordinates": None, "near": {"lat": HOME[0], "lon": HOME[1]}}},
         {"page": {"coordinates": [{"lat": HOME[0], "lon": HOME[1], "globe": "moon"}]}},
     ],
+    "coordinates of exactly 0, 0": [
+        {"page": {"coordinates": [{"lat": 0, "lon": 0, "globe": "earth"}]}},
+        {"page": {"coordinates": [{"lat": 0.0, "lon": -0.0}]}},
+    ],
     "not a picture format of photographs": [{"mime": "image/svg+xml"}, {"mime": "image/tiff"}, {"mime": "video/webm"}],
     "smaller than 480 pixels": [{"width": 640, "height": 479}],
     "a long strip": [{"width": 5000, "height": 1000}],
@@ -504,6 +515,17 @@ def test_an_evil_title_names_no_file(wiki, tmp_path):
 )
 def test_whatever_the_api_says_is_read_or_refused(page):
     assert isinstance(commons.read_page(page, lambda url: True), str)
+
+
+def test_fewer_than_wanted_are_reported_with_both_numbers(wiki, tmp_path):
+    world(wiki, 2, 3)
+    report = fetch(wiki, tmp_path / "c", photos=50)
+    assert (report["photos"], report["wanted"], report["asked"]) == (6, 50, 150)
+    assert json.loads((tmp_path / "c" / "report.json").read_text()) == report
+    manifest = tmp_path / "c" / "manifest.jsonl"
+    del wiki.pages[100]
+    report = fetch(wiki, tmp_path / "d", photos=None, manifest=manifest)
+    assert (report["photos"], report["wanted"], report["asked"]) == (5, 6, 1)
 
 
 def test_nothing_to_be_had_is_said(wiki, tmp_path):
@@ -616,18 +638,19 @@ def test_plain_text_is_one_printable_line(markup):
 
 
 @pytest.mark.parametrize(
-    ("artist", "attribution", "author", "photographer"),
+    ("artist", "attribution", "author"),
     [
-        ("<i>Bob</i>", None, "Bob", "Bob"),
-        ("Bob", "Bob / example.org", "Bob / example.org", "Bob / example.org"),
-        (None, None, "Ada", "Ada"),
-        ("Unknown author", None, "Unknown author", "Ada"),
+        ("<i>Bob</i>", None, "Bob"),
+        ("Bob", "Bob / example.org", "Bob / example.org"),
+        (None, None, "Ada"),
+        ("Unknown author", None, "Unknown author"),
+        ("© <b>Bob</b>, 2014", None, "© Bob, 2014"),
     ],
 )
-def test_who_is_named(wiki, artist, attribution, author, photographer):
+def test_who_is_credited(wiki, artist, attribution, author):
     number = wiki.add(*HOME, meta={"Artist": artist, "Attribution": attribution})
     row = commons.read_page(wiki.pages[number], client_of(wiki).allows)
-    assert (row["author"], row["photographer"], row["uploader"]) == (author, photographer, "Ada")
+    assert (row["author"], row["uploader"]) == (author, "Ada")
     assert row["licence_url"] == "https://creativecommons.org/licenses/by-sa/4.0"
 
 
@@ -637,6 +660,188 @@ def test_who_is_named(wiki, artist, attribution, author, photographer):
 def test_categories_that_say_nothing_against_a_photograph(wiki, category):
     number = wiki.add(*HOME, meta={"Categories": category})
     assert isinstance(commons.read_page(wiki.pages[number], client_of(wiki).allows), dict)
+
+
+# Photographers
+
+ADA = """Ada
+ada
+User:Ada
+(c) Ada
+© Ada
+© 2014 Ada
+Photo by Ada
+Photo: Ada
+Photographer: ADA.
+Own work by Ada
+Ada (talk · contribs)
+Ada / CC BY 2.0
+Ada, CC BY-SA 4.0, via Wikimedia Commons
+The original uploader was Ada at English Wikipedia.
+No machine-readable author provided. Ada assumed (based on copyright claims).""".splitlines()
+NOBODY = """Anonymous
+anonymous photographer
+own work
+Own work.
+Self
+self-photographed
+See description
+see below
+N/A
+n/a
+None
+Unknown author
+Unknown
+unbekannt
+Not stated
+Author
+me
+Various authors
+Eigenes Werk
+-
+?
+©
+CC BY-SA 4.0
+No machine-readable author provided.""".splitlines()
+
+
+def known_as(author, uploader=""):
+    return commons.names_of({"author": author, "uploader": uploader})
+
+
+@pytest.mark.parametrize("author", ADA)
+def test_a_name_is_the_same_in_any_dress(author):
+    assert known_as(author) == {"ada"}
+    assert known_as(author, "Ada") == {"ada"}
+
+
+@pytest.mark.parametrize("author", NOBODY)
+def test_words_that_name_nobody_leave_the_account(author):
+    assert known_as(author) == set()
+    assert known_as(author, "Bob_B") == {"bob b"}
+
+
+def test_other_names_are_other_people():
+    names = [known_as(author) for author in ("Byron", "Cecilia C", "C Smith", "Selfridge", "Nancy Null", "Иван Петров")]
+    assert all(len(each) == 1 for each in names) and len(set.union(*names)) == len(names)
+    assert known_as("", "☆") == {"☆"}, "an account without letters is one too"
+
+
+@given(st.text(), st.text())
+def test_names_are_found_in_any_text(author, uploader):
+    names = known_as(author, uploader)
+    assert len(names) <= 2 and "" not in names
+    assert known_as(f" {author}, ", uploader) == names
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdefghij"), max_size=2), max_size=30))
+def test_people_are_the_names_that_hang_together(photos):
+    people = commons.People()
+    for names in photos:
+        people.add(names)
+    groups = [set(names) for names in photos if names]  # by hand: join what overlaps until nothing does
+    while pair := next(((a, b) for a, b in itertools.combinations(groups, 2) if a & b), None):
+        groups = [each for each in groups if each is not pair[0] and each is not pair[1]] + [pair[0] | pair[1]]
+    for names in photos:
+        ours = next((group for group in groups if names and names <= group), set())
+        assert people.photos(names) == sum(bool(each) and each <= ours for each in photos)
+        assert [people.person(names) == people.person(other) for other in photos if other and names] == [
+            other <= ours for other in photos if other and names
+        ]
+
+
+def test_one_account_is_one_photographer_whatever_the_authors_words(wiki, tmp_path):
+    for k in range(12):
+        wiki.add(*HOME, "Ada", meta={"Attribution": f"View no. {k} of Rome, with thanks"})
+    report = fetch(wiki, tmp_path / "c", photos=12, per_place=12, per_photographer=3)
+    assert (report["photos"], report["photographers"]) == (3, 1)
+    assert report["refused"] == {"3 by the same photographer already": 9}
+    table = table_of(tmp_path / "c")
+    assert set(table["photographer"]) == {"Ada"} and table["author"].nunique() == 3, "the words stay as they are"
+
+
+def test_one_author_is_one_photographer_whoever_uploads(wiki, tmp_path):
+    for k, author in enumerate(ADA):
+        wiki.add(*HOME, f"Bot {k}", meta={"Artist": author})
+    report = fetch(wiki, tmp_path / "c", photos=20, per_place=20)
+    assert (report["photos"], report["photographers"]) == (len(ADA), 1)
+    assert set(table_of(tmp_path / "c")["photographer"]) == {"Bot 0"}
+
+
+def test_words_that_name_nobody_join_nobody(wiki, tmp_path):
+    for k, author in enumerate(NOBODY):
+        wiki.add(*HOME, f"Person {k}", meta={"Artist": author})
+    for _ in range(2):
+        wiki.add(*HOME, None, meta={"Artist": "own work"})  # an account that is hidden
+    report = fetch(wiki, tmp_path / "c", photos=30, per_place=30, per_photographer=1)
+    table = table_of(tmp_path / "c").set_index("author")
+    assert (report["photos"], report["photographers"]) == (len(NOBODY) + 2, len(NOBODY))
+    assert all(who == "" for who in table["photographer"][table["uploader"] == ""])
+
+
+def chain(wiki):
+    """Four accounts, three of which files join: Bot uploads for Ada and for Cy."""
+    for k, (user, author) in enumerate(
+        [("Ada", "Ada"), ("Bot", "Eve"), ("Cy", "own work"), ("Bot", "User:Ada"), ("Bot", "Cy"), ("Dan", "Dan")] * 3
+    ):
+        wiki.add(HOME[0], HOME[1] + k * 1e-4, user, meta={"Artist": author})
+
+
+def test_people_that_hang_together_are_one_and_the_cap_holds_at_every_moment(wiki, tmp_path):
+    chain(wiki)
+    fetch(wiki, tmp_path / "all", photos=18, per_place=18)
+    people = table_of(tmp_path / "all").groupby("photographer")["uploader"].unique().map(sorted).to_dict()
+    assert people == {"Ada": ["Ada", "Bot", "Cy"], "Dan": ["Dan"]}
+    for cap in (1, 2, 4):
+        fetch(wiki, tmp_path / f"{cap}", photos=18, per_place=18, per_photographer=cap)
+        assert table_of(tmp_path / f"{cap}")["photographer"].value_counts().max() <= cap
+
+
+@pytest.mark.parametrize("after", range(1, 12, 2))
+def test_people_are_the_same_after_a_kill(wiki, tmp_path, after, monkeypatch):
+    chain(wiki)
+    options = {"photos": 18, "per_place": 18, "per_photographer": 4}
+    fetch(wiki, tmp_path / "whole", **options)
+    original, calls = commons._inspect, itertools.count()
+
+    def dies(*args, **more):
+        if next(calls) == after:
+            raise Killed
+        return original(*args, **more)
+
+    monkeypatch.setattr(commons, "_inspect", dies)
+    if after < len(table_of(tmp_path / "whole")):
+        with pytest.raises(Killed):
+            fetch(wiki, tmp_path / "c", **options)
+    fetch(wiki, tmp_path / "c", **options)
+    for name in ("manifest.jsonl", "report.json"):
+        assert (tmp_path / "c" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_folder_that_an_older_version_began_is_gone_on_with(wiki, tmp_path):
+    chain(wiki)
+    fetch(wiki, tmp_path / "whole", photos=18, per_place=18)
+    fetch(wiki, tmp_path / "c", photos=9, per_place=18)
+    journal = tmp_path / "c" / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    for event in events:
+        if "photo" in event:
+            event["photo"]["photographer"] = event["photo"]["author"]  # as it was noted then
+    journal.write_text("".join(json.dumps(event) + "\n" for event in events))
+    fetch(wiki, tmp_path / "c", photos=18, per_place=18)
+    assert (tmp_path / "c" / "manifest.jsonl").read_bytes() == (tmp_path / "whole" / "manifest.jsonl").read_bytes()
+
+
+def test_the_split_keeps_one_account_on_one_side(wiki, tmp_path):
+    for number, (lat, lon) in enumerate(itertools.islice(commons.places(0), 40)):
+        for k in range(4):
+            wiki.add(float(lat), float(lon), f"User {number % 20}", meta={"Attribution": f"words {number}.{k}"})
+    fetch(wiki, tmp_path / "c", photos=120)
+    dataset = open_dataset("commons", path=tmp_path / "c")
+    sides = dataset.photos.assign(side=dataset.split())
+    sides = sides[sides["side"] != "left_out"]
+    assert sides["side"].nunique() == 3 and sides["uploader"].nunique() == 20 and sides["author"].nunique() > 60
+    assert (sides.groupby("uploader")["side"].nunique() == 1).all()
 
 
 # Places
@@ -703,6 +908,16 @@ def test_a_manifest_is_trusted_for_nothing_but_what_to_ask_for(wiki, tmp_path):
     assert not set(table["author"]) & {"Eve"} and not table["path"].str.contains("evil").any()
 
 
+def test_a_place_of_a_manifest_that_is_none_is_refused(wiki, tmp_path):
+    world(wiki, 1, 3)
+    fetch(wiki, tmp_path / "a", photos=3)
+    lines = [json.loads(line) for line in (tmp_path / "a" / "manifest.jsonl").read_text().splitlines()]
+    lines[0] |= {"lat": 0, "lon": 0}
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = fetch(wiki, tmp_path / "b", photos=None, manifest=tmp_path / "m.jsonl")
+    assert (report["photos"], report["refused"]) == (2, {"coordinates of exactly 0, 0": 1})
+
+
 def test_a_manifest_run_goes_on(wiki, tmp_path):
     world(wiki, 12, 6)
     fetch(wiki, tmp_path / "a", photos=70)
@@ -719,7 +934,11 @@ def test_a_manifest_run_goes_on(wiki, tmp_path):
     ["", "{}", "x", "[]", '{"id": "../x", "sha1": "%s", "lat": 0, "lon": 0, "width": 500}',
      '{"id": "M1", "sha1": "x", "lat": 0, "lon": 0, "width": 500}',
      '{"id": "M1", "sha1": "%s", "lat": 91, "lon": 0, "width": 500}',
-     '{"id": "M1", "sha1": "%s", "lat": NaN, "lon": 0, "width": 500}'],
+     '{"id": "M1", "sha1": "%s", "lat": NaN, "lon": 0, "width": 500}',
+     '{"id": "M1", "sha1": "%s", "lat": 1e999, "lon": 0, "width": 500}',
+     '{"id": "M1", "sha1": "%s", "lat": 1' + "0" * 400 + ', "lon": 0, "width": 500}',
+     *('{"id": "M1", "sha1": "%s", "lat": 0, "lon": 0, "width": ' + w + "}" for w in ("[]", "{}", "null", "[5]", "5.")),
+     "[" * 200_000],
 )  # fmt: skip
 def test_a_manifest_that_is_none_is_refused_by_line(wiki, tmp_path, line):
     (tmp_path / "m.jsonl").write_text(line.replace("%s", "a" * 40) + ("\n" if line else ""))

@@ -1,12 +1,18 @@
 """Photographs from Wikimedia Commons, with author, licence and page for each: `python -m geolib fetch commons`.
 
-Places are drawn over land by where people live, by area and by country; the API is asked for the files around each
+Places are drawn over land by towns, by area and by country; the API is asked for the files around each
 (https://www.mediawiki.org/wiki/API:Geosearch), what is no free photograph is refused and counted, and the others come
 as thumbnails. The etiquette is kept (https://www.mediawiki.org/wiki/API:Etiquette): one request at a time, maxlag,
 Retry-After, a User-Agent with a contact, at most 20 Mbit/s.
 
 Thumbnails have no published hash: each is checked to be a whole picture of the dimensions told, and its sha256 is
 noted in the manifest. Originals are checked by their sha1.
+
+*Photographers.* Commons has no field for who took a picture: there are the account that uploaded it, and an author in
+anybody's words. Files of the table that share either, but for case, punctuation and words such as "Photo by", are by
+one `photographer`, called as the first of the group's accounts. An account that uploads the pictures of many (from
+Geograph or Flickr, or of an archive) so makes one person of strangers. That is the safe side: nobody's pictures get to
+both sides of a split, and of such an account only `per_photographer` are taken. The words themselves stay in `author`.
 
 All this was tried against a local server that speaks the same part of the API, never against the live service.
 """
@@ -16,6 +22,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,6 +78,25 @@ _NOT_PHOTOGRAPHS = re.compile(
 )
 # Categories that say how a file was described or uploaded ("Pages with maps"), not what it shows.
 _HOUSEKEEPING = re.compile(r"(pages|files|images|media|photos|uploaded|taken|created) (with|from|by|using|via)\b", re.I)
+# Of the words of an author, in lower case and without signs: what stands before and after a name, and what is no name.
+_BEFORE = re.compile(
+    r"((flickr )?user|author|copyright|credits?|by|(19|20)\d\d|own work|no machine readable author provided"
+    r"|(the )?(original )?uploader was"
+    r"|(photo|photos|photograph|photographs|photographed|photographer|photography|picture|pictures|image|images|taken"
+    r"|created|uploaded|made|foto|fotos)( by| taken by| courtesy of| credit| von| de| di)?) "
+)
+_AFTER = re.compile(
+    r" (talk|talk contribs|own work|cc by .*|cc0.*|(via |on |from )?(wikimedia commons|wikimedia|flickr)"
+    r"|at ([a-z]+ ){1,3}(wikipedia|wikivoyage|project)|assumed( based on copyright claims)?)$"
+)
+_NOBODY = re.compile(
+    r"((an? |the )?((anonymous|anonym|anonyme|anonimo|anon|unknown|unbekannt|unbekannter|inconnu|desconocido)( .*)?"
+    r"|n a|na|none|null|nobody|(various|several|multiple|many)( .*)?|unspecified|unnamed|(see|self|own|my own)( .*)?"
+    r"|not (known|stated|given|provided|specified|applicable|available)|myself|me|i|mine|user|author|uploader"
+    r"|original uploader|photo|photograph|photographer|eigenes werk|eigen werk|selbst( .*)?|travail personnel"
+    r"|trabajo propio|obra propia|opera propria|no machine readable author.*|commons|wikimedia commons|flickr"
+    r"|flickr user|public domain|cc by( .*)?|cc0))?"
+)
 _CC = re.compile(r"cc[ -]by(?P<alike>-sa)?[ -](?P<version>\d\.\d)(?:[-,]\d\.\d)*(?:[ -](?P<port>[a-z]{2,5}))?", re.I)
 _ID = re.compile(r"M[1-9]\d{0,11}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
@@ -106,9 +132,10 @@ def fetch(
         square of one degree.
     sleep: what waits, seconds.  progress: show a bar.
 
-    Raises `ValueError` for wrong options, `MismatchError` for a folder that was begun with other ones,
-    `DownloadError` when the service cannot be used (the same call goes on later), `GeolibError` while another process
-    fetches into the same folder.
+    The report says how many photos were `wanted`, and at how many places they were `asked` for: at most 100 more than
+    that. Raises `ValueError` for wrong options, `MismatchError` for a folder that was begun with other ones,
+    `CorruptFileError` for a manifest that is none, `DownloadError` when the service cannot be used (the same call goes
+    on later), `GeolibError` while another process fetches into the same folder.
     """
     wanted = _read_manifest(manifest) if manifest else []
     width = _width(width, wanted)
@@ -134,8 +161,9 @@ def fetch(
 def places(seed: int) -> Iterator[tuple[float, float]]:
     """Endless places to ask for photographs, (lat, lon) in degrees, none twice; the same for the same seed.
 
-    In turn: a town, each as likely as another (where people live); a point on land, by area, Antarctica left out; a
-    town of a country, each country as likely as another.
+    In turn: a town, each as likely as another; a point on land, by area, Antarctica left out; a town of a country, each
+    country as likely as another. Populations do not ship with the clone (see `data/places`): a city
+    of millions counts as much as a town of 10,000.
     """
     rng = np.random.default_rng(seed)
     towns = pd.read_parquet(data_path("places", "places.parquet"))
@@ -184,6 +212,8 @@ def _refusal(page: Page, allows: Callable[[object], bool]) -> str:
     info, place = page["imageinfo"][0], page["coordinates"][0]
     if place.get("globe", "earth") != "earth" or not (abs(place["lat"]) <= 90 and abs(place["lon"]) <= 180):
         return "no coordinates"
+    if place["lat"] == place["lon"] == 0:
+        return "coordinates of exactly 0, 0"
     if info["mime"] not in _MIMES:
         return "not a picture format of photographs"
     short, long = sorted((int(info["width"]), int(info["height"])))
@@ -208,14 +238,12 @@ def _refusal(page: Page, allows: Callable[[object], bool]) -> str:
 def _row(page: Page) -> Row:
     info, place = page["imageinfo"][0], page["coordinates"][0]
     meta = info["extmetadata"]
-    uploader = plain_text(str(info.get("user", "")))
+    uploader = plain_text(str(info.get("user") or ""))
     author = plain_text(_value(meta, "Attribution")) or plain_text(_value(meta, "Artist"))
-    unknown = not author or author.lower().startswith("unknown")
     return {
         "id": f"M{page['pageid']}",  # as the structured data of Commons calls it
         "lat": float(place["lat"]),
         "lon": float(place["lon"]),
-        "photographer": uploader if unknown else author,
         "author": author or uploader,
         "uploader": uploader,
         "licence": licence_of(meta),
@@ -253,6 +281,71 @@ def _licence(text: str) -> str:
         return ""
     port = f" {match['port'].upper()}" if match["port"] else ""
     return f"CC BY{'-SA' if match['alike'] else ''} {match['version']}{port}"
+
+
+def names_of(row: Row) -> set[str]:
+    """What a file's photographer is known by: its uploader and its author, each without what differs by chance.
+
+    Empty where the account is hidden and the author's words name nobody ("own work", "see description").
+    """
+    said = _squeezed(re.sub(r"\(c\)", " ", row["author"], flags=re.IGNORECASE))
+    while around := _BEFORE.match(said):
+        said = said[around.end() :]
+    while around := _AFTER.search(said):
+        said = said[: around.start()]
+    account = _squeezed(row["uploader"]) or row["uploader"].casefold()
+    return {account, "" if _NOBODY.fullmatch(said) else said} - {""}
+
+
+def _squeezed(text: str) -> str:
+    """Letters and digits of a text in lower case, with single spaces between words."""
+    return " ".join(re.split(r"[\W_]+", unicodedata.normalize("NFKC", text).casefold())).strip()
+
+
+class People:
+    """Who took which photos: the names that came with one photo are one person's, and so are all that hang together.
+
+    Photos without any name are by nobody.
+    """
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}  # a name of the same person, towards the one that stands for all
+        self._photos: Counter[str] = Counter()  # of the name that stands for all
+
+    def person(self, names: Iterable[str]) -> str:
+        """The name that stands for the person of a photo that was added; "" for nobody."""
+        return next(map(self._top, sorted(names)), "")
+
+    def photos(self, names: Iterable[str]) -> int:
+        """How many photos are by the people of these names, who may be several yet."""
+        return sum(self._photos[name] for name in {self._top(name) for name in names})
+
+    def add(self, names: Iterable[str]) -> None:
+        """Take in a photo that came with these names."""
+        tops = sorted({self._top(name) for name in names})
+        for name in tops[1:]:
+            self._above[name] = tops[0]
+            self._photos[tops[0]] += self._photos.pop(name, 0)
+        if tops:
+            self._photos[tops[0]] += 1
+
+    def _top(self, name: str) -> str:
+        while name in self._above:
+            name = self._above[name]
+        return name
+
+
+def _photographers(rows: Sequence[Row]) -> list[str]:
+    """One name for each person: the first of their accounts, else of what their photos' authors are called."""
+    people, called = People(), dict[str, tuple[bool, str]]()
+    named = [names_of(row) for row in rows]
+    for names in named:
+        people.add(names)
+    persons = [people.person(names) for names in named]
+    for person, row in zip(persons, rows, strict=True):
+        name = (not row["uploader"], row["uploader"] or row["author"])
+        called[person] = min(called.get(person, name), name)
+    return [called[person][1] if person else "" for person in persons]
 
 
 def _value(meta: Page, key: str) -> str:
@@ -368,7 +461,7 @@ class _Collection:
     """The photos in a folder, and the journal of how they came there: a killed run goes on from it.
 
     rows: of the photos, in the order in which they came.  steps: how many of the work are done.
-    refused: id of a file -> why.
+    refused: id of a file -> why.  held: how many photos have a value, for some columns.  people: who took them.
     """
 
     folder: Path
@@ -380,6 +473,7 @@ class _Collection:
     steps: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     held: dict[str, Counter[str]] = field(default_factory=dict)
+    people: People = field(default_factory=People)
     failures: int = 0
     _stream: IO[bytes] | None = None
 
@@ -393,7 +487,7 @@ class _Collection:
                 break
             try:
                 found._replay(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise CorruptFileError(f"{journal} is damaged ({error}); remove {folder} and fetch again") from error
             whole += len(line)
         found._stream = open(journal, "ab")  # noqa: SIM115  closed by __exit__
@@ -467,6 +561,7 @@ class _Collection:
         if "photo" in event:
             row = event["photo"]
             self.rows.append(row)
+            self.people.add(names_of(row))
             for kind, value in _held(row).items():
                 self.held.setdefault(kind, Counter())[value] += 1
             self.bar.update(len(self.rows) <= self.wanted)
@@ -476,27 +571,34 @@ class _Collection:
                 self.refused |= dict.fromkeys(photos, why)
 
     def finish(self) -> dict[str, Any]:
-        """Write table, manifest and report of the photos wanted."""
+        """Write table, manifest and report of the photos wanted.
+
+        In the report, `wanted` is how many photos were wanted, and `asked` at how many places they were asked for (with
+        a manifest: in how many batches).
+        """
         refused = Counter(why for photo, why in self.refused.items() if not self.holds("id", photo))
         if not self.rows:
             reasons = ", ".join(f"{n} {why}" for why, n in refused.most_common(3))
             raise MissingDataError(
                 f"no photograph was found in {self.steps} steps" + (f": {reasons}" if reasons else "")
             )
-        table = pd.DataFrame(self.rows[: self.wanted]).drop(columns="step").sort_values("id", ignore_index=True)
+        rows = self.rows[: self.wanted]
+        table = pd.DataFrame(rows).assign(photographer=_photographers(rows))
+        table = table.drop(columns="step").sort_values("id", ignore_index=True)
         table["country"] = country_of(table["lat"], table["lon"])
         lines = table.drop(columns="country").assign(width=self.width).to_dict("records")
         with atomic_path(self.folder / "photos.parquet") as temporary:
             table.to_parquet(temporary, index=False)
         write_bytes(self.folder / "manifest.jsonl", "".join(map(_line, lines)).encode())
-        report = describe(table) | {"asked": self.steps, "refused": dict(refused.most_common())}
+        counts = {"wanted": self.wanted, "asked": self.steps, "refused": dict(refused.most_common())}
+        report = describe(table) | counts
         write_json(self.folder / "report.json", report)
         return report
 
 
 def _held(row: Row) -> dict[str, str]:
     block = f"{np.floor(row['lat']):.0f} {np.floor(row['lon']):.0f}"
-    return {"photographer": row["photographer"], "block": block} | {key: row[key] for key in ("id", "sha1", "sha256")}
+    return {"block": block} | {key: row[key] for key in ("id", "sha1", "sha256")}
 
 
 def _line(row: Mapping[Any, Any]) -> str:
@@ -549,9 +651,10 @@ def _capped(found: _Collection, row: Row, caps: Mapping[str, int]) -> str:
     held = _held(row | {"sha256": ""})
     if found.holds("sha1", row["sha1"]):
         return "the same sha1 as another"
-    for kind, what in (("photographer", "by the same photographer"), ("block", "from the same degree")):
-        if found.holds(kind, held[kind]) >= caps[kind]:
-            return f"{caps[kind]} {what} already"
+    if found.people.photos(names_of(row)) >= caps["photographer"]:
+        return f"{caps['photographer']} by the same photographer already"
+    if found.holds("block", held["block"]) >= caps["block"]:
+        return f"{caps['block']} from the same degree already"
     return ""
 
 
@@ -600,8 +703,10 @@ def _read_manifest(path: Path) -> list[Row]:
                     _ID.fullmatch(row["id"]) and _SHA1.fullmatch(row["sha1"]) and abs(lat) <= 90 and abs(lon) <= 180
                 ):
                     raise ValueError("an id, sha1 or place that is none")
+                if type(row["width"]) is not int:
+                    raise ValueError("a width that is no whole number")
                 rows[row["id"]] = {"id": row["id"], "sha1": row["sha1"], "lat": lat, "lon": lon, "width": row["width"]}
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                 raise CorruptFileError(
                     f"line {number} of {path} is not of a manifest ({error}); expected the manifest.jsonl that a "
                     "fetch has written"
