@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -113,9 +114,10 @@ def print_credits(dataset: Dataset, photos: Iterable[str]) -> None:
     Nothing is printed for the postcards, which geolib drew, nor for photos without a known author and licence.
     """
     shown = dataset.photos.loc[list(photos)]
-    known = shown.index[(shown["author"] != "") | (shown["licence"] != "")]
+    known = shown[(shown["author"] != "") | (shown["licence"] != "")]
     if dataset.name != "postcards" and len(known):
-        print(dataset.credits(known))
+        source = known["source"].where(known["source"] != known.index, "")  # a folder's: the file, which says nothing
+        print(replace(dataset, photos=known.assign(source=source)).credits())
 
 
 @matplotlib.rc_context(_RC)

@@ -97,10 +97,15 @@ def test_a_notebook_runs_on_a_folder_of_photographs(path, folder, monkeypatch):
 
 
 def test_credits_are_printed_under_photographs_and_not_under_drawings(capsys):
-    rows = [("a", "Ada", "CC BY 4.0", "a.jpg"), ("b", "", "", "b.jpg"), ("c", "Cem", "", "c.jpg")]
+    rows = [
+        ("a", "Ada", "CC BY 4.0", "https://example.org/a"),
+        ("b", "", "", "b"),
+        ("c", "Cem", "", "c"),
+        ("d", "Cem", "", "d"),
+    ]
     table = pd.DataFrame(rows, columns=["id", "author", "licence", "source"]).set_index("id")
-    maps.print_credits(Dataset("folder", table), ["a", "b"])
-    assert capsys.readouterr().out == "1 photo: Ada, CC BY 4.0, a.jpg\n"
+    maps.print_credits(Dataset("folder", table), ["a", "b", "c", "d"])
+    assert capsys.readouterr().out == "1 photo: Ada, CC BY 4.0, https://example.org/a\n2 photos: Cem\n"
     maps.print_credits(Dataset("folder", table), ["b"])
     maps.print_credits(Dataset("postcards", table), ["a", "b", "c"])
     assert capsys.readouterr().out == ""
