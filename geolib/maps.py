@@ -11,9 +11,10 @@ Every function returns `(fig, ax)`. The figure carries a description for readers
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cartopy.crs as ccrs
 import matplotlib
@@ -38,6 +39,9 @@ from geolib.cells import Partition
 from geolib.countries import Geometries, country_name, country_of, layer
 from geolib.evaluate import THRESHOLDS_KM
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km
+
+if TYPE_CHECKING:
+    from geolib.datasets import Dataset
 
 SEA, LAND, COAST, BORDER, INK, QUIET = "#e4edf3", "#fbfaf6", "#8d9ba6", "#cfc9bc", "#22303a", "#5d6b75"
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", INK)  # of systems that are compared; apart in every colour vision
@@ -103,6 +107,18 @@ def show(fig: Figure, dpi: int = 110, *, palette: bool = False) -> None:
     from IPython.display import display
 
     display(Picture(data=png(fig, dpi, palette=palette), format="png", alt=alt_text(fig)))
+
+
+def print_credits(dataset: Dataset, photos: Iterable[str]) -> None:
+    """Print whom to name under a figure that shows these photos of a dataset, as CC BY and its kin ask for.
+
+    Nothing is printed for the postcards, which geolib drew, nor for photos without a known author and licence.
+    """
+    shown = dataset.photos.loc[list(photos)]
+    known = shown[(shown["author"] != "") | (shown["licence"] != "")]
+    if dataset.name != "postcards" and len(known):
+        source = known["source"].where(known["source"] != known.index, "")  # a folder's: the file, which says nothing
+        print(replace(dataset, photos=known.assign(source=source)).credits())
 
 
 @matplotlib.rc_context(_RC)
