@@ -376,7 +376,7 @@ def _fetch(options: argparse.Namespace) -> int:
     if options.name in LAYOUTS:
         known = LAYOUTS[options.name]
         raise ValueError(
-            f"{known.title}: geolib does not fetch it, its pictures being others' to give.\nGet it with: {known.get}"
+            f"{known.title}: geolib does not fetch it, its pictures being others' to give. To get it: {known.get}"
         )
     model, _, pretrained = options.name.partition("/")
     if not pretrained:

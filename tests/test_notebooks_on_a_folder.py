@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import course  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-NEED_DRAWINGS = {"02", "06", "08", "10"}  # they say so and go on with the postcards
+NEED_DRAWINGS = {"02", "06", "08", "10", "11"}  # they say so and go on with the postcards
 SHOW_PICTURES = {"00", "01", "04", "05", "07", "12"}  # of the dataset, so with the names of their authors
 
 
