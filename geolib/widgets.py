@@ -324,7 +324,8 @@ def _default_samples(model: Geolocator, dataset: Dataset) -> list[str]:
     if dataset.name == "postcards":
         shipped = {path.stem for path in data_path("postcards", "samples").glob("*.jpg")}
         return [photo for photo in test if photo in shipped]
-    return list(pd.Series(test).sample(min(_MOST_SAMPLES, len(test)), random_state=0))
+    readable = pd.Series(test[test.isin(dataset.embeddings(model.encoder).ids)])
+    return list(readable.sample(min(_MOST_SAMPLES, len(readable)), random_state=0))
 
 
 def _countries(posterior: Any, ancestors: Any, codes: Any) -> dict[int, str]:

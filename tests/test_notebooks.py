@@ -72,6 +72,15 @@ def test_what_the_fonts_of_a_machine_say_is_not_committed():
     assert [output.text for output in kept] == said[1:]
 
 
+def test_what_a_slow_machine_prints_in_pieces_is_one_text_and_keeps_its_place():
+    piece, picture = nbformat.v4.new_output, nbformat.v4.new_output("display_data", data={"text/plain": "a picture"})
+    printed = [piece("stream", text=t) for t in ("one ", "line\n")]
+    outputs = [*printed, picture, piece("stream", text="after\n"), piece("stream", name="stderr", text="a note\n")]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=outputs)])
+    kept = course.fit_to_commit(notebook).cells[0].outputs
+    assert [output.get("text", "picture") for output in kept] == ["one line\n", "picture", "after\n", "a note\n"]
+
+
 def test_no_notebook_is_a_usage_error(tmp_path, capsys):
     assert course.main([str(tmp_path / "none.ipynb")]) == 2
     assert "no such notebook" in capsys.readouterr().err

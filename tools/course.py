@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +73,27 @@ def fit_to_commit(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         outputs = cell.get("outputs", [])
-        outputs[:] = [output for output in outputs if not output.get("text", "").startswith("Fontconfig warning: ")]
+        outputs[:] = _joined(
+            output for output in outputs if not output.get("text", "").startswith("Fontconfig warning: ")
+        )
         for output in outputs:  # a widget without its kernel is an error message; its picture stays
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata["geolib"] = made_with(notebook)
     return notebook
+
+
+def _joined(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """Neighbouring pieces of one stream as one: a slow machine sends what a cell prints in several."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        stream = output.get("name")
+        if stream and joined and joined[-1].get("name") == stream:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def made_with(notebook: NotebookNode) -> dict[str, str]:
