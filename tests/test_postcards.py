@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from geolib.files import data_path, read_json
+from geolib.images import load_rgb
 from geolib.postcards import (
     CUES,
     SIZE,
@@ -827,4 +828,7 @@ def test_the_samples_are_the_pictures_of_their_rows(table):
     samples = sorted(data_path("postcards", "samples").glob("*.jpg"))
     assert [path.stem for path in samples] == sorted(choose_samples(table)["id"])
     for path in samples:
-        assert path.read_bytes() == render_bytes(by_id[path.stem]), f"{path.name} is not what this version draws"
+        drawn = load_rgb(render_bytes(by_id[path.stem])).astype(int)
+        apart = np.abs(drawn - load_rgb(path))
+        # Processors round differently: on one, a sample of forty differs in 0.08 % of its values, by 3 of 255 at most.
+        assert apart.max() <= 8 and apart.mean() < 0.05, f"{path.name} is not what this version draws"
