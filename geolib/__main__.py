@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     fetch.add_argument("--photos", type=int, metavar="N", help="commons: how many (default: 10000)")
     fetch.add_argument("--width", type=int, metavar="W", help="commons: of the thumbnails (default: 500); 0: originals")
-    fetch.add_argument("--seed", type=int, default=0, metavar="S", help="commons: which places are asked (default: 0)")
+    fetch.add_argument("--seed", type=int, metavar="S", help="commons: which places are asked (default: 0)")
     fetch.add_argument("--manifest", type=Path, metavar="FILE", help="commons: fetch the same files as somebody else")
     fetch.add_argument("--contact", metavar="ADDRESS", help="commons: your e-mail or web address, for its operators")
     fetch.add_argument("--shards", type=int, metavar="N", help="osv5m: of train and of test (default: all)")
@@ -406,10 +406,10 @@ _TAKES = {
 
 def _refuse_strangers(options: argparse.Namespace) -> None:
     """Refuse an option that belongs to something else, rather than fetch with less than was asked."""
-    name = options.name if options.name in _TAKES else "an encoder" if "/" in options.name else ""
-    given = {key for takes in _TAKES.values() for key in takes if getattr(options, key, None) not in (None, False)}
-    given -= {"seed"} if options.seed == 0 else set()
-    if strangers := sorted(given - _TAKES.get("" if ":" in options.name else name, set())):
+    known = {key for takes in _TAKES.values() for key in takes}
+    given = {key for key in known if getattr(options, key) not in (None, False)}
+    kind = "an encoder" if "/" in options.name and ":" not in options.name else options.name
+    if strangers := sorted(given - _TAKES.get(kind, set())):
         raise ValueError(f"fetch {options.name} does not take --{strangers[0].replace('_', '-')}")
 
 
@@ -440,22 +440,23 @@ def _pull(options: argparse.Namespace) -> int:
 
 def _fetch_commons(options: argparse.Namespace) -> int:
     from geolib.datasets import commons
-    from geolib.datasets.download import check_contact
     from geolib.datasets.report import format_report
+    from geolib.download import check_contact
 
     try:
         check_contact(options.contact)
     except ValueError as error:
         raise ValueError(f"--{error}") from None
-    if options.seed < 0:
-        raise ValueError(f"--seed {options.seed}: expected 0 or more")
+    seed = options.seed or 0
+    if seed < 0:
+        raise ValueError(f"--seed {seed}: expected 0 or more")
     out = options.out or cache_path("commons")
     report = commons.fetch(
         out,
         options.contact,
         photos=options.photos,
         width=options.width,
-        seed=options.seed,
+        seed=seed,
         manifest=options.manifest,
         api=os.environ.get("GEOLIB_COMMONS_API") or commons.API,
         progress=True,

@@ -11,8 +11,6 @@ without what it learnt, whose maps ought to look different (Adebayo et al., Neur
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +43,7 @@ def log_share(model: Geolocator, inputs: Tensor, cells: npt.ArrayLike, level: in
     count = heads.n_cells[level]
     if not len(chosen) or chosen.dtype.kind not in "iu" or chosen[0] < 0 or chosen[-1] >= count:
         raise ValueError(f"cells of level {level}: expected some whole numbers from 0 to {count - 1}")
+    # Not `encoder.forward`: that keeps no gradient, and 16 bits, where it computes in them, are too coarse for one.
     vectors = F.normalize(encoder.model.encode_image(inputs.to(encoder.device)).float(), dim=-1)
     where = next(heads.parameters()).device
     logits = heads(vectors.to(where))[level]
@@ -212,17 +211,6 @@ def _normalised(encoder: Encoder, crops: Crop) -> Tensor:
 def _slope(model: Geolocator, inputs: Tensor, cells: npt.ArrayLike, level: int) -> Tensor:
     """Gradient of each input's `log_share` in the input."""
     inputs = inputs.detach().requires_grad_()
-    with torch.enable_grad(), _exact(model.encoder):
+    with torch.enable_grad():
         (slope,) = torch.autograd.grad(log_share(model, inputs, cells, level).sum(), inputs)
     return slope
-
-
-@contextmanager
-def _exact(encoder: Encoder) -> Iterator[None]:
-    """Evaluation mode, whatever was set: in training mode a batch's pictures would see one another."""
-    mode = encoder.model.training
-    encoder.model.eval()
-    try:
-        yield
-    finally:
-        encoder.model.train(mode)

@@ -41,9 +41,10 @@ from tqdm import tqdm
 
 from geolib import files
 from geolib._torchvision import import_open_clip
-from geolib.datasets.download import DownloadError, HubPatience, UnavailableError
+from geolib.download import DownloadError, HubPatience, UnavailableError
 from geolib.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
 from geolib.images import ImageSource, open_rgb
+from geolib.texts import one_line
 from geolib.tokenizer import WordTokenizer
 
 Vectors = npt.NDArray[np.float32]
@@ -448,11 +449,6 @@ class _Wanted:
             f"{here} ({one_line(error)}). With a network, `python -m geolib fetch {self.title}` fetches them from "
             f"{self.repository}: about {_gigabytes(self.title.partition('/')[0]):.1f} GB"
         )
-
-
-def one_line(error: Exception) -> str:
-    """An error's message without line ends: those of the hub's client have several."""
-    return " ".join(str(error).split())
 
 
 def _announce(text: str) -> None:

@@ -15,10 +15,10 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from geolib.card import RESPONSIBLE_USE, is_drawn, model_card
-from geolib.embed import one_line
 from geolib.errors import GeolibError
 from geolib.files import write_bytes
 from geolib.predict import MODEL_FILES, check_target, read_model
+from geolib.texts import one_line
 
 MOST_BYTES = 4_000_000_000  # of a model on the hub; 50,000 cells of CLIP ViT-L/14 make 0.2 GB
 

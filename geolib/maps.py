@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +116,7 @@ def print_credits(dataset: Dataset, photos: Iterable[str]) -> None:
     shown = dataset.photos.loc[list(photos)]
     known = shown[(shown["author"] != "") | (shown["licence"] != "")]
     if dataset.name != "postcards" and len(known):
-        source = known["source"].where(known["source"] != known.index, "")  # a folder's: the file, which says nothing
-        print(replace(dataset, photos=known.assign(source=source)).credits())
+        print(dataset.credits(known.index))
 
 
 @matplotlib.rc_context(_RC)

@@ -26,7 +26,7 @@ import geolib
 from geolib.card import model_card
 from geolib.cells import GeocellTree, Partition
 from geolib.countries import country_name, country_of
-from geolib.datasets import Dataset, open_dataset
+from geolib.datasets import Dataset, degree_blocks, open_dataset
 from geolib.decode import decode
 from geolib.embed import Encoder
 from geolib.errors import CorruptFileError, GeolibError, MismatchError, MissingDataError
@@ -240,7 +240,7 @@ class Geolocator:
         photos = dataset.photos.loc[parts["train"].ids]
         made.training |= {
             "overlap": _shared(dataset, parts),
-            "unreadable": len(dataset.embeddings(encoder).failures),
+            "unreadable": len(dataset) - sum(len(part.ids) for part in parts.values()),
             "sides": {side: len(part.ids) for side, part in parts.items()},
             "licences": {str(name): int(number) for name, number in photos["licence"].value_counts().items()},
             "photographers": int(photos["photographer"].replace("", np.nan).nunique()),
@@ -532,7 +532,7 @@ def _shared(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, int | No
     """How many test photos have their photographer (None: not known), or their 1-degree block, in training too."""
     test = [photo for side, part in parts.items() if side.startswith("test") for photo in part.ids]
     people = photographer_overlap(dataset, test, dataset, parts["train"].ids)
-    blocks = np.floor(dataset.photos["lat"]) * 1000 + np.floor(dataset.photos["lon"])
+    blocks = degree_blocks(dataset.photos)
     places = blocks.loc[test].isin(set(blocks.loc[parts["train"].ids]))
     return {"by_training_photographers": people["photos"] if people else None, "in_training_blocks": int(places.sum())}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any
 
 import ipywidgets as widgets
@@ -324,8 +324,16 @@ def _default_samples(model: Geolocator, dataset: Dataset) -> list[str]:
     if dataset.name == "postcards":
         shipped = {path.stem for path in data_path("postcards", "samples").glob("*.jpg")}
         return [photo for photo in test if photo in shipped]
-    readable = pd.Series(test[test.isin(dataset.embeddings(model.encoder).ids)])
-    return list(readable.sample(min(_MOST_SAMPLES, len(readable)), random_state=0))
+    shuffled = pd.Series(test).sample(frac=1, random_state=0)
+    return list(islice((photo for photo in shuffled if _is_readable(dataset, photo)), _MOST_SAMPLES))
+
+
+def _is_readable(dataset: Dataset, photo: str) -> bool:
+    try:
+        open_rgb(dataset.path(photo), min_side=64)
+    except ImageError:
+        return False
+    return True
 
 
 def _countries(posterior: Any, ancestors: Any, codes: Any) -> dict[int, str]:

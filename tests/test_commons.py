@@ -23,8 +23,8 @@ import geolib
 from geolib import __main__ as cli
 from geolib.countries import country_of
 from geolib.datasets import commons, open_dataset
-from geolib.datasets.download import DownloadError, UnavailableError
 from geolib.datasets.report import average_hash, format_report, near_duplicates
+from geolib.download import DownloadError, UnavailableError
 from geolib.errors import CorruptFileError, MismatchError, MissingDataError
 from geolib.sphere import haversine_km
 

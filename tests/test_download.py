@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web import Server, answer, cut, hang_up, instead, redirect, reply, status
 
-from geolib.datasets.download import Client, DownloadError, HubPatience, UnavailableError, check_contact
+from geolib.download import Client, DownloadError, HubPatience, UnavailableError, check_contact
 
 BODY = np.random.default_rng(0).bytes(300_000)
 SHA1 = f"sha1:{hashlib.sha1(BODY).hexdigest()}"

@@ -21,8 +21,8 @@ from PIL import Image
 import geolib.__main__ as cli
 from geolib.datasets import open_dataset, osv5m
 from geolib.datasets.archives import Limits
-from geolib.datasets.download import DownloadError, UnavailableError
 from geolib.datasets.osv5m import fetch_osv5m
+from geolib.download import DownloadError, UnavailableError
 from geolib.errors import CorruptFileError, GeolibError, MissingDataError
 
 COMMIT, OTHER = "a" * 40, "b" * 40

@@ -17,8 +17,8 @@ from PIL import ExifTags, Image
 from web import Server, cut, redirect, status
 
 import geolib.__main__ as cli
-from geolib import Encoder, GeocellTree, Geolocator, sphere
-from geolib.datasets import download, open_dataset, sources
+from geolib import Encoder, GeocellTree, Geolocator, download, sphere
+from geolib.datasets import open_dataset, sources
 from geolib.datasets.reference import (
     LAYOUTS,
     RectangleCells,

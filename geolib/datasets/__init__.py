@@ -142,9 +142,13 @@ class Dataset:
         return names.where(names != "", names.index.to_series())
 
     def credits(self, photos: Iterable[str] | None = None) -> str:
-        """Whom to name under a figure that shows these photos (default: all): a line for each author and licence."""
+        """Whom to name under a figure that shows these photos (default: all): a line for each author and licence.
+
+        A source that is only the photo's own id, as in a folder, says nothing and is left out.
+        """
         rows = self.photos if photos is None else self.photos.loc[list(photos)]
-        count = Counter(zip(rows["author"], rows["licence"], rows["source"], strict=True))
+        sources = rows["source"].where(rows["source"] != rows.index, "")
+        count = Counter(zip(rows["author"], rows["licence"], sources, strict=True))
         return "\n".join(
             f"{n:,} photo{'s' if n > 1 else ''}: " + (", ".join(filter(None, who)) or "author unknown")
             for who, n in sorted(count.items())
@@ -185,7 +189,7 @@ def safe_split(photos: pd.DataFrame, seed: int = 0, shares: Mapping[str, float] 
     Photos without a photographer follow their block. The result does not depend on the order of the rows.
     """
     ordered, rng, shares = photos.sort_index(), np.random.default_rng(seed), shares or _SHARES
-    block = (np.floor(ordered["lat"]) * 1000 + np.floor(ordered["lon"])).astype(np.int64)
+    block = degree_blocks(ordered)
     who = ordered["photographer"].where(ordered["photographer"] != "")
     by_block = block.map(_deal(block.value_counts().sort_index(), rng, shares))
     side = by_block.where(who.isna() | (by_block == _home(who, by_block)), "left_out")
@@ -196,6 +200,12 @@ def safe_split(photos: pd.DataFrame, seed: int = 0, shares: Mapping[str, float] 
         side = max(side, other, key=lambda sides: _worst_served(sides, by_block))
     done: pd.Series[str] = side.reindex(photos.index)
     return done.rename("split")
+
+
+def degree_blocks(photos: pd.DataFrame) -> pd.Series[int]:
+    """The block of one degree that each photo (`lat`, `lon`) lies in, as a number."""
+    blocks: pd.Series[int] = (np.floor(photos["lat"]) * 1000 + np.floor(photos["lon"])).astype(np.int64)
+    return blocks
 
 
 def _home(units: pd.Series[Any], sides: pd.Series[str]) -> pd.Series[str]:

@@ -37,11 +37,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from geolib.countries import country_of
-from geolib.datasets.download import Client, DownloadError, UnavailableError
 from geolib.datasets.report import average_hash, describe
+from geolib.download import Client, DownloadError, UnavailableError
 from geolib.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
 from geolib.files import alone_in, atomic_path, data_path, read_json, sha256_file, write_bytes, write_json
 from geolib.images import open_rgb
+from geolib.texts import one_line
 
 API = "https://commons.wikimedia.org/w/api.php"
 # The widths that Wikimedia serves; another width is answered with the next larger one, or not at all
@@ -389,8 +390,7 @@ def plain_text(markup: str, limit: int = 200) -> str:
         parser.close()
     except Exception:  # the parser of Python 3.11 trips over some malformed declarations
         return ""
-    words = " ".join("".join(parser.parts).split())
-    return "".join(letter for letter in words if letter.isprintable())[:limit].strip()
+    return one_line("".join(parser.parts), limit)
 
 
 # Asking the API

@@ -46,10 +46,11 @@ import pyarrow.parquet as pq
 
 import geolib
 from geolib.datasets.archives import Limits, unpack_pictures
-from geolib.datasets.download import DownloadError, HubPatience, UnavailableError
 from geolib.datasets.report import format_report
+from geolib.download import DownloadError, HubPatience, UnavailableError
 from geolib.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.files import alone_in, atomic_path, cache_path, read_json, sha256_file, write_json
+from geolib.texts import one_line
 
 REPOSITORY = "osv5m/osv5m"
 SIDES = ("train", "test")
@@ -286,10 +287,6 @@ class _Hub:
         raise CorruptFileError(f"{name} of {REPOSITORY} came twice, and is not what the hub lists: {fault}")
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def _fault(path: Path, known: dict[str, Any]) -> str | None:
     """What is wrong with a file, by its size and the hash that the hub keeps of it (git's for small ones)."""
     size = path.stat().st_size
@@ -431,7 +428,7 @@ def _batches(table: Path) -> Iterator[pa.Table]:
             for batch in reader:
                 yield _named(pa.Table.from_batches([batch]), names)
     except pa.ArrowInvalid as error:
-        raise CorruptFileError(f"{table} is not a readable csv ({_first_line(error)}); fetch it again") from error
+        raise CorruptFileError(f"{table} is not a readable csv ({one_line(error)}); fetch it again") from error
 
 
 def _named(batch: pa.Table, names: dict[str, str | None]) -> pa.Table:

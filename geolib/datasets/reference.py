@@ -23,7 +23,7 @@ import pandas as pd
 import shapely
 
 from geolib.cells import IntArray
-from geolib.datasets.download import Client, DownloadError
+from geolib.download import Client, DownloadError
 from geolib.errors import CorruptFileError, MissingDataError
 from geolib.files import cache_path, sha256_file
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_area_km2

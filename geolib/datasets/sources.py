@@ -23,6 +23,7 @@ from geolib.datasets.reference import LAYOUTS, applied, layout_of
 from geolib.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.files import atomic_path, cache_path, data_path, sha256_file, write_bytes
 from geolib.images import decoder_of
+from geolib.texts import one_line
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 _TEXTS = ("photographer", "licence", "author", "source")
@@ -208,8 +209,7 @@ def _exif_text(value: object) -> str:
     text = value if isinstance(value, str) else ""
     with suppress(UnicodeError):
         text = text.encode("latin-1").decode()
-    words = " ".join(text.replace("\0", " ").split())
-    return "".join(letter for letter in words if letter.isprintable())[:200].strip()
+    return one_line(text.replace("\0", " "), 200)
 
 
 def _head(path: Path) -> bytes:

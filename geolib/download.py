@@ -27,6 +27,7 @@ from urllib3.util import Retry
 
 import geolib
 from geolib.errors import GeolibError
+from geolib.texts import one_line
 
 T = TypeVar("T")
 
@@ -287,7 +288,7 @@ class HubPatience:
                     raise refusal from error
                 failed += 1
                 if failed >= (self.tries if self._reached else 2):  # as in `Client`
-                    raise _gave_up(what, failed, _one_line(error)) from error
+                    raise _gave_up(what, failed, one_line(error)) from error
             self.sleep(_pause(failed - 1, None if answer is None else _retry_after(answer), what))
 
 
@@ -306,10 +307,10 @@ def _hub_refusal(what: str, error: Exception, answer: Any) -> DownloadError | No
         if isinstance(error, errors.RevisionNotFoundError):
             said = "there is no such revision"
         else:
-            said = _FINAL.get(answer.status_code, _one_line(error))
+            said = _FINAL.get(answer.status_code, one_line(error))
         return DownloadError(f"{what} cannot be fetched: {status}: {said}", status)
     if any(isinstance(e, errors.OfflineModeIsEnabled | errors.HFValidationError) for e in (error, error.__cause__)):
-        return DownloadError(f"{what} cannot be fetched: {_one_line(error)}", "refused")
+        return DownloadError(f"{what} cannot be fetched: {one_line(error)}", "refused")
     return None
 
 
@@ -353,10 +354,6 @@ def _gave_up(what: str, attempts: int, why: str) -> UnavailableError:
         "where it stopped",
         "unavailable",
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def check_contact(contact: str | None) -> str:
