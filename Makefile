@@ -40,7 +40,7 @@ test: $(READY) ## unit and property tests, every notebook at its fast setting, o
 lint: $(READY) ## ruff (code and notebooks) and mypy --strict on geolib
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy geolib tools
+	$(BIN)/mypy geolib postcards tools
 
 clean: ## remove what the other targets made here; downloads and drawn images stay in geolib's cache
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

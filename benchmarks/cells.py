@@ -22,7 +22,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from geolib.cells import GeocellTree, _keys
+from geolib.cells import GeocellTree
+from geolib.cells.quadtree import _keys
 
 CELLS = (100, 1000, 10_000, 50_000)
 SMALLER = (100_000, 1_000_000)

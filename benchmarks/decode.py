@@ -21,7 +21,7 @@ import torch
 from cells import photos, seconds
 
 from geolib.cells import GeocellTree
-from geolib.decode import _BLOCK, _Gains, decode
+from geolib.decoding import _BLOCK, _Gains, decode
 from geolib.sphere import EARTH_RADIUS_KM, unit_vectors
 
 

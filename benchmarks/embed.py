@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from geolib import files
-from geolib.embed import Encoder, embed_photos
-from geolib.errors import MissingDataError
+from geolib.common import files
+from geolib.common.errors import MissingDataError
+from geolib.embed import embed_photos
+from geolib.encoder import Encoder
 
 TARGET = 0.9
 DISTINCT = 256  # files; longer lists repeat them, which is fair: both sides skip the disk

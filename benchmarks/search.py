@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from cells import seconds
 
-from geolib import files
 from geolib.cells import GeocellTree
-from geolib.retrieve import NearestNeighbour, refine
+from geolib.common import files
+from geolib.refine.photos import refine
+from geolib.retrieve import NearestNeighbour
 
 TARGET = 2.0  # for top_k
 

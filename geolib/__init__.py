@@ -1,6 +1,12 @@
 """Photo geolocation in the open: frozen CLIP, adaptive geocells, hierarchical heads.
 
-The public names load on first use, so that `import geolib` takes milliseconds.
+    photo -> frozen CLIP image encoder -> unit vector
+          -> one head per geocell level (continent, country, region, locality)
+          -> hierarchical fusion: fine cells must agree with their coarse ancestors
+          -> a posterior over the finest cells -> latitude, longitude, and how sure
+
+`geolib.locate("photo.jpg")` goes this way from end to end. The public names load on first use, so that `import geolib`
+takes milliseconds.
 """
 
 from __future__ import annotations
@@ -8,34 +14,50 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from geolib._version import __version__
+
 if TYPE_CHECKING:
     from geolib.cells import GeocellTree
+    from geolib.common.settings import Settings
     from geolib.datasets import Dataset, open_dataset
-    from geolib.embed import EmbeddingStore, Encoder, embed_photos
+    from geolib.datasets.splits import split_photos
+    from geolib.decoding import decode
+    from geolib.embed import EmbeddingStore, embed_photos
+    from geolib.encoder import Encoder
+    from geolib.evaluate import compare
     from geolib.fusion import fuse
     from geolib.heads import HierarchicalHeads, train_heads
-    from geolib.images import Failure
-    from geolib.predict import Geolocator, Prediction, default_model, predict_location
-    from geolib.settings import Settings
+    from geolib.images import Failure, load_rgb
+    from geolib.predict import Geolocator, Prediction, default_model, load, locate, predict_location
+    from geolib.retrieve import NearestNeighbour
+    from geolib.sphere import geoscore, haversine_km
 
-__version__ = "0.1.0"
-
+# The pipeline in the order of one photograph's way.
 _HOMES = {
-    "Dataset": "datasets",
-    "EmbeddingStore": "embed",
-    "Encoder": "embed",
-    "Failure": "images",
-    "GeocellTree": "cells",
-    "Geolocator": "predict",
-    "HierarchicalHeads": "heads",
-    "Prediction": "predict",
-    "Settings": "settings",
-    "default_model": "predict",
-    "embed_photos": "embed",
-    "fuse": "fusion",
-    "open_dataset": "datasets",
+    "locate": "predict",
+    "load": "predict",
     "predict_location": "predict",
+    "default_model": "predict",
+    "Geolocator": "predict",
+    "Prediction": "predict",
+    "load_rgb": "images",
+    "Failure": "images",
+    "Encoder": "encoder",
+    "embed_photos": "embed",
+    "EmbeddingStore": "embed",
+    "GeocellTree": "cells",
+    "HierarchicalHeads": "heads",
     "train_heads": "heads",
+    "fuse": "fusion",
+    "decode": "decoding",
+    "NearestNeighbour": "retrieve",
+    "compare": "evaluate",
+    "haversine_km": "sphere",
+    "geoscore": "sphere",
+    "Dataset": "datasets",
+    "open_dataset": "datasets",
+    "split_photos": "datasets.splits",
+    "Settings": "common.settings",
 }
 
 __all__ = [
@@ -46,13 +68,23 @@ __all__ = [
     "GeocellTree",
     "Geolocator",
     "HierarchicalHeads",
+    "NearestNeighbour",
     "Prediction",
     "Settings",
+    "__version__",
+    "compare",
+    "decode",
     "default_model",
     "embed_photos",
     "fuse",
+    "geoscore",
+    "haversine_km",
+    "load",
+    "load_rgb",
+    "locate",
     "open_dataset",
     "predict_location",
+    "split_photos",
     "train_heads",
 ]
 

@@ -17,13 +17,12 @@ import shapely
 from cartopy.io.shapereader import BasicReader
 from scipy.spatial import cKDTree
 
-from geolib.errors import CorruptFileError
-from geolib.files import data_path
+from geolib.common.errors import CorruptFileError
+from geolib.common.files import data_path
 from geolib.sphere import EARTH_RADIUS_KM, check_lat_lon, unit_vectors
 
 OFFSHORE_KM = 50.0  # 1:50m coastlines cut off piers, reefs and islets; beyond this it is the open sea
 _SHORE_STEP = 0.05  # degrees between two points of a shore, at most 5.6 km
-
 Geometries = npt.NDArray[np.object_]
 
 

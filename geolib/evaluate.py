@@ -17,13 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from geolib import sphere
-from geolib.cells import Partition
+from geolib.cells.quadtree import Partition
 from geolib.countries import continent_of, country_of
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 Coordinates = tuple[npt.ArrayLike, npt.ArrayLike]
-
 THRESHOLDS_KM = (1, 25, 200, 750, 2500)
 SHARES = tuple(f"within_{km}_km" for km in THRESHOLDS_KM)
 METRICS = (*SHARES, "median_km", "mean_km", "geoscore")

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from geolib.errors import CorruptFileError, MismatchError
-from geolib.files import read_tensors, write_tensors
-from geolib.heads import Vectors, as_vectors
+from geolib.common.arrays import Vectors, as_vectors
+from geolib.common.errors import CorruptFileError, MismatchError
+from geolib.common.files import read_tensors, write_tensors
 
 NEIGHBOURS = 10  # whose mean distance counts; 1 to 20 tell photographs from postcards about equally well
 PERCENTILE = 99  # of the calibration photos: what is farther away than these is unfamiliar

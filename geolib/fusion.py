@@ -12,14 +12,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import brentq, minimize
 from torch import Tensor
 
-from geolib.cells import Partition
-from geolib.heads import as_tensor
+from geolib.cells.quadtree import Partition
+from geolib.common.arrays import as_tensor
 
 Array = TypeVar("Array", npt.NDArray[np.float32], Tensor)
-
 RULES = ("finest", "consistency", "product", "leaf")
 _LOWEST = -1e30  # log-probability of the excluded: sums of it stay finite, and exp of it is 0
 _HOTTEST = 100.0  # temperatures are fitted between its inverse and it
@@ -97,86 +95,6 @@ def marginals(posterior: Array, tree: Partition) -> list[Array]:
     return out if isinstance(posterior, Tensor) else [total.numpy() for total in out]
 
 
-def fit_temperature(logits: Array, labels: npt.ArrayLike) -> float:
-    """The temperature T > 0 with the least log loss of softmax(logits / T) on calibration photos.
-
-    logits: (n, n_cells).  labels: the true cell of each, (n,).
-
-    The loss is convex in 1 / T, so its minimum is where its slope, the mean over the photos of expected logit minus
-    true logit, is zero. There is none when the head is always right, T is then 0.01, or no better than chance, T is
-    then 100. T changes no photo's likeliest cell. Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017),
-    section 4.2.
-
-    Raises `ValueError` for labels that are not cells, logits that `fuse` refuses, and a true cell with a logit of -inf.
-    """
-    scores = as_tensor(logits).float()
-    truth = _true_cells(scores, labels)
-
-    def slope(log_inverse: float) -> float:
-        total = 0.0
-        for rows in _blocks(scores):
-            z = _scaled(scores[rows].to(_wide(scores)), 1.0)
-            expected = ((z * math.exp(log_inverse)).softmax(dim=1) * z).sum(dim=1)
-            total += float((expected - z.gather(1, truth[rows, None])[:, 0]).sum())
-        return total
-
-    edge = math.log(_HOTTEST)
-    if slope(-edge) >= 0:
-        return _HOTTEST
-    return 1 / _HOTTEST if slope(edge) <= 0 else math.exp(-brentq(slope, -edge, edge, xtol=1e-9))
-
-
-def fit_temperatures(logits: Sequence[Array], cells: npt.ArrayLike) -> list[float]:
-    """`fit_temperature` of every level; `cells` (n, n_levels) are the true ones, as `GeocellTree.assign` gives them."""
-    truth = np.asarray(cells)
-    if truth.ndim != 2 or not len(logits) or truth.shape[1] != len(logits):
-        raise ValueError(f"cells {truth.shape}: expected (n, {len(logits)}), one column a level of logits")
-    return [fit_temperature(level, truth[:, number]) for number, level in enumerate(logits)]
-
-
-def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -> dict[str, list[float]]:
-    """`temperatures` and `level_weights` of the product rule, to pass on: `fuse(logits, tree, "product", **fitted)`.
-
-    logits: of calibration photos, one (n, n_cells) array a level.  cells: their true cells, (n, n_levels).
-
-    First each level's temperature by its own log loss; then, these held, the weights >= 0 with the least log loss of
-    the fused posterior at the true finest cell. That posterior is a log-linear model, so the loss is convex in the
-    weights. They need not sum to 1: their size is the sharpness of the whole. Over the finest cells only weight over
-    temperature matters; the temperatures fix the unit, in which a weight of 1 takes a head at its calibrated word. A
-    level that adds nothing to the others gets 0.
-
-    Raises `ValueError` for what `fuse` or `fit_temperature` refuse, and where every level is worse than no answer.
-    """
-    temperatures = fit_temperatures(logits, cells)
-    scores = [_checked(level, logits, tree) for level in range(len(logits))]
-    truth = _true_cells(scores[-1], np.asarray(cells)[:, -1])
-    ancestors = torch.from_numpy(tree.ancestors).to(truth.device)
-
-    def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        """Mean log loss and its gradient: a level's expected log-probability minus that at the true cell."""
-        sums = np.zeros(1 + len(weights))
-        for rows in _blocks(scores[-1]):
-            parts = zip([z[rows].to(_wide(z)) for z in scores], temperatures, ancestors.T, strict=True)
-            # Not normalised: what is added to a whole level changes neither the posterior nor its slope.
-            levels = [_scaled(z, heat)[:, above] for z, heat, above in parts]
-            log_p = torch.zeros_like(levels[-1])
-            for weight, level in zip(weights.tolist(), levels, strict=True):
-                log_p.add_(level, alpha=weight)
-            log_p, own = log_p.log_softmax(dim=1), truth[rows, None]
-            p = log_p.exp()
-            sums[0] -= float(log_p.gather(1, own).sum())
-            sums[1:] += [float((p * level).sum() - level.gather(1, own).sum()) for level in levels]
-        return sums[0] / len(truth), sums[1:] / len(truth)
-
-    start = np.full(len(scores), 1 / len(scores))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scores), tol=1e-10)
-    if not found.x.any():
-        raise ValueError(
-            "every level is worse than no answer on these photos: are logits and cells of the same photos?"
-        )
-    return {"temperatures": temperatures, "level_weights": found.x.tolist()}
-
-
 def _blocks(scores: Tensor) -> list[slice]:
     """Rows of logits (n, n_cells) in blocks of bounded size."""
     step = max(1, _BLOCK_ELEMENTS // scores.shape[1])
@@ -186,23 +104,6 @@ def _blocks(scores: Tensor) -> list[slice]:
 def _wide(tensor: Tensor) -> torch.dtype:
     """The widest float where the tensor lies: MPS has no float64."""
     return torch.float32 if tensor.device.type == "mps" else torch.float64
-
-
-def _true_cells(scores: Tensor, labels: npt.ArrayLike) -> Tensor:
-    """Labels (n,) beside logits (n, n_cells); refuses those of no cell, and logits by which one cannot be true."""
-    truth = np.asarray(labels)
-    if scores.ndim != 2 or not scores.numel() or truth.shape != (len(scores),) or truth.dtype.kind not in "iu":
-        raise ValueError(
-            f"labels {truth.dtype} {truth.shape} for logits {tuple(scores.shape)}: expected whole numbers (n,) and "
-            "(n, n_cells), at least one photo"
-        )
-    if truth.min() < 0 or truth.max() >= scores.shape[1]:
-        raise ValueError(f"labels from {truth.min()} to {truth.max()}: expected cells from 0 to {scores.shape[1] - 1}")
-    rows = torch.from_numpy(truth.astype(np.int64)).to(scores.device)
-    bad = ~(scores.amax(dim=1).isfinite() & scores.gather(1, rows[:, None])[:, 0].isfinite())
-    if bad.any():
-        raise ValueError(f"logits of row {int(bad.nonzero()[0])} hold NaN or +inf, or -inf at the true cell")
-    return rows
 
 
 def _log_probabilities(scores: Tensor, temperature: float) -> Tensor:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -23,11 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geolib import sphere
-from geolib.cells import Partition
+from geolib.cells.quadtree import Partition
+from geolib.common.arrays import Vectors, as_vectors
 
-Vectors = npt.NDArray[Any] | Tensor
 Smoothing = Literal["auto"] | Sequence[float] | None
-
 # Logits of one chunk: 2**25 float32 are 134 MB, and about five arrays of that size are alive at once.
 CHUNK_ELEMENTS = 2**25
 _HIDDEN_DROPOUT = 0.5  # Srivastava et al., JMLR 2014
@@ -342,31 +340,6 @@ def predict_logits(heads: HierarchicalHeads, vectors: Vectors, batch_size: int =
             for target, logits in zip(out, heads(rows[start : start + batch_size]), strict=True):
                 target[start : start + batch_size] = logits
     return out if isinstance(vectors, Tensor) else [logits.numpy() for logits in out]
-
-
-def as_tensor(array: npt.ArrayLike | Tensor) -> Tensor:
-    """A tensor that shares the array's memory where it can; it is for reading only."""
-    with warnings.catch_warnings():
-        # Stores are mapped read-only; torch warns that writing to them would fail, and nobody here writes.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.as_tensor(array)
-
-
-def as_vectors(vectors: Vectors, n: int | None = None, dim: int | None = None, name: str = "vectors") -> Tensor:
-    """Embeddings as a tensor that shares their memory. Raises `ValueError` unless floating, (n, dim) and finite."""
-    tensor = as_tensor(vectors)
-    expected = f"({'n' if n is None else n}, {'dim' if dim is None else dim})"
-    if tensor.ndim != 2 or not tensor.numel() or not tensor.is_floating_point():
-        raise ValueError(
-            f"{name} are {tensor.dtype} {tuple(tensor.shape)}; expected floats {expected}, at least one row"
-        )
-    if len(tensor) != (n or len(tensor)) or tensor.shape[1] != (dim or tensor.shape[1]):
-        raise ValueError(f"{name} have shape {tuple(tensor.shape)}, expected {expected}: same photos, same encoder?")
-    for start in range(0, len(tensor), 65_536):
-        if not (finite := tensor[start : start + 65_536].isfinite().all(dim=1)).all():
-            row = start + int((~finite).nonzero()[0])
-            raise ValueError(f"{name} row {row} holds NaN or infinity: leave out photos that failed to embed")
-    return tensor
 
 
 def _photos(

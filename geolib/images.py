@@ -24,13 +24,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from geolib.errors import ImageError
+from geolib.common.errors import ImageError
 
 Decoder = Callable[[IO[bytes]], ImageFile.ImageFile]
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8] | Image.Image
-
 MAX_PIXELS = 210_000_000  # the largest sensors in phones write 16,320 x 12,240, which is 200 million
-
 # The decoders by their first bytes. They are called directly, not through `Image.open`, whose pixel limit is
 # one global for the whole process and warns or raises at sizes that phones reach. The JPEG decoder reads
 # the first picture of an MPO, which is a JPEG with more pictures behind it.
@@ -51,8 +49,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
 Answer = TypeVar("Answer")
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import platform
 import shutil
 import tempfile
 import warnings
@@ -13,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,41 +18,30 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-import geolib
-from geolib.card import model_card
-from geolib.cells import GeocellTree, Partition
+from geolib._version import __version__
+from geolib.cells.kinds import fit_partition, load_partition
+from geolib.cells.quadtree import GeocellTree, Partition
+from geolib.common.errors import CorruptFileError, GeolibError, MismatchError
+from geolib.common.files import cache_path, read_tensors, sha256_file, write_bytes, write_json, write_tensors
+from geolib.common.settings import Settings
 from geolib.countries import country_name, country_of
-from geolib.datasets import Dataset, degree_blocks, open_dataset
-from geolib.decode import decode
-from geolib.embed import Encoder
-from geolib.errors import CorruptFileError, GeolibError, MismatchError, MissingDataError
+from geolib.datasets.dataset import Dataset
+from geolib.datasets.openers import open_dataset
+from geolib.datasets.splits import Photos, _shared, photographer_overlap, split_photos
+from geolib.decoding import decode
+from geolib.encoder import Encoder
 from geolib.evaluate import compare
 from geolib.familiar import PERCENTILE, Familiarity
-from geolib.files import cache_path, read_json, read_tensors, sha256_file, write_bytes, write_json, write_tensors
 from geolib.fusion import fuse, marginals
 from geolib.heads import HierarchicalHeads, predict_logits, train_heads
 from geolib.images import Failure, ImageSource, answer_each
-from geolib.partitions import fit_partition, load_partition
 from geolib.retrieve import NearestNeighbour, constant_guess
-from geolib.settings import Settings
+from geolib.sharing.card import model_card
+from geolib.sharing.model_folder import _FILES, _FORMAT, _checksum, check_target, read_model, versions
 from geolib.sphere import EARTH_RADIUS_KM, haversine_km, in_words
 
 FloatArray = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
-
-
-class Photos(NamedTuple):
-    """Embeddings (n, dim) of photos with their places, degrees (n,), and ids."""
-
-    vectors: Vectors
-    lat: npt.ArrayLike
-    lon: npt.ArrayLike
-    ids: list[str]
-
-
-_FORMAT = "geolib-model/2"
-_FILES = ("tree.safetensors", "heads.safetensors", "familiar.safetensors")
-MODEL_FILES = ("model.json", *_FILES, "README.md")  # all that a model's folder holds
 _MEND = "use more photos, or split='places', which keeps places apart but not photographers"
 _PHOTOS_PER_CELL = 20  # in the article: 50,000 finest cells on a million photos
 _MOST_CELLS, _FEWEST_CELLS = 50_000, 100  # of the article's finest and coarsest level
@@ -144,9 +129,9 @@ class Seen(NamedTuple):
 class Geolocator:
     """A photo geolocator. Made by `fit`, `fit_dataset` or `load`.
 
-    tree: the geocells, of any kind (`geolib.partitions`).
+    tree: the geocells, of any kind (`geolib.cells`).
     familiarity: how far a picture is from the training photos, and how far is too far.
-    fusion, decoding: rules of `geolib.fusion.fuse` and `geolib.decode.decode`.
+    fusion, decoding: rules of `geolib.fusion.fuse` and `geolib.decoding.decode`.
     fusion_options: further arguments of `fuse`, such as `temperatures`, as JSON can hold them.
     training: what it was fitted on and how, as JSON can hold it.
     history: of the training, an epoch a row; None after loading.
@@ -188,7 +173,7 @@ class Geolocator:
         calibration: (vectors, lat, lon) of photos of other photographers and regions, for early stopping, and for
             telling from which distance on a picture is unfamiliar.
         cells_per_level: as `GeocellTree.fit` takes them; "auto" scales with n, see `cells_for`.
-        partition: kind of the cells (`geolib.partitions.KINDS`), or cells that were fitted on these photos.
+        partition: kind of the cells (`geolib.cells.kinds.KINDS`), or cells that were fitted on these photos.
             `min_photos` is the quadtree's; ready cells also have levels of their own.
         training: further arguments of `geolib.heads.train_heads`, such as `epochs`, `device`, `progress`.
 
@@ -404,7 +389,7 @@ class Geolocator:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write model.json, the tree, heads and familiarity (safetensors) and README.md into `folder`: all or nothing.
 
-        README.md is the model card (`geolib.card`): data, licences, splits, figures, limits. It is made anew each time.
+        README.md is the model card (`geolib.sharing.card`): data, licences, splits, figures, limits. It is made anew each time.
         A model that is already there is replaced. Raises `ValueError` when something else is there.
         """
         target = check_target(folder)
@@ -465,14 +450,6 @@ class Geolocator:
         return cls(encoder, tree, heads, familiarity, **rules, figures=model.get("figures", {}))
 
 
-def check_target(folder: str | os.PathLike[str]) -> Path:
-    """The folder for a model, absolute. Raises `ValueError` when something that is not a model is there."""
-    target = Path(folder).resolve()
-    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / "model.json").is_file()):
-        raise ValueError(f"{target} exists and is not a model folder: choose another name")
-    return target
-
-
 def cells_for(photos: int) -> tuple[int, ...]:
     """Cells per level for so many training photos: four levels, the finest with about 20 photos a cell.
 
@@ -482,59 +459,6 @@ def cells_for(photos: int) -> tuple[int, ...]:
     finest = min(max(photos // _PHOTOS_PER_CELL, 1), _MOST_CELLS)
     coarsest = max(_FEWEST_CELLS * (finest / _MOST_CELLS) ** 0.5, 1)
     return tuple(sorted({round(number) for number in np.geomspace(coarsest, finest, 4).tolist()}))
-
-
-def split_photos(dataset: Dataset, encoder: Encoder, kind: str = "safe", seed: int = 0) -> dict[str, Photos]:
-    """The sides of a dataset's split, {"train": ..., "test": ...}, of the photos that have an embedding."""
-    store = dataset.embeddings(encoder)
-    photos = dataset.photos.loc[store.ids]
-    sides = dataset.split(kind, seed).loc[store.ids].to_numpy()
-    parts = {str(side): np.flatnonzero(sides == side) for side in np.unique(sides)}
-    lat, lon = photos["lat"].to_numpy(), photos["lon"].to_numpy()
-    return {
-        side: Photos(store.vectors[rows], lat[rows], lon[rows], photos.index[rows].to_list())
-        for side, rows in parts.items()
-    }
-
-
-def _names_an_encoder(encoder: dict[str, Any]) -> bool:
-    pretrained, weights = encoder.get("pretrained"), encoder.get("weights", {})
-    texts = [encoder.get("name"), encoder.get("fingerprint"), *([] if pretrained is None else [pretrained])]
-    return "pretrained" in encoder and isinstance(weights, dict) and all(isinstance(text, str) for text in texts)
-
-
-def photographer_overlap(
-    dataset: Dataset, photos: Sequence[str], gallery: Dataset, seen: Sequence[str]
-) -> dict[str, Any] | None:
-    """How many of the test `photos` were taken by somebody who also took `seen` ones of `gallery`, the training photos.
-
-    `photographers` on both sides, their test `photos`, the `share` of all test photos, `known`: how many of them have a
-    photographer, and the `ids`. None where no photo of one side has any. Names are compared as they are written: across
-    two websites, or where names are missing, more can overlap than is found. Where there is no photographer,
-    the author counts: in a folder whose photographers could not be kept apart, that is who they are.
-    """
-    names, theirs = _by_whom(dataset).loc[list(photos)], _by_whom(gallery).loc[list(seen)]
-    known, authors = names[names != ""], set(theirs[theirs != ""])
-    if known.empty or not authors:
-        return None
-    both = known[known.isin(authors)]
-    share = len(both) / len(names)
-    counts = {"photographers": int(both.nunique()), "photos": len(both), "share": share, "known": len(known)}
-    return counts | {"ids": list(both.index)}
-
-
-def _by_whom(dataset: Dataset) -> pd.Series[str]:
-    names = dataset.photos["photographer"]
-    return names.where(names != "", dataset.photos["author"])
-
-
-def _shared(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, int | None]:
-    """How many test photos have their photographer (None: not known), or their 1-degree block, in training too."""
-    test = [photo for side, part in parts.items() if side.startswith("test") for photo in part.ids]
-    people = photographer_overlap(dataset, test, dataset, parts["train"].ids)
-    blocks = degree_blocks(dataset.photos)
-    places = blocks.loc[test].isin(set(blocks.loc[parts["train"].ids]))
-    return {"by_training_photographers": people["photos"] if people else None, "in_training_blocks": int(places.sum())}
 
 
 def _as_json(table: pd.DataFrame) -> dict[str, Any]:
@@ -554,7 +478,7 @@ def default_model(
     settings = settings or Settings.from_env()
     encoder = Encoder.load(*settings.encoder_name, device=settings.device)
     dataset = open_dataset(settings.dataset)
-    folder = cache_path("models", f"{dataset.labels_key(encoder)}-{geolib.__version__}-seed{settings.seed}")
+    folder = cache_path("models", f"{dataset.labels_key(encoder)}-{__version__}-seed{settings.seed}")
     try:
         return Geolocator.load(folder, encoder)
     except GeolibError:  # not there yet, or damaged: a cache can always be made again
@@ -581,38 +505,11 @@ def predict_location(image_path: ImageSource, top_k: int = 5) -> pd.DataFrame:
     return found.top
 
 
-def versions() -> dict[str, str]:
-    """Versions of what a prediction depends on."""
-    packages = ("torch", "open_clip_torch", "numpy", "pillow")
-    return {"geolib": geolib.__version__, "python": platform.python_version()} | {p: version(p) for p in packages}
+def load(folder: str | os.PathLike[str], device: str = "auto") -> Geolocator:
+    """A saved model, with its encoder: `Geolocator.load`."""
+    return Geolocator.load(folder, device=device)
 
 
-def _checksum(model: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
-
-
-def read_model(folder: Path) -> dict[str, Any]:
-    """The content of model.json, and the other files' hashes checked. This finds damage; it is no signature."""
-    path = folder / "model.json"
-    try:
-        model = read_json(path)
-    except RecursionError as error:
-        raise CorruptFileError(
-            f"{path} is nested too deeply to be a model: restore it, or save the model again"
-        ) from error
-    if not isinstance(model, dict) or model.pop("checksum", None) != _checksum(model):
-        raise CorruptFileError(f"{path} was changed after it was saved: restore it, or save the model again")
-    kinds: dict[str, type] = {"format": str, "fusion": str, "decoding": str}
-    kinds |= dict.fromkeys(["encoder", "fusion_options", "training", "files"], dict)
-    wrong = [name for name, kind in kinds.items() if not isinstance(model.get(name), kind)]
-    wrong += [name for name in ("figures",) if not isinstance(model.get(name, {}), dict)]  # not in older models
-    if wrong or model["format"] != _FORMAT or not _names_an_encoder(model["encoder"]):
-        raise CorruptFileError(f"{path} is not of format {_FORMAT} ({', '.join(wrong)}): fit and save the model again")
-    for name in _FILES:
-        if not (folder / name).is_file():
-            raise MissingDataError(f"{folder / name} is missing: restore it, or save the model again")
-        if sha256_file(folder / name) != model["files"].get(name):
-            raise CorruptFileError(
-                f"{folder / name} was cut short, changed, or is of another model: restore it, or save the model again"
-            )
-    return model
+def locate(image: ImageSource, top_k: int = 5) -> Prediction:
+    """Where a photo may have been taken, by the default model."""
+    return _default_model(Settings.from_env()).predict(image, top_k)

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
-
 EARTH_RADIUS_KM = 6371.0088  # mean radius of WGS84 (IUGG)
 GEOSCORE_SCALE_KM = 1492.7
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from geolib import sphere
-from geolib._torchvision import import_open_clip
-from geolib.files import write_tensors
+from geolib.common.files import write_tensors
+from geolib.openclip.torchvision import import_open_clip
 
 WORDS = ["beach", "city", "desert", "forest", "snow"]
 

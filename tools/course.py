@@ -24,7 +24,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
 import geolib
-from geolib.files import write_bytes
+from geolib.common.files import write_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_TIMEOUT_S = 900

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from geolib.files import write_bytes
+from geolib.common.files import write_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
 _ROW = re.compile(r"^\| \[[^\]]+\]\((?P<path>notebooks/[^)]+\.ipynb)\)(?P<links> · .*?)? \|(?P<rest>.*)$", re.MULTILINE)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from geolib import maps
+from geolib.common.files import write_bytes
+from geolib.common.settings import Settings
 from geolib.datasets import open_dataset
-from geolib.files import write_bytes
+from geolib.plots import ground, pictures
 from geolib.predict import default_model
-from geolib.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     images = [dataset.image(photo) for photo in drawn.index]
     answers = [model.predict(image) for image in images]
     guesses = np.array([[answer.lat, answer.lon] for answer in answers]).T
-    fig, _ = maps.plot_answers(images, (drawn["lat"], drawn["lon"]), (guesses[0], guesses[1]))
-    write_bytes(options.out, maps.png(fig, dpi=110))
-    print(f"{options.out}: {maps.alt_text(fig)}")
+    fig, _ = pictures.plot_answers(images, (drawn["lat"], drawn["lon"]), (guesses[0], guesses[1]))
+    write_bytes(options.out, ground.png(fig, dpi=110))
+    print(f"{options.out}: {ground.alt_text(fig)}")
     return 0
 
 

@@ -15,8 +15,8 @@ import pooch
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geolib.errors import CorruptFileError
-from geolib.files import atomic_path, cache_path, sha256_file
+from geolib.common.errors import CorruptFileError
+from geolib.common.files import atomic_path, cache_path, sha256_file
 
 COMMIT = "7a1a23b49648a5872a771cfda28490a17ab17d15"
 URL = f"https://raw.githubusercontent.com/VicenteVivan/geo-clip/{COMMIT}/geoclip/model/gps_gallery/coordinates_100K.csv"

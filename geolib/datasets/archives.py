@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from geolib.errors import CorruptFileError, ImageError, MissingDataError
-from geolib.files import atomic_path
+from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
+from geolib.common.files import atomic_path
 from geolib.images import open_rgb
 
 _CHUNK = 1 << 18

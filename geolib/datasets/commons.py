@@ -36,13 +36,13 @@ import numpy.typing as npt
 import pandas as pd
 from tqdm import tqdm
 
+from geolib.common.download import Client, DownloadError, UnavailableError
+from geolib.common.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
+from geolib.common.files import alone_in, atomic_path, data_path, read_json, sha256_file, write_bytes, write_json
+from geolib.common.texts import one_line
 from geolib.countries import country_of
 from geolib.datasets.report import average_hash, describe
-from geolib.download import Client, DownloadError, UnavailableError
-from geolib.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
-from geolib.files import alone_in, atomic_path, data_path, read_json, sha256_file, write_bytes, write_json
 from geolib.images import open_rgb
-from geolib.texts import one_line
 
 API = "https://commons.wikimedia.org/w/api.php"
 # The widths that Wikimedia serves; another width is answered with the next larger one, or not at all
@@ -50,7 +50,6 @@ API = "https://commons.wikimedia.org/w/api.php"
 WIDTHS = (250, 330, 500, 960, 1280, 1920)
 ORIGINALS = 0  # as a width
 LICENCES = "CC0, CC BY, CC BY-SA and public domain"
-
 _DOMAIN = "wikimedia.org"
 _BYTES_PER_S = 2.5e6  # https://wikitech.wikimedia.org/wiki/Robot_policy allows 25 Mbit/s
 _MAX_THUMBNAIL, _MAX_ORIGINAL = 20 << 20, 200 << 20
@@ -59,7 +58,6 @@ _BATCH = 50  # page ids in one question, the most for those without special righ
 _CONTINUATIONS = 200
 _FAILURES = 5  # files in a row that could not be had: the way is broken, not the file
 _MIN_SIDE, _MAX_ASPECT = 480, 3.0  # of the original, pixels; longer strips are panoramas, shown as a few rows
-
 _MIMES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 _INFO: dict[str, str] = {
     "prop": "coordinates|imageinfo",
@@ -101,7 +99,6 @@ _NOBODY = re.compile(
 _CC = re.compile(r"cc[ -]by(?P<alike>-sa)?[ -](?P<version>\d\.\d)(?:[-,]\d\.\d)*(?:[ -](?P<port>[a-z]{2,5}))?", re.I)
 _ID = re.compile(r"M[1-9]\d{0,11}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
-
 Page = Mapping[str, Any]
 Row = dict[str, Any]
 
@@ -190,9 +187,6 @@ def _on_land(rng: np.random.Generator, n: int = 4096) -> npt.NDArray[np.float64]
     codes = country_of(lat, lon, offshore_km=0.0)
     points: npt.NDArray[np.float64] = np.column_stack([lat, lon])[(codes != "") & (codes != "ATA")]
     return points
-
-
-# What the API says of a file
 
 
 def read_page(page: Page, allows: Callable[[object], bool]) -> Row | str:
@@ -393,9 +387,6 @@ def plain_text(markup: str, limit: int = 200) -> str:
     return one_line("".join(parser.parts), limit)
 
 
-# Asking the API
-
-
 def _ask(client: Client, params: Mapping[str, str]) -> dict[str, Any]:
     """One answer of the API. Waits while its databases lag behind, as maxlag asks."""
     params = {"action": "query", "format": "json", "formatversion": "2", "maxlag": "5", **params}
@@ -451,9 +442,6 @@ def _around(client: Client, place: tuple[float, float], width: int) -> list[dict
 def _by_id(client: Client, ids: Iterable[str], width: int) -> dict[int, dict[str, Any]]:
     numbers = "|".join(photo.removeprefix("M") for photo in ids)
     return _query(client, _INFO | _thumbnails(width) | {"pageids": numbers})
-
-
-# What has been fetched
 
 
 @dataclass
@@ -658,9 +646,6 @@ def _capped(found: _Collection, row: Row, caps: Mapping[str, int]) -> str:
     return ""
 
 
-# The manifest of somebody else
-
-
 def _fetch_listed(found: _Collection, wanted: Sequence[Row]) -> None:
     """A step for each batch of ids. Only id, sha1 and place are taken from the manifest, all else from the API."""
     for step, first in enumerate(range(0, len(wanted), _BATCH)):
@@ -747,9 +732,6 @@ def _check_settings(out: Path, settings: Mapping[str, Any]) -> None:
         raise MismatchError(
             f"{out} was begun with {'; '.join(other)}: ask for the same, or name another folder with --out"
         )
-
-
-# Credits
 
 
 def credit(path: Path) -> str:

@@ -44,20 +44,20 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-import geolib
+from geolib._version import __version__
+from geolib.common.download import DownloadError, HubPatience, UnavailableError
+from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
+from geolib.common.files import alone_in, atomic_path, cache_path, read_json, sha256_file, write_json
+from geolib.common.texts import one_line
 from geolib.datasets.archives import Limits, unpack_pictures
 from geolib.datasets.report import format_report
-from geolib.download import DownloadError, HubPatience, UnavailableError
-from geolib.errors import CorruptFileError, GeolibError, MissingDataError
-from geolib.files import alone_in, atomic_path, cache_path, read_json, sha256_file, write_json
-from geolib.texts import one_line
 
 REPOSITORY = "osv5m/osv5m"
 SIDES = ("train", "test")
 _SHARD = re.compile(r"images/(train|test)/([0-9]{2,3})\.zip")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _IDS = r"[0-9]{1,20}"
-_AGENT: dict[str, Any] = {"library_name": "geolib", "library_version": geolib.__version__}
+_AGENT: dict[str, Any] = {"library_name": "geolib", "library_version": __version__}
 _LICENCE, _SOURCE = "CC BY-SA 4.0", "Mapillary, through OSV-5M"
 # What is kept of the tables: our name, theirs (the first that is there).
 _COLUMNS = {
@@ -205,7 +205,7 @@ def _unpack(archive: Path, folder: Path, limits: Limits | None) -> dict[str, Any
 
 def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     """What `fetch_osv5m` brought to a folder (default: in geolib's cache), for `open_dataset`."""
-    from geolib.datasets.sources import _inside, checked
+    from geolib.datasets.tables import _inside, checked
 
     root = Path(path or cache_path("osv5m"))
     manifest = root / "manifest.json"
@@ -228,9 +228,6 @@ def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     files = dict(zip(photos.index, photos["path"], strict=True))
     version = f"{home.name} {sha256_file(home / 'photos.parquet')}"
     return {"photos": photos, "_file": partial(_inside, home / "images", files), "_version": version}
-
-
-# The hub
 
 
 class _Hub:
@@ -354,9 +351,6 @@ def _check_space(home: Path, listing: dict[str, Any], missing: list[str], tell: 
         )
 
 
-# The table
-
-
 def _build_table(home: Path, shards: list[str], tables: dict[str, Path]) -> Counter[str]:
     """Write `photos.parquet` of the pictures that are here; returns the photos left out by reason."""
     parts, strays = [], Counter[str]()
@@ -450,7 +444,7 @@ def _firsts(column: Any) -> Any:
 
 def _sides(photos: pa.Table) -> list[str]:
     """train, calibration, left_out or test for each photo; see the module."""
-    from geolib.datasets import safe_split
+    from geolib.datasets.splits import safe_split
 
     frame = photos.select(["id", "lat", "lon", "photographer", "published_side"]).to_pandas().set_index("id")
     train = frame["published_side"] == "train"

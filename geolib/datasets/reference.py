@@ -22,10 +22,10 @@ import numpy.typing as npt
 import pandas as pd
 import shapely
 
-from geolib.cells import IntArray
-from geolib.download import Client, DownloadError
-from geolib.errors import CorruptFileError, MissingDataError
-from geolib.files import cache_path, sha256_file
+from geolib.cells.quadtree import IntArray
+from geolib.common.download import Client, DownloadError
+from geolib.common.errors import CorruptFileError, MissingDataError
+from geolib.common.files import cache_path, sha256_file
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_area_km2
 
 _GEOESTIMATION = "https://github.com/TIBHannover/GeoEstimation"
@@ -58,7 +58,6 @@ class Layout:
 
 _FLICKR = {"source": "Flickr", "licence": "as the photographer chose on Flickr"}
 _OWNERS = {"photographer": ("AUTHOR", "OwnerNSID"), "author": ("AUTHOR", "OwnerNSID")}
-
 LAYOUTS: dict[str, Layout] = {
     "im2gps3k": Layout(
         title="Im2GPS3k: 3,000 photos of Flickr (Vo et al., ICCV 2017)",
@@ -148,8 +147,6 @@ def applied(layout: Layout, photos: pd.DataFrame, where: str) -> pd.DataFrame:
         new["path"] = [layout.path(str(photo)) for photo in photos.index]
     return photos.assign(**{name: value for name, value in new.items() if name not in photos})
 
-
-# OSV-5M's quadtree
 
 _QUADTREE_COMMIT = "4e6075387ecde4255410785ffb83830c9aa099f6"
 QUADTREE_URL = f"https://raw.githubusercontent.com/gastruc/osv5m/{_QUADTREE_COMMIT}/utils/quadtree_10_1000.csv"
@@ -291,7 +288,7 @@ def fetch_quadtree(
             if error.reason in ("wrong hash", "too large"):
                 raise CorruptFileError(f"{url} is not the file that is known ({error}); nothing was kept") from error
             raise MissingDataError(f"{url} could not be fetched: {error}") from error
-    from geolib.datasets import open_dataset
+    from geolib.datasets.openers import open_dataset
 
     photos = open_dataset("gallery").photos
     return target, check_quadtree(read_quadtree(target), photos["lat"], photos["lon"])

@@ -11,12 +11,12 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from geolib.common.errors import ImageError
 from geolib.countries import country_of
-from geolib.errors import ImageError
 from geolib.images import open_rgb
 
 if TYPE_CHECKING:
-    from geolib.datasets import Dataset
+    from geolib.datasets.dataset import Dataset
 
 _NEAR_BITS = 10  # of 256
 _LICENCES = 10  # named in a report's line

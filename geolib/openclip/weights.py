@@ -1,0 +1,220 @@
+"""Where the weights of an encoder come from: a folder, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import HfFileMetadata, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError
+from safetensors import SafetensorError
+
+from geolib.common import files
+from geolib.common.download import DownloadError, HubPatience, UnavailableError
+from geolib.common.errors import CorruptFileError, MissingDataError
+from geolib.common.texts import one_line
+from geolib.openclip.model import Preprocessing, _Model
+from geolib.openclip.tokenizer import WordTokenizer
+from geolib.openclip.torchvision import import_open_clip
+
+
+def _from_folder(folder: Path) -> _Model:
+    config = files.read_json(folder / "open_clip_config.json")
+    vocabulary = files.read_json(folder / "vocab.json")
+    arrays = files.read_tensors(folder / "open_clip_model.safetensors")
+    weights = {key: torch.from_numpy(array) for key, array in arrays.items()}
+    try:
+        shape, preprocessing = dict(config["model_cfg"]), config["preprocess_cfg"]
+        # Anything with a hub address in it would go to the network.
+        if "hf_model_name" in shape["text_cfg"] or ":" in shape["vision_cfg"].get("timm_model_name", ""):
+            raise ValueError("it refers to a model on a hub")
+        shape["vision_cfg"] = shape["vision_cfg"] | {"timm_model_pretrained": False}
+        tokenizer = WordTokenizer(vocabulary["vocabulary"], vocabulary["context_length"])
+        module = import_open_clip().CLIP(**shape)
+        if (module.vocab_size, module.context_length) != (tokenizer.vocab_size, tokenizer.context_length):
+            raise ValueError("vocab.json belongs to another text tower")
+        module.load_state_dict(weights, strict=True)  # copies into float32
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, AssertionError) as error:
+        raise CorruptFileError(f"{folder} is not a model folder that fits together ({error}); restore it") from error
+    where = str(folder / "open_clip_config.json")
+    quick_gelu = bool(shape.get("quick_gelu"))
+    return _Model(module, shape["embed_dim"], Preprocessing.of(preprocessing, where), quick_gelu, lambda: tokenizer)
+
+
+def _from_open_clip(name: str, pretrained: str | None, revision: str | None, allow_pickle: bool) -> _Model:
+    open_clip = import_open_clip()
+    if name not in open_clip.list_models():
+        close = difflib.get_close_matches(name, open_clip.list_models()) or ["ViT-L-14"]
+        raise ValueError(
+            f"encoder {name!r}: expected 'postcards', a model folder, or an open_clip model such as {', '.join(close)}"
+        )
+    shape = open_clip.get_model_config(name)
+    options: dict[str, Any] = {"pretrained_text": False}  # else a text tower of its own is fetched
+    weights: dict[str, Any] = {}
+    if pretrained is None:
+        warnings.warn(f"{name} has random weights: its vectors say little about a photo", stacklevel=3)
+    else:
+        tag = open_clip.get_pretrained_cfg(name, pretrained)
+        if not tag:
+            tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
+            raise ValueError(f"{name} has no weights called {pretrained!r}: expected one of {tags}, or None")
+        kept, record = _recorded(name, pretrained, revision)
+        path, weights = _weights(f"{name}/{pretrained}", tag, kept, record, revision, allow_pickle)
+        options |= {"pretrained": str(path), "force_preprocess_cfg": tag}
+        options |= {"force_quick_gelu": bool(tag.get("quick_gelu"))}
+    module = _created(name, options)
+    if weights and weights != record:
+        if path.suffix != ".safetensors":  # so that the pickle is never read again
+            files.write_tensors(kept, {key: x.numpy() for key, x in module.state_dict().items()})
+            weights["safetensors_sha256"] = files.sha256_file(kept)
+        files.write_json(kept.with_suffix(".json"), weights)
+    quick_gelu = bool(shape.get("quick_gelu") or options.get("force_quick_gelu"))
+    preprocessing = Preprocessing.of(module.visual.preprocess_cfg, name)
+    return _Model(module, shape["embed_dim"], preprocessing, quick_gelu, lambda: open_clip.get_tokenizer(name), weights)
+
+
+def _created(name: str, options: Mapping[str, Any]) -> Any:
+    """open_clip's model, with the weights of a local file where `options` names one."""
+    path = options.get("pretrained", "")
+    # StopIteration: a file without tensors. On what is no pickle, torch's unpickler raises nearly anything.
+    damage = (SafetensorError, RuntimeError, StopIteration) if path.endswith(".safetensors") else Exception
+    try:
+        return import_open_clip().create_model(name, **options, weights_only=True)
+    except damage as error:
+        if not path:
+            raise
+        raise CorruptFileError(f"{path} is damaged ({error}); delete it and load again") from error
+
+
+def _recorded(name: str, pretrained: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
+    """Where a safe copy of weights from a pickle is kept, and the record beside it of what was fetched, or {}."""
+    for pin in (None, revision):
+        slug = re.sub(r"[^\w.-]", "_", "-".join(filter(None, (name, pretrained, pin))))
+        kept = files.cache_path("encoders", f"{slug}.safetensors")
+        record = files.read_json(kept.with_suffix(".json")) if kept.with_suffix(".json").is_file() else {}
+        if revision in (None, record.get("revision")):
+            return kept, record
+    return kept, {}
+
+
+def _weights(
+    title: str, tag: Mapping[str, Any], kept: Path, record: dict[str, Any], revision: str | None, allow_pickle: bool
+) -> tuple[Path, dict[str, Any]]:
+    """The weights of a tag on this machine, fetched if need be: the file, and what `Encoder.weights` says of it.
+
+    By their own name: asked for a tag, open_clip goes on to the pickle when the safetensors file fails, for any reason.
+    """
+    repository, _, named = tag.get("hf_hub", "").rpartition("/")
+    if not repository:
+        raise ValueError(f"{title} is not published on the Hugging Face hub, where geolib fetches from")
+    if "safetensors_sha256" in record and kept.is_file():
+        if files.sha256_file(kept) != record["safetensors_sha256"]:
+            raise CorruptFileError(f"{kept} was changed since it was written; delete it and load again")
+        return kept, record
+    pickled = named or "open_clip_pytorch_model.bin"
+    safe = f"{Path(named).stem}.safetensors" if named else "open_clip_model.safetensors"
+    wanted = _Wanted(title, repository, safe, revision or record.get("revision"), HubPatience(time.sleep))
+    found = wanted.fetch(record.get("sha256"))
+    if found is None and not allow_pickle:
+        raise ValueError(
+            f"{title} is published as a pickle only ({repository}, {pickled}), which geolib does not read: "
+            "whoever made a pickle may run programs on your machine. If you trust them, allow it by hand, once: "
+            f"`python -m geolib fetch {title} --allow-pickle`, or Encoder.load(..., allow_pickle=True)"
+        )
+    found = found or replace(wanted, file=pickled).fetch(record.get("sha256"))
+    if found is None:
+        raise MissingDataError(f"{repository} holds neither {safe} nor {pickled}: {title} cannot be loaded")
+    return found
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A file on the Hugging Face hub. revision: a commit, or None for the newest.  ask: what waits while it is busy."""
+
+    title: str
+    repository: str
+    file: str
+    revision: str | None
+    ask: HubPatience
+
+    def fetch(self, sha256: str | None) -> tuple[Path, dict[str, Any]] | None:
+        """The file in the hub's own cache, checked against its sha256, and which it is; None where the hub has none.
+
+        sha256: the one that was recorded when it was fetched. A file that is here is not asked for: no request is sent.
+        """
+        cached = try_to_load_from_cache(self.repository, self.file, revision=self.revision)
+        if isinstance(cached, str):
+            return self._checked(Path(cached), sha256)
+        try:
+            about = self.ask(self._named(self.revision), self._about)
+        except DownloadError as error:
+            raise self._missing(error) from error
+        if about is None:
+            return None
+        commit, published = about.commit_hash or "", about.etag or ""
+        if not re.fullmatch("[0-9a-f]{40}", commit) or not re.fullmatch("[0-9a-f]{64}", published):
+            raise CorruptFileError(f"{self.repository}: the hub gives no commit or no sha256 for {self.file}")
+        if sha256 not in (None, published):
+            raise CorruptFileError(
+                f"{self.title}: the hub gives sha256 {published} for what was {sha256} when it was fetched first"
+            )
+        _announce(f"fetching {self.title}: {(about.size or 0) / 1e9:.2f} GB, {self.repository} at {commit[:12]}")
+        try:
+            path = self.ask(self._named(commit), lambda: hf_hub_download(self.repository, self.file, revision=commit))
+        except DownloadError as error:
+            raise self._missing(error) from error
+        return self._checked(Path(path), published)
+
+    def _named(self, revision: str | None) -> str:
+        return f"{self.file} of {self.repository}" + (f" at {revision}" if revision else "")
+
+    def _about(self) -> HfFileMetadata | None:
+        try:
+            return get_hf_file_metadata(hf_hub_url(self.repository, self.file, revision=self.revision))
+        except EntryNotFoundError:
+            return None
+
+    def _checked(self, path: Path, sha256: str | None) -> tuple[Path, dict[str, Any]]:
+        named = path.resolve().name  # the hub's cache names a large file by its sha256
+        expected = sha256 or (named if re.fullmatch("[0-9a-f]{64}", named) else None)
+        actual = files.sha256_file(path)
+        if expected not in (None, actual):
+            for name in (path.resolve(), path):  # so that nobody takes it for what its name says
+                name.unlink(missing_ok=True)
+            raise CorruptFileError(
+                f"{path} was damaged (sha256 {actual} instead of {expected}) and is deleted: load again to fetch it"
+            )
+        commit = path.parents[self.file.count("/")].name  # the cache keeps a file below snapshots/COMMIT
+        where = {"repository": self.repository, "revision": commit, "file": self.file}
+        return path, where | {"bytes": path.stat().st_size, "sha256": actual}
+
+    def _missing(self, error: DownloadError) -> MissingDataError:
+        here = f"the weights {self.title} are not on this machine and could not be fetched"
+        if not (isinstance(error, UnavailableError) or error.reason == "refused"):
+            return MissingDataError(
+                f"{here}, for the hub does not give them ({one_line(error)}). Choose other weights, or a revision that "
+                f"https://huggingface.co/{self.repository} has"
+            )
+        return MissingDataError(
+            f"{here} ({one_line(error)}). With a network, `python -m geolib fetch {self.title}` fetches them from "
+            f"{self.repository}: about {_gigabytes(self.title.partition('/')[0]):.1f} GB"
+        )
+
+
+def _announce(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _gigabytes(name: str) -> float:
+    """Size of a model's weights in float32, found without making them."""
+    with torch.device("meta"):
+        module = import_open_clip().create_model(name, pretrained_text=False, device="meta")
+    return float(sum(tensor.nbytes for tensor in module.state_dict().values())) / 1e9

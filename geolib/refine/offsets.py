@@ -1,0 +1,131 @@
+"""The hybrid head: a class says which cell, a regression says where in it.
+
+After OSV-5M's hybrid approach (Astruc et al., CVPR 2024, section 4): for each finest cell a linear map of the embedding
+gives a relative place inside the cell's box, squashed by tanh so that it can never leave it. It starts at the mean of
+the cell's photos, so an untrained hybrid answers like `argmax`, and breaks the floor of the perfect classifier only
+where embeddings tell places inside a cell apart.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from geolib.cells.quadtree import Partition
+from geolib.common.arrays import Vectors, as_vectors
+from geolib.sphere import EARTH_RADIUS_KM, FloatArray
+
+_EDGE = 0.9999  # a start on the very edge of a box would need an infinite number before tanh
+
+
+class OffsetHead(nn.Module):
+    """Places inside cells: centre + tanh(o) * half size of the cell's box, o linear in the embedding.
+
+    Made by `train_offsets`. Needs 2 x dim weights a finest cell: as many again as two heads of the finest level.
+    """
+
+    middle: Tensor
+    reach: Tensor
+    mean: Tensor
+
+    def __init__(self, dim: int, tree: Partition) -> None:
+        super().__init__()
+        south, west, north, east = tree.bounds(-1)
+        middle = np.stack([(south + north) / 2, (west + east) / 2], axis=1)
+        half = np.stack([(north - south) / 2, (east - west) / 2], axis=1)
+        start = np.arctanh(np.clip((np.stack(tree.centers(-1), axis=1) - middle) / half, -_EDGE, _EDGE))
+        self.dim = dim
+        self.slope = nn.Parameter(torch.zeros(tree.n_cells[-1], 2, dim))
+        self.start = nn.Parameter(torch.from_numpy(start).float())
+        self.register_buffer("middle", torch.from_numpy(middle).float())
+        self.register_buffer("reach", torch.from_numpy(half).float())
+        self.register_buffer("mean", torch.zeros(dim))
+
+    def forward(self, x: Tensor, cells: Tensor) -> Tensor:
+        """Latitude and longitude in degrees, (n, 2), of embeddings (n, dim) in the finest cells (n,)."""
+        o = torch.einsum("nd,nkd->nk", (x - self.mean) * math.sqrt(self.dim), self.slope[cells]) + self.start[cells]
+        return self.middle[cells] + o.tanh() * self.reach[cells]
+
+    @torch.no_grad()
+    def place(self, vectors: Vectors, cells: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        """Where in its cell (n,) each photo is, (lat, lon) in degrees, float64 (n,), from embeddings (n, dim).
+
+        Raises `ValueError` for vectors of another encoder, and cells that are not as many or not of this tree.
+        """
+        rows, chosen = as_vectors(vectors, dim=self.dim), torch.from_numpy(np.asarray(cells))
+        if chosen.shape != rows.shape[:1] or chosen.min() < 0 or chosen.max() >= len(self.start):
+            raise ValueError(
+                f"cells {tuple(chosen.shape)} for {len(rows)} photos: expected one of 0 to {len(self.start) - 1} each"
+            )
+        lat, lon = self(rows.float(), chosen).double().numpy().T
+        return np.clip(lat, -90, 90), np.clip(lon, -180, 180)
+
+
+def train_offsets(
+    vectors: Vectors,
+    lat: npt.ArrayLike,
+    lon: npt.ArrayLike,
+    tree: Partition,
+    *,
+    calibration: tuple[Vectors, npt.ArrayLike, npt.ArrayLike] | None = None,
+    epochs: int = 20,
+    batch_size: int = 256,
+    lr: float = 5e-3,
+    weight_decay: float = 1.0,
+    seed: int = 0,
+) -> OffsetHead:
+    """Train the offsets on photos (n, dim) in their own cells: the least mean distance, in units of the cell's size.
+
+    calibration: (vectors, lat, lon) of other photographers; with it the best epoch's weights are kept, the start among
+        them: where a cell's photos look no different from each other, nothing is better than their mean.
+    Raises `ValueError` for vectors that are not (n, dim), finite and as many as the coordinates.
+    """
+    head = OffsetHead(as_vectors(vectors).shape[1], tree)
+    train = _sample(vectors, lat, lon, tree, head)
+    held_out = None if calibration is None else _sample(*calibration, tree, head)
+    head.mean.copy_(train[0].mean(dim=0))
+    groups = [{"params": [head.slope], "weight_decay": weight_decay}, {"params": [head.start], "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=lr)
+    generator = torch.Generator().manual_seed(seed)
+    best, kept = math.inf, {name: value.clone() for name, value in head.state_dict().items()}
+    for epoch in range(epochs + 1):
+        if held_out is not None or epoch == epochs:
+            with torch.no_grad():
+                loss = float(_relative(head, *(held_out or train)))
+            if loss < best:
+                best, kept = loss, {name: value.clone() for name, value in head.state_dict().items()}
+        if epoch == epochs:
+            break
+        for rows in torch.split(torch.randperm(len(train[0]), generator=generator), batch_size):
+            optimiser.zero_grad()
+            _relative(head, *(part[rows] for part in train)).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+    head.load_state_dict(kept)
+    return head.eval()
+
+
+def _sample(
+    vectors: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike, tree: Partition, head: OffsetHead
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Vectors (n, dim), places (n, 2) in degrees and finest cells (n,) of photos."""
+    cells = torch.from_numpy(tree.assign(lat, lon)[:, -1])
+    places = torch.from_numpy(np.stack([np.atleast_1d(lat), np.atleast_1d(lon)], axis=1)).float()
+    return as_vectors(vectors, len(cells), head.dim).float(), places, cells
+
+
+def _relative(head: OffsetHead, x: Tensor, places: Tensor, cells: Tensor) -> Tensor:
+    """Mean distance of the predicted places, each as a share of half the diagonal of its cell's box.
+
+    A cell's size sets its scale, or the few huge cells would be all that is learnt. Inside a cell the Earth is flat
+    enough: degrees of longitude are shortened by the cosine of the latitude.
+    """
+    shrink = torch.stack([torch.ones_like(places[:, 0]), places[:, 0].deg2rad().cos().clamp_min(1e-3)], dim=1)
+    km = shrink * (math.pi / 180 * EARTH_RADIUS_KM)
+    error = ((head(x, cells) - places) * km).square().sum(dim=1).add(1e-6).sqrt()
+    size = (head.reach[cells] * km).square().sum(dim=1).sqrt()
+    relative: Tensor = error / size
+    return relative.mean()

@@ -1,0 +1,118 @@
+"""Artefacts are whole or not there, and what is not right is refused by name."""
+
+import json
+import stat
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from geolib.common import files
+from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
+
+
+def test_a_file_appears_whole(tmp_path):
+    target = tmp_path / "new" / "a.bin"
+    with files.atomic_path(target) as temporary:
+        temporary.write_bytes(b"whole")
+        assert not target.exists()
+        assert temporary.parent == target.parent, "a rename is atomic only inside one folder"
+    assert target.read_bytes() == b"whole"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_no_litter(tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    with pytest.raises(RuntimeError), files.atomic_path(target) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_json_round_trip_and_equal_values_give_equal_bytes(tmp_path):
+    files.write_json(tmp_path / "a.json", {"b": 1, "a": "Zürich"})
+    files.write_json(tmp_path / "b.json", {"a": "Zürich", "b": 1})
+    assert files.read_json(tmp_path / "a.json") == {"a": "Zürich", "b": 1}
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_json_refuses_nan(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_that_is_missing_or_torn(tmp_path):
+    with pytest.raises(MissingDataError, match=r"a\.json does not exist"):
+        files.read_json(tmp_path / "a.json")
+    for content in (b"", b'{"a": ', b"\xff\xfe\x00"):
+        (tmp_path / "a.json").write_bytes(content)
+        with pytest.raises(CorruptFileError, match=r"a\.json is not JSON"):
+            files.read_json(tmp_path / "a.json")
+
+
+def test_tensors_round_trip_also_when_not_contiguous(tmp_path):
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)
+    files.write_tensors(tmp_path / "a.safetensors", {"turned": array.T, "whole": array}, {"format": "1"})
+    back = files.read_tensors(tmp_path / "a.safetensors")
+    assert np.array_equal(back["turned"], array.T)
+    assert np.array_equal(back["whole"], array)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 20, -1])
+def test_truncated_tensors_are_refused(tmp_path, keep):
+    path = tmp_path / "a.safetensors"
+    files.write_tensors(path, {"x": np.ones(100)})
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CorruptFileError, match=r"a\.safetensors is not a whole safetensors file"):
+        files.read_tensors(path)
+
+
+def test_missing_tensors(tmp_path):
+    with pytest.raises(MissingDataError, match="does not exist"):
+        files.read_tensors(tmp_path / "a.safetensors")
+
+
+def test_a_header_that_promises_gigabytes_is_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    header = json.dumps({"x": {"dtype": "F64", "shape": [1 << 40], "data_offsets": [0, 1 << 43]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 64)
+    with pytest.raises(CorruptFileError):
+        files.read_tensors(path)
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert files.sha256_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_data_and_cache_folders_follow_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEOLIB_DATA", str(tmp_path))
+    monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "x").mkdir()
+    assert files.data_path("x") == tmp_path / "x"
+    assert files.cache_path("a", "b") == tmp_path / "cache" / "a" / "b"
+    with pytest.raises(MissingDataError, match="GEOLIB_DATA"):
+        files.data_path("nothing")
+
+
+def test_a_folder_is_held_by_one_process_until_it_ends_however_it_ends(tmp_path):
+    code = (
+        "import sys, time; from geolib.common import files\n"
+        "with files.alone_in(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(GeolibError, match="another process is at work in"), files.alone_in(tmp_path):
+            raise AssertionError("not to be reached")
+        other.kill()
+    with files.alone_in(tmp_path / "new"), files.alone_in(tmp_path):
+        pass
+    with pytest.raises(RuntimeError), files.alone_in(tmp_path):
+        raise RuntimeError
+    with files.alone_in(tmp_path):
+        pass

@@ -1,0 +1,239 @@
+"""Decoding rules against brute force, and the places where a mean does not exist."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from geolib import sphere
+from geolib.cells import GeocellTree
+from geolib.decoding import RULES, decode, decode_points, expected
+
+_rng = np.random.default_rng(0)
+TREE = GeocellTree.fit(_rng.uniform(-60, 60, 2000), _rng.uniform(-180, 180, 2000), (4, 40))
+LAT, LON = TREE.centers(-1)
+POSTERIOR = _rng.dirichlet(np.full(TREE.n_cells[-1], 0.05), size=30).astype(np.float32)
+
+
+class Centers:
+    """As much of a tree as decoding sees: cells at given places."""
+
+    def __init__(self, lat, lon):
+        self.n_cells = (len(lat),)
+        self.places = np.array(lat, float), np.array(lon, float)
+
+    def centers(self, level):
+        return self.places
+
+
+def test_argmax_is_the_centre_of_the_likeliest_cell():
+    lat, lon = decode(POSTERIOR, TREE)
+    best = [max(range(len(row)), key=row.__getitem__) for row in POSTERIOR]
+    np.testing.assert_array_equal(lat, LAT[best])
+    np.testing.assert_array_equal(lon, LON[best])
+    assert lat.dtype == lon.dtype == np.float64
+
+
+def test_mean_is_the_spherical_mean_of_the_centres():
+    lat, lon = decode(POSTERIOR, TREE, "mean")
+    for row, weights in enumerate(POSTERIOR):
+        expected = sphere.mean_point(LAT, LON, weights)
+        assert sphere.haversine_km(lat[row], lon[row], *expected) < 0.01
+
+
+def test_mean_of_places_around_the_dateline_stays_there():
+    lat, lon = decode(np.array([[0.5, 0.5]]), Centers([10, 10], [179, -179]), "mean")
+    assert lat[0] == pytest.approx(10.0, abs=0.01) and abs(lon[0]) == pytest.approx(180)
+
+
+def test_mean_of_antipodes_is_the_argmax():
+    tree = Centers([0, 0, 45], [0, 180, 10])
+    lat, lon = decode(np.array([[0.5, 0.5, 0.0], [0.4, 0.6, 0.0], [0.0, 0.0, 1.0]]), tree, "mean")
+    np.testing.assert_allclose(lat, [0, 0, 45], atol=1e-9)
+    np.testing.assert_allclose(np.abs(lon), [0, 180, 10], atol=1e-9)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_scale_and_kind_do_not_matter(rule):
+    plain = decode(POSTERIOR, TREE, rule)
+    for other in (POSTERIOR * 8, POSTERIOR.astype(np.float64), torch.from_numpy(POSTERIOR)):
+        np.testing.assert_allclose(decode(other, TREE, rule), plain, atol=1e-4)
+
+
+def test_unknown_rule_lists_the_rules():
+    with pytest.raises(ValueError, match="'median' is not a decoding rule; available: argmax, mean, mode"):
+        decode(POSTERIOR, TREE, "median")
+
+
+def with_row(row):
+    posterior = POSTERIOR.copy()
+    posterior[7] = row
+    return posterior
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 0.0])
+def test_rows_that_are_no_distribution_are_refused(rule, value):
+    row = POSTERIOR[7] * (value != 0)
+    row[3] = value
+    with pytest.raises(ValueError, match="row 7 is not a distribution"):
+        decode(with_row(row), TREE, rule)
+
+
+@pytest.mark.parametrize("posterior", [POSTERIOR[:, 1:], POSTERIOR[0], POSTERIOR[:0]])
+def test_a_posterior_of_another_tree_is_refused(posterior):
+    with pytest.raises(ValueError, match=f"expected \\(n, {TREE.n_cells[-1]}\\)"):
+        decode(posterior, TREE)
+
+
+# Expected costs. The oracles: all pairs of centres in float64, and scipy's optimiser around the best centre.
+
+KM = sphere.haversine_km(LAT[:, None], LON[:, None], LAT, LON)
+GAINS = {"distance": -KM, "geoscore": sphere.geoscore(KM)}
+
+
+def value(posterior, rule, at):
+    """Expected gain of answers (lat, lon) in float64."""
+    km = sphere.haversine_km(at[0][:, None], at[1][:, None], LAT, LON)
+    gain = -km if rule == "distance" else sphere.geoscore(km)
+    return (posterior / posterior.sum(axis=1, keepdims=True) * gain).sum(axis=1)
+
+
+@pytest.mark.parametrize("rule", GAINS)
+@pytest.mark.parametrize("alpha", [0.02, 0.3, 5.0])
+def test_no_centre_is_better_than_the_centre_that_is_found(rule, alpha):
+    posterior = np.random.default_rng(3).dirichlet(np.full(len(LAT), alpha), size=200)
+    at = decode(posterior, TREE, rule, refine=False)
+    np.testing.assert_allclose(value(posterior, rule, at), (posterior @ GAINS[rule]).max(axis=1), atol=1e-2)
+    assert set(zip(*at, strict=True)) <= set(zip(LAT, LON, strict=True))
+
+
+@pytest.mark.parametrize("rule", GAINS)
+def test_search_in_many_blocks_is_exact(rule):
+    rng = np.random.default_rng(4)
+    lat, lon = sphere.to_lat_lon(rng.normal(size=(1500, 3)))
+    km = sphere.haversine_km(lat[:, None], lon[:, None], lat, lon)
+    mass = rng.exponential(size=(60, 1500)) * np.exp(-km[rng.integers(1500, size=60)] / 800)
+    gain = -km if rule == "distance" else sphere.geoscore(km)
+    best = (mass @ gain).argmax(axis=1)
+    found = decode_points(mass, lat, lon, rule, refine=False)
+    total = mass.sum(axis=1)
+    here = expected(mass, lat, lon, found, rule) * (-1 if rule == "distance" else 1)
+    np.testing.assert_allclose(here, (mass @ gain)[np.arange(60), best] / total, atol=1e-2)
+
+
+@pytest.mark.parametrize("rule", GAINS)
+def test_refinement_is_never_worse_and_finds_most_of_what_there_is_to_gain(rule):
+    rng = np.random.default_rng(5)
+    lat, lon = sphere.to_lat_lon(rng.normal(size=(800, 3)))
+    km = sphere.haversine_km(lat[:25, None], lon[:25, None], lat, lon)
+    humps = np.exp(-km / 1000) * rng.exponential(size=km.shape)
+    sign = 1 if rule == "distance" else -1
+
+    def cost(row, place):
+        return sign * expected(humps[[row]], lat, lon, place, rule)[0]
+
+    starts, answers = (np.transpose(decode_points(humps, lat, lon, rule, refine=flag)) for flag in (False, True))
+    gained, possible = [], []
+    for row, (start, answer) in enumerate(zip(starts, answers, strict=True)):
+
+        def at(x, row=row):
+            return cost(row, (np.clip(x[:1], -90, 90), (x[1:] + 180) % 360 - 180))
+
+        simplex = [start, start + np.array([3, 0]), start + np.array([0, 3])]
+        best = minimize(at, start, method="Nelder-Mead", options={"initial_simplex": simplex}).fun
+        gained.append(at(start) - at(answer))
+        possible.append(at(start) - min(best, at(start)))
+    assert min(gained) >= 0
+    assert np.mean(gained) > 0.7 * np.mean(possible) > 0.01
+
+
+@pytest.mark.parametrize("rule", GAINS)
+def test_search_tells_centres_apart_that_are_metres_apart(rule):
+    """A city of hundreds of cells, so that near neighbours are in different blocks: float32's cosine is blind here."""
+    rng = np.random.default_rng(8)
+    lat, lon = 50 + rng.normal(0, 0.02, 400), 8 + rng.normal(0, 0.03, 400)
+    mass = rng.dirichlet(np.full(400, 0.05), size=50)
+    km = sphere.haversine_km(lat[:, None], lon[:, None], lat, lon)
+    gain = mass @ (-km if rule == "distance" else sphere.geoscore(km))
+    found = decode_points(mass, lat, lon, rule, refine=False)
+    here = expected(mass, lat, lon, found, rule) * (-1 if rule == "distance" else 1)
+    np.testing.assert_allclose(here, gain.max(axis=1), atol=2e-3)
+
+
+def test_two_cells_have_a_known_optimum():
+    """Between two points both costs are best at the heavier one, however near or far."""
+    for gap in (0.5, 20.0, 170.0):
+        tree = Centers([10, 10], [0, gap])
+        for rule in GAINS:
+            lat, lon = decode(np.array([[0.4, 0.6], [0.7, 0.3]]), tree, rule)
+            np.testing.assert_allclose((lat, lon), ([10, 10], [gap, 0]), atol=1e-6)
+
+
+def test_distance_finds_the_fermat_point_of_a_triangle():
+    """Three equal masses: the geometric median of an equilateral triangle is its middle."""
+    tree = Centers([90 - 5, 90 - 5, 90 - 5], [-180 + 1, -60 + 1, 60 + 1])
+    lat, _ = decode(np.full((1, 3), 1 / 3), tree, "distance")
+    assert lat[0] > 89.5  # the pole, to a few steps
+
+
+def test_expected_costs_across_the_dateline_and_at_the_poles():
+    line = Centers([0, 0, 0], [179, -179, 180])
+    for rule in GAINS:
+        lat, lon = decode(np.array([[0.3, 0.3, 0.4]]), line, rule)
+        assert abs(lat[0]) < 1e-6 and abs(lon[0]) == pytest.approx(180)
+    pole = Centers([89, 89, 90], [0, 180, 0])
+    for rule in GAINS:
+        assert decode(np.array([[0.3, 0.3, 0.4]]), pole, rule)[0][0] == pytest.approx(90)
+
+
+def test_mode_settles_on_one_hump():
+    tree = Centers([0, 1, 0, -1, 50], [0, 0, 1, 0, 90])
+    lat, lon = decode(np.array([[0.3, 0.15, 0.15, 0.1, 0.3 - 1e-4]]), tree, "mode")
+    assert 0 < lat[0] < 0.5 and 0 < lon[0] < 0.5  # leans to its hump, not to the other
+    weights = np.array([0.3, 0.15, 0.15, 0.1]) ** 2
+    expected_place = sphere.mean_point([0, 1, 0, -1], [0, 0, 1, 0], weights)
+    assert sphere.haversine_km(lat[0], lon[0], *expected_place) < 0.01
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_points_of_its_own_for_each_row(rule):
+    """Rows with their own points are what the rows would be alone."""
+    rng = np.random.default_rng(6)
+    lat, lon, mass = rng.uniform(-80, 80, (5, 9)), rng.uniform(-180, 180, (5, 9)), rng.dirichlet(np.ones(9), size=5)
+    together = np.array(decode_points(mass, lat, lon, rule))
+    alone = [decode_points(mass[[i]], lat[i], lon[i], rule) for i in range(5)]
+    assert sphere.haversine_km(*together, *np.array(alone)[..., 0].T).max() < 1
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(GAINS)))
+@settings(max_examples=30, deadline=None)
+def test_expected_costs_never_lose_to_any_centre(seed, rule):
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(1, 150))
+    lat, lon = sphere.to_lat_lon(rng.normal(size=(m, 3)))
+    lat[0], lon[0] = rng.choice([90, -90, lat[0]]), rng.choice([180, -180, lon[0]])
+    mass = rng.dirichlet(np.full(m, rng.choice([0.03, 1.0])), size=3) + 1e-12
+    found = expected(mass, lat, lon, decode_points(mass, lat, lon, rule), rule)
+    for at in zip(lat, lon, strict=True):
+        centre = expected(mass, lat, lon, ([at[0]] * 3, [at[1]] * 3), rule)
+        assert (found <= centre + 2e-2).all() if rule == "distance" else (found >= centre - 2e-2).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("rule", RULES)
+def test_cuda_gives_the_same_places(rule):
+    there = decode(torch.from_numpy(POSTERIOR).cuda(), TREE, rule)
+    assert sphere.haversine_km(*there, *decode(POSTERIOR, TREE, rule)).max() < 1
+
+
+def test_expected_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="'geoscore' or 'distance'"):
+        expected(POSTERIOR, LAT, LON, (LAT[:30], LON[:30]), "median")
+    with pytest.raises(ValueError, match="2 answers for 30 rows"):
+        expected(POSTERIOR, LAT, LON, (LAT[:2], LON[:2]))
+    with pytest.raises(ValueError, match=r"expected \(n, "):
+        decode_points(POSTERIOR, LAT[:5], LON[:5])

@@ -1,0 +1,402 @@
+"""Every kind of picture that a camera, a phone or an attacker writes: to the right pixels, or refused in words."""
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from geolib.common.errors import ImageError
+from geolib.images import MAX_PIXELS, load_rgb, open_rgb
+
+RNG = np.random.default_rng(0)
+PIXELS = RNG.integers(0, 256, (13, 20, 3), dtype=np.uint8)  # odd sides: a wrong turn cannot go unseen
+GPS = {0x8825: {1: "N", 2: (48.0, 51.0, 30.0), 3: "E", 4: (2.0, 17.0, 40.0)}}
+
+
+def smooth(height=48, width=64):
+    rows, columns = np.mgrid[0:height, 0:width]
+    return np.stack([rows * 255 // height, columns * 255 // width, 255 - rows * 255 // height], 2).astype(np.uint8)
+
+
+def encode(pixels, format="PNG", mode=None, **options):
+    image = Image.fromarray(pixels)
+    buffer = io.BytesIO()
+    (image.convert(mode) if mode else image).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def exif(orientation=None, gps=False):
+    made = Image.Exif()
+    if orientation is not None:
+        made[0x0112] = orientation
+    for tag, value in GPS.items() if gps else ():
+        made[tag] = value
+    return made.tobytes()
+
+
+def png(width, height, *chunks, bits=8, colour=2):
+    """A PNG built by hand: its header may promise what the data does not hold."""
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    body = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+# What is accepted
+
+
+def test_png_is_exact_from_every_kind_of_source(tmp_path):
+    content = encode(PIXELS)
+    path = tmp_path / "photo.png"
+    path.write_bytes(content)
+    with open(path, "rb") as stream:
+        stream.read(5)  # a file object that somebody has already looked into
+        sources = [path, str(path), content, bytearray(content), io.BytesIO(content), stream, PIXELS]
+        sources += [Image.fromarray(PIXELS), Image.open(path)]
+        for source in sources:
+            loaded = load_rgb(source)
+            assert loaded.dtype == np.uint8 and loaded.flags.writeable and loaded.flags.c_contiguous
+            np.testing.assert_array_equal(loaded, PIXELS)
+        sources[-1].close()
+
+
+def test_a_stream_that_cannot_seek():
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def seek(self, *_):
+            raise io.UnsupportedOperation
+
+    np.testing.assert_array_equal(load_rgb(Pipe(encode(PIXELS))), PIXELS)
+
+
+def test_a_view_of_an_array():
+    np.testing.assert_array_equal(load_rgb(PIXELS[:, ::-1]), PIXELS[:, ::-1])
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_lossy_formats_agree_with_pillow(format):
+    content = encode(smooth(), format)
+    with Image.open(io.BytesIO(content)) as oracle:
+        np.testing.assert_array_equal(load_rgb(content), np.asarray(oracle.convert("RGB")))
+
+
+ORIENTED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", ORIENTED)
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_every_orientation_is_turned_upright(format, orientation):
+    options = {"lossless": True} if format == "WEBP" else {}
+    stored = load_rgb(encode(PIXELS, format, **options))
+    turned = load_rgb(encode(PIXELS, format, exif=exif(orientation), **options))
+    np.testing.assert_array_equal(turned, ORIENTED[orientation](stored))
+    if format != "JPEG":
+        np.testing.assert_array_equal(stored, PIXELS)
+
+
+def test_orientation_of_a_pillow_image_counts_and_the_image_is_left_alone():
+    with Image.open(io.BytesIO(encode(PIXELS, exif=exif(6)))) as image:
+        np.testing.assert_array_equal(load_rgb(image), np.rot90(PIXELS, -1))
+        assert image.size == (20, 13) and "exif" in image.info
+
+
+@pytest.mark.parametrize("content", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", exif(0), exif(9)])
+def test_useless_exif_is_no_reason_to_refuse(content):
+    np.testing.assert_array_equal(load_rgb(encode(PIXELS, exif=content)), PIXELS)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_gps_leaves_no_trace(format):
+    bare, tagged = encode(PIXELS, format), encode(PIXELS, format, exif=exif(1, gps=True))
+    with Image.open(io.BytesIO(tagged)) as image:
+        assert image.getexif().get_ifd(0x8825), "the test photo carries no GPS"
+    np.testing.assert_array_equal(load_rgb(tagged), load_rgb(bare))
+
+
+def test_nothing_but_pixels_comes_out():
+    content = encode(PIXELS, "JPEG", exif=exif(1, gps=True), comment=b"Lima", icc_profile=srgb(), dpi=(72, 72))
+    picture = open_rgb(content)
+    assert type(picture) is Image.Image and picture.info == {} and not picture.getexif()
+
+
+def srgb():
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def test_icc_profiles_are_dropped():
+    np.testing.assert_array_equal(load_rgb(encode(PIXELS, icc_profile=srgb())), PIXELS)
+
+
+def test_cmyk_jpeg_has_the_right_colours():
+    loaded = load_rgb(encode(smooth(), "JPEG", "CMYK", quality=95))
+    assert np.abs(loaded.astype(int) - smooth()).mean() < 4  # an inverted CMYK would be off by about 128
+
+
+def test_grey_and_black_and_white():
+    grey = PIXELS[:, :, 0]
+    np.testing.assert_array_equal(load_rgb(encode(grey)), np.repeat(grey[:, :, None], 3, 2))
+    bits = load_rgb(encode(grey, mode="1"))
+    assert set(np.unique(bits)) == {0, 255}
+
+
+def test_16_bit_grey_is_scaled_not_clipped():
+    deep = np.linspace(0, 65535, 20 * 30).astype(np.uint16).reshape(20, 30)
+    loaded = load_rgb(encode(deep))
+    np.testing.assert_array_equal(loaded, np.repeat((deep // 256)[:, :, None], 3, 2))
+    assert len(np.unique(loaded)) == 256
+
+
+def test_16_bit_colour_is_scaled_not_clipped():
+    deep = RNG.integers(0, 65536, (5, 7, 3)).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in deep)
+    loaded = load_rgb(png(7, 5, (b"IDAT", zlib.compress(rows)), bits=16))
+    np.testing.assert_array_equal(loaded, deep // 256)
+
+
+def test_transparency_is_shown_on_white():
+    layer = np.dstack([PIXELS, np.zeros((13, 20), np.uint8)])
+    layer[:, :5, 3] = 255
+    layer[:, 5:10, 3] = 51  # a fifth
+    loaded = load_rgb(encode(layer)).astype(int)
+    np.testing.assert_array_equal(loaded[:, :5], PIXELS[:, :5])
+    assert np.abs(loaded[:, 5:10] - (PIXELS[:, 5:10] * 0.2 + 255 * 0.8)).max() <= 1
+    assert (loaded[:, 10:] == 255).all()
+    webp = load_rgb(encode(layer, "WEBP", lossless=True, exact=True))
+    np.testing.assert_array_equal(webp, loaded)
+
+
+def test_transparent_palette_and_transparent_colours():
+    indices = np.array([[0, 1], [2, 0]], np.uint8)
+    image = Image.frombytes("P", (2, 2), indices.tobytes())
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    expected = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 0, 0]]])
+    for options, seen in (
+        ({}, expected),
+        ({"transparency": 1}, np.where(indices[:, :, None] == 1, 255, expected)),  # one colour is see-through
+        ({"transparency": b"\xff\x00\xff"}, np.where(indices[:, :, None] == 1, 255, expected)),  # one alpha a colour
+    ):
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", **options)
+        np.testing.assert_array_equal(load_rgb(buffer.getvalue()), seen)
+    keyed = encode(np.array([[10, 20]], np.uint8), transparency=20)
+    np.testing.assert_array_equal(load_rgb(keyed)[0, :, 0], [10, 255])
+
+
+def test_animation_gives_its_first_frame():
+    frames = [Image.fromarray(np.full((8, 8, 3), value, np.uint8)) for value in (40, 120, 200)]
+    for format in ("WEBP", "PNG"):
+        buffer = io.BytesIO()
+        frames[0].save(buffer, format, save_all=True, append_images=frames[1:], lossless=True)
+        assert (load_rgb(buffer.getvalue()) == 40).all(), format
+
+
+def test_mpo_of_phones_gives_its_first_picture():
+    first, second = Image.fromarray(smooth()), Image.fromarray(255 - smooth())
+    buffer = io.BytesIO()
+    first.save(buffer, "MPO", save_all=True, append_images=[second])
+    with Image.open(buffer) as oracle:
+        assert oracle.format == "MPO" and oracle.n_frames == 2
+        np.testing.assert_array_equal(load_rgb(buffer.getvalue()), np.asarray(oracle))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1)])
+def test_extreme_shapes(shape):
+    pixels = RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(load_rgb(encode(pixels)), pixels)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(None, 400), (401, 400), (250, 400), (200, 200), (90, 100), (1, 50)])
+def test_reduced_decoding_never_goes_below_the_side_asked_for(side, expected):
+    content = encode(smooth(400, 600), "JPEG", quality=95)
+    loaded = load_rgb(content, min_side=side)
+    assert loaded.shape == (expected, expected * 3 // 2, 3)
+    reference = Image.fromarray(smooth(400, 600)).resize(loaded.shape[1::-1], Image.Resampling.BOX)
+    assert np.abs(loaded.astype(int) - np.asarray(reference)).max() <= 6
+
+
+def test_reduced_decoding_leaves_other_sources_whole():
+    assert load_rgb(encode(smooth()), min_side=8).shape == (48, 64, 3)
+    with Image.open(io.BytesIO(encode(smooth(), "JPEG"))) as image:
+        assert load_rgb(image, min_side=8).shape == (48, 64, 3)
+
+
+# What is refused
+
+
+def refusal(source, **options):
+    with pytest.raises(ImageError) as caught:
+        load_rgb(source, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.7, 0.97])
+def test_a_cut_file_is_refused(tmp_path, format, kept):
+    content = encode(PIXELS, format)
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(content[: int(len(content) * kept) + 1])
+    message = refusal(path)
+    assert message.startswith(f"{path} is damaged or cut short") and "again" in message
+
+
+def test_a_text_file_called_jpg(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_text("not a photo at all")
+    expected = "is not a JPEG, PNG or WEBP file (it begins with b'not a photo '); convert it to one of these"
+    assert refusal(path) == f"{path} {expected}"
+
+
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "BMP", "PPM", "ICO"])
+def test_other_formats_are_refused_whatever_their_name(tmp_path, format):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(encode(PIXELS, format))
+    assert "is not a JPEG, PNG or WEBP" in refusal(path)
+
+
+def test_missing_empty_folder_and_device(tmp_path):
+    empty = tmp_path / "empty.jpg"
+    empty.touch()
+    assert refusal(empty).startswith(f"{empty} is empty")
+    assert refusal(tmp_path) == f"{tmp_path} is a folder; name a photo inside it"
+    assert refusal(tmp_path / "gone.jpg") == f"{tmp_path / 'gone.jpg'} does not exist; check the path"
+    assert "device" in refusal("/dev/null")
+    assert "is empty" in refusal(b"")
+
+
+def test_an_unreadable_file(tmp_path, monkeypatch):
+    path = tmp_path / "photo.jpg"
+    path.touch()
+
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", denied)  # the tests may run as root, whom no mode keeps out
+    assert refusal(path) == f"{path} cannot be read (Permission denied); check its permissions"
+
+
+@pytest.mark.parametrize("source", [None, 3, ["a.jpg"], io.StringIO("text")])
+def test_what_is_no_source_at_all(source):
+    assert type(source).__name__ in refusal(source)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((3, 4, 4), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
+def test_arrays_of_another_kind(array):
+    assert "expected uint8 (height, width, 3)" in refusal(array)
+
+
+def test_a_pillow_image_of_another_kind():
+    assert "convert it to RGB" in refusal(Image.new("F", (4, 4)))
+
+
+BOMBS = {
+    "png": png(30_000, 30_000, (b"IDAT", b"")),
+    "jpeg": encode(PIXELS, "JPEG").replace(struct.pack(">HH", 13, 20), struct.pack(">HH", 30_000, 30_000)),
+    "webp": b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + (29_999).to_bytes(3, "little") * 2,
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_bomb_is_refused_from_its_header(tmp_path, kind):
+    path = tmp_path / f"bomb.{kind}"
+    path.write_bytes(BOMBS[kind])
+    message = refusal(path)
+    assert message.startswith(str(path)) and "make it smaller" in message
+    assert ("900000000 pixels" if kind == "webp" else "30,000 x 30,000") in message
+
+
+def test_a_real_bomb_is_refused_before_it_is_decoded(monkeypatch):
+    packer = zlib.compressobj(9)
+    line = b"\0" + bytes(30_000 * 3)
+    data = b"".join(packer.compress(line) for _ in range(2000)) + packer.flush()  # 180 MB in 180 kB
+    content = png(30_000, 30_000, (b"IDAT", data))
+    assert len(content) < 300_000
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("it was decoded"))
+    assert "over the limit" in refusal(content)
+
+
+def test_the_limit_can_be_moved_and_lets_the_largest_phones_through():
+    assert MAX_PIXELS > 16_320 * 12_240
+    assert load_rgb(encode(PIXELS), max_pixels=260).shape == PIXELS.shape
+    assert "over the limit of 259" in refusal(encode(PIXELS), max_pixels=259)
+    assert "20 x 13" in refusal(Image.fromarray(PIXELS), max_pixels=259)
+
+
+def test_sizes_at_which_pillow_warns_pass_without_a_word(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # as if the picture were 25 times over Pillow's global limit
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(load_rgb(encode(PIXELS)), PIXELS)
+        assert load_rgb(encode(PIXELS, "JPEG")).shape == PIXELS.shape
+
+
+def test_an_empty_picture_is_refused():
+    assert "damaged" in refusal(png(0, 5, (b"IDAT", b"")))
+    assert "nothing to see" in refusal(Image.new("RGB", (0, 5)))
+
+
+def test_threads_do_not_see_each_other_and_pillow_stays_as_it_was():
+    before, wrong = Image.MAX_IMAGE_PIXELS, []
+
+    def work(content, expected):
+        for _ in range(30):
+            try:
+                if not np.array_equal(load_rgb(content), expected):
+                    wrong.append("other pixels")
+            except ImageError as error:
+                if expected is not None:
+                    wrong.append(error)
+
+    jobs = [(encode(PIXELS), PIXELS), (BOMBS["png"], None), (encode(smooth()), smooth()), (b"text", None)]
+    threads = [threading.Thread(target=work, args=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow comments on the damage before it gives up
+@given(
+    format=st.sampled_from(["JPEG", "PNG", "WEBP"]),
+    flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(1, 255)), max_size=6),
+    kept=st.floats(0, 1),
+)
+def test_damaged_bytes_give_pixels_or_an_image_error(format, flips, kept):
+    content = bytearray(encode(PIXELS, format, exif=exif(6, gps=True)))
+    for where, change in flips:
+        content[int(where * len(content))] ^= change
+    try:
+        loaded = load_rgb(bytes(content[: int(kept * len(content))]))
+    except ImageError as error:
+        assert str(error).startswith("the bytes given ")
+    else:
+        assert loaded.dtype == np.uint8 and loaded.ndim == 3

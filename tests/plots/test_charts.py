@@ -1,0 +1,172 @@
+"""Figures without a map: what they draw, what they say for those who cannot see them, and what they refuse."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from geolib.judge import calibrate
+from geolib.plots import charts, ground
+
+
+def table(names=("one", "two"), shift=0.0):
+    value = np.linspace(0.2, 0.4, len(names)) + shift
+    columns = {"within_750_km": value, "within_750_km_low": value - 0.05, "within_750_km_high": value + 0.1}
+    return pd.DataFrame(columns, index=pd.Index(names, name="method"))
+
+
+def test_a_dot_and_an_interval_for_each_method_and_series():
+    fig, (ax,) = charts.plot_intervals({"a": table(), "b": table(shift=0.1)}, {"within_750_km": "within 750 km"})
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
+    dots = [line.get_xdata() for line in ax.get_lines()]
+    np.testing.assert_allclose(dots, [[20, 40], [30, 50]])
+    ends = np.concatenate([segments.get_segments() for segments in ax.collections])[:, :, 0]
+    np.testing.assert_allclose(ends, [[15, 30], [35, 50], [25, 40], [45, 60]])
+    assert "a, one, within 750 km: 20 % (15 % to 30 %)" in ground.alt_text(fig)
+    assert len({line.get_color() for line in ax.get_lines()}) == 2
+
+
+def test_one_table_needs_no_legend_and_differences_have_a_line_at_zero():
+    fig, (ax,) = charts.plot_intervals(table(shift=-0.3), {"within_750_km": "gain"}, unit="points", zero=True)
+    assert not fig.legends
+    assert [0, 0] in [list(line.get_xdata()) for line in ax.get_lines()]
+    assert "one, gain: -10 (-15 to +0)" in ground.alt_text(fig)
+
+
+@pytest.mark.parametrize(
+    ("tables", "metrics", "unit"),
+    [
+        ({}, {"within_750_km": "x"}, "%"),
+        (table(), {}, "%"),
+        (table(), {"within_750_km": "x"}, "miles"),
+        (table(()), {"within_750_km": "x"}, "%"),
+        ({"a": table(), "b": table(("two", "one"))}, {"within_750_km": "x"}, "%"),
+        ({str(n): table() for n in range(9)}, {"within_750_km": "x"}, "%"),
+    ],
+)
+def test_intervals_that_cannot_be_drawn_are_refused(tables, metrics, unit):
+    with pytest.raises(ValueError, match="expected"):
+        charts.plot_intervals(tables, metrics, unit=unit)
+
+
+def test_lines_bands_and_the_marked_point():
+    x = np.array([1, 10, 100])
+    lines = {"up": (x, x - 1, x + 1), "down": -x}
+    fig, ax = charts.plot_lines(x, lines, xlabel="cells", ylabel="km", log_x=True, mark={"down": 10}, caption="n = 3")
+    assert ax.get_xscale() == "log"
+    assert len(ax.collections) == 1
+    assert ax.get_lines()[-1].get_xydata().tolist() == [[10, -10]]
+    assert ground.alt_text(fig) == "km over cells. up: from 1 to 100. down: from -1 to -100."
+    with pytest.raises(ValueError, match="2 values for 3 of x"):
+        charts.plot_lines(x, {"short": [1, 2]}, xlabel="", ylabel="")
+    with pytest.raises(ValueError, match="0 series"):
+        charts.plot_lines(x, {}, xlabel="", ylabel="")
+
+
+def test_points_in_a_plane():
+    fig, ax = charts.plot_plane(np.eye(2), [10, 50], label="latitude")
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), np.eye(2))
+    assert ground.alt_text(fig) == "2 points in a plane, coloured by latitude."
+    with pytest.raises(ValueError, match=r"expected \(n, 2\)"):
+        charts.plot_plane(np.eye(3), [1, 2, 3], label="latitude")
+
+
+def test_groups_in_a_plane_keep_their_order_and_are_counted():
+    groups = pd.Categorical(["dry", "wet", "dry"], categories=["wet", "dry"])
+    fig, ax = charts.plot_groups([[0, 0], [1, 1], [2, 0]], groups)
+    assert [part.get_label() for part in ax.collections] == ["wet", "dry"]
+    np.testing.assert_allclose(ax.collections[1].get_offsets(), [[0, 0], [2, 0]])
+    assert "wet 1, dry 2" in ground.alt_text(fig)
+    assert [part.get_label() for part in charts.plot_groups(np.eye(2), ["b", "a"])[1].collections] == ["b", "a"]
+    for points, names in ((np.eye(3), list("abc")), (np.eye(2), ["a"]), (np.zeros((6, 2)), list("abcdef"))):
+        with pytest.raises(ValueError, match=r"expected \(n, 2\)"):
+            charts.plot_groups(points, names)
+
+
+def test_similarities_write_each_cosine_and_tell_the_diagonal():
+    picture = np.zeros((4, 4, 3), np.uint8)
+    fig, ax = charts.plot_similarities([[0.9, 0.1, 0], [0.2, 0.8, 0]], [picture] * 3, ["a long text " * 5, "b"])
+    assert [text.get_text() for text in ax.texts] == ["0.90", "0.10", "0.00", "0.20", "0.80", "0.00"]
+    assert len(ax.child_axes) == 3
+    assert "\n" in ax.get_yticklabels()[0].get_text()
+    assert "from 0.00 to 0.90" in ground.alt_text(fig) and "same number: 0.90, 0.80." in ground.alt_text(fig)
+    with pytest.raises(ValueError, match="expected as many"):
+        charts.plot_similarities(np.eye(2), [picture] * 3, ["a", "b"])
+
+
+def test_learning_curves_mark_the_epoch_that_was_kept():
+    columns = {f"{side}_loss_{level}": [3.0, 2.0, 2.5] for side in ("train", "calibration") for level in range(2)}
+    history = pd.DataFrame({"epoch": [1, 2, 3]} | columns)
+    history.attrs["best_epoch"] = [2, 3]
+    fig, made = charts.plot_history(history, ["continent", "country"])
+    kept = [ax.get_lines()[-1].get_xydata().ravel().tolist() for ax in made]
+    assert kept == [[2, 2.0], [3, 2.5]]
+    assert "continent keeps epoch 2, country keeps epoch 3" in ground.alt_text(fig)
+
+
+def test_a_reliability_diagram_has_the_bins_and_the_line_of_honesty():
+    p = np.repeat([0.2, 0.6], 50)
+    bins = calibrate.reliability(p, np.arange(100) % 2 == 0, bins=2)
+    fig, axes = charts.plot_reliability({"coarse": {"before": bins, "after": bins}, "fine": {"before": bins}})
+    assert [len(ax.get_lines()) for ax in axes] == [3, 2] and len(fig.legends) == 1
+    honest, before = axes[0].get_lines()[:2]
+    assert np.array_equal(honest.get_xdata(), honest.get_ydata())
+    np.testing.assert_allclose(before.get_xydata(), [[0.2, 0.5], [0.6, 0.5]])
+    ends = axes[1].collections[0].get_segments()
+    np.testing.assert_allclose([end[:, 1] for end in ends], bins[["share_low", "share_high"]])
+    assert "coarse, after: given 40.0 % on average, right 50.0 %" in ground.alt_text(fig)
+    assert not charts.plot_reliability({"one": {"series": bins}})[0].legends
+    for panels in ({}, {"empty": {}}, {"many": dict.fromkeys("abcdef", bins)}):
+        with pytest.raises(ValueError, match="expected 1 to 5"):
+            charts.plot_reliability(panels)
+
+
+def test_every_figure_becomes_a_picture():
+    assert ground.png(charts.plot_intervals(table(), {"within_750_km": "x"})[0]).startswith(b"\x89PNG")
+
+
+# Importance
+
+
+def panel(size=8):
+    rng = np.random.default_rng(0)
+    region = np.zeros((size, size), bool)
+    region[2:4, 3:6] = True
+    return {
+        "picture": rng.integers(0, 256, (size, size, 3), dtype=np.uint8),
+        "region": region,
+        "map": rng.normal(size=(size, size)),
+    }
+
+
+def test_maps_lie_over_their_pictures_and_the_figure_says_whose():
+    fig, axes = charts.plot_importance({"Peru: road": panel(), "Japan: signs": panel()}, described="They differ.")
+    assert axes.shape == (2, 3)
+    assert [ax.get_title() for ax in axes[0]] == ["picture", "region", "map"]
+    assert [line[0].get_ylabel() for line in axes] == ["Peru: road", "Japan: signs"]
+    said = ground.alt_text(fig)
+    assert "2 pictures" in said and "Peru: road, Japan: signs" in said and said.endswith("They differ.")
+    shown = axes[0, 2].images[-1]
+    assert shown.get_clim() == (-1, 1) and np.abs(shown.get_array()).max() == 1, "each map is scaled to its largest"
+    assert axes[0, 1].images[-1].get_array().count() == panel()["region"].sum(), "only the region is coloured"
+    assert ground.png(fig).startswith(b"\x89PNG")
+
+
+def test_a_map_of_nothing_is_drawn_as_nothing():
+    fig, axes = charts.plot_importance({"x": panel() | {"map": np.zeros((8, 8))}})
+    assert np.asarray(axes[0, 2].images[-1].get_alpha()).max() == 0
+    assert ground.png(fig)
+
+
+def test_importance_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="0 rows: expected at least one"):
+        charts.plot_importance({})
+    with pytest.raises(ValueError, match="the same columns in each"):
+        charts.plot_importance({"a": panel(), "b": {"picture": panel()["picture"]}})
+    with pytest.raises(ValueError, match=r"a, map is \(4, 8\): expected a map of the picture's \(8, 8\)"):
+        charts.plot_importance({"a": panel() | {"map": np.zeros((4, 8))}})
+
+
+def test_bits_are_told_to_the_hundredth():
+    small = pd.DataFrame({"x": [0.031, -0.001], "x_low": [-0.012, -0.2], "x_high": [0.08, 0.1]}, index=["one", "two"])
+    fig, _ = charts.plot_intervals(small, {"x": "lost"}, unit="bits")
+    assert "one, lost: 0.03 (-0.01 to 0.08); two, lost: 0 (-0.2 to 0.1)" in ground.alt_text(fig)
