@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from geolib._version import __version__
 from geolib.common import files
-from geolib.common.arrays import _pieces
+from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
 from geolib.encoder import Encoder, _to_numpy
 from geolib.images import ImageSource
@@ -80,7 +80,7 @@ def embed_photos(
     plan = _plan(encoder.describe(), ids, shard_size, dtype, encoder.precision, reduced)
     if _finished(folder, plan):
         return EmbeddingStore.open(folder)
-    todo = [rows for rows in _pieces(range(len(ids)), shard_size) if not _is_whole(_shard_path(folder, rows, plan))]
+    todo = [rows for rows in pieces(range(len(ids)), shard_size) if not _is_whole(_shard_path(folder, rows, plan))]
     crops = _Crops(paths, encoder.preprocessing, reduced)
     # Compiled or not by the length of the list, not of what is left of it: resuming must change no bit.
     compiling = encoder.device == "cuda" and len(ids) >= _COMPILE_FROM
@@ -91,7 +91,7 @@ def embed_photos(
         batches = _batches(encoder, crops, todo, batch_size, workers)
         for rows in todo:
             vectors, reasons = [], []
-            for pixels, failed in islice(batches, len(_pieces(rows, batch_size))):
+            for pixels, failed in islice(batches, len(pieces(rows, batch_size))):
                 vectors += [encoder.forward(pixels, tower)] if len(pixels) else []
                 reasons += failed
                 bar.update(len(failed))
@@ -131,8 +131,8 @@ def _batches(
     encoder: Encoder, crops: _Crops, shards: Sequence[range], batch_size: int, workers: int | Literal["auto"]
 ) -> Iterator[tuple[torch.Tensor, list[str | None]]]:
     """Crops on the device and reasons, batch after batch. No batch reaches over the end of a shard."""
-    batches = [batch for shard in shards for batch in _pieces(shard, batch_size)]
-    chunks = [chunk for batch in batches for chunk in _pieces(batch, _CHUNK)]
+    batches = [batch for shard in shards for batch in pieces(shard, batch_size)]
+    chunks = [chunk for batch in batches for chunk in pieces(batch, _CHUNK)]
     loader = DataLoader(
         crops,
         batch_sampler=chunks,
@@ -143,7 +143,7 @@ def _batches(
     )
     ready = iter(loader)
     for batch in batches:
-        parts = [next(ready) for _ in _pieces(batch, _CHUNK)]
+        parts = [next(ready) for _ in pieces(batch, _CHUNK)]
         on_device = [part.to(encoder.device, non_blocking=encoder.device == "cuda") for part, _ in parts]
         yield torch.cat(on_device), [reason for _, reasons in parts for reason in reasons]
 
@@ -231,7 +231,7 @@ class EmbeddingStore:
             raise ValueError("vectors must be finite and of unit length: divide each by its norm")
         plan = _plan(identity, ids, shard_size, dtype, getattr(encoder, "precision", "unknown"), reduced=False)
         _start(folder, plan)
-        for shard in _pieces(range(len(ids)), shard_size):
+        for shard in pieces(range(len(ids)), shard_size):
             names, part = ids[shard.start : shard.stop], torch.from_numpy(vectors[shard.start : shard.stop])
             _write_shard(_shard_path(folder, shard, plan), names, [None] * len(names), [part], plan)
         return _finish(folder, plan)
@@ -275,7 +275,7 @@ def _finished(folder: Path, plan: dict[str, Any]) -> bool:
         _start(folder, plan)
         return False
     meta = _read_meta(folder)
-    shards = _pieces(range(meta["photos"]), meta["shard_size"])
+    shards = pieces(range(meta["photos"]), meta["shard_size"])
     done = bool(meta["complete"]) and all(_shard_path(folder, shard, meta).exists() for shard in shards)
     ours, theirs = plan | plan["encoder"], meta | meta["encoder"]
     keys = ["preprocessing", "fingerprint", "decode", "photos", "photos_sha256", "dtype"]
@@ -297,7 +297,7 @@ def _start(folder: Path, plan: dict[str, Any]) -> None:
 
 def _finish(folder: Path, plan: dict[str, Any]) -> EmbeddingStore:
     """Record counts and hashes of the shards, and open the store."""
-    paths = [_shard_path(folder, rows, plan) for rows in _pieces(range(plan["photos"]), plan["shard_size"])]
+    paths = [_shard_path(folder, rows, plan) for rows in pieces(range(plan["photos"]), plan["shard_size"])]
     shards: list[dict[str, Any]] = []
     for path in paths:
         shard = _read_shard(path)
@@ -338,7 +338,7 @@ def _read_rows(folder: Path, meta: dict[str, Any]) -> tuple[list[str], Vectors, 
     ids: list[str] = []
     failures: list[tuple[str, str]] = []
     vectors = np.empty((meta["vectors"], meta["encoder"]["dim"]), np.float32)
-    for rows, recorded in zip(_pieces(range(meta["photos"]), meta["shard_size"]), meta["shards"], strict=True):
+    for rows, recorded in zip(pieces(range(meta["photos"]), meta["shard_size"]), meta["shards"], strict=True):
         shard = _read_shard(_shard_path(folder, rows, meta), recorded["sha256"])
         vectors[len(ids) : len(ids) + recorded["vectors"]] = shard["vectors"]
         ids += _from_bytes(shard["ids"])

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from geolib.common import files
-from geolib.common.arrays import _pieces
+from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError
 from geolib.images import ImageSource
 from geolib.openclip.model import Tokenizer, _Model
@@ -116,7 +116,7 @@ class Encoder:
         Raises `ImageError` for the first image that cannot be read, and `ValueError` for an empty list.
         """
         _check_list(images, "images", str | bytes | os.PathLike | Image.Image)
-        crops = [np.stack([self.preprocessing.crop(x) for x in part]) for part in _pieces(images, batch_size)]
+        crops = [np.stack([self.preprocessing.crop(x) for x in part]) for part in pieces(images, batch_size)]
         return _to_numpy(torch.cat([self.forward(torch.from_numpy(part)) for part in crops]))
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:

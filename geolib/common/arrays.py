@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 
-def _pieces(items: Any, size: int) -> list[Any]:
+def pieces(items: Any, size: int) -> list[Any]:
+    """Consecutive slices of a sequence, `size` items each; the last may be shorter."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
