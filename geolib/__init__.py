@@ -5,8 +5,9 @@
           -> hierarchical fusion: fine cells must agree with their coarse ancestors
           -> a posterior over the finest cells -> latitude, longitude, and how sure
 
-`geolib.locate("photo.jpg")` goes this way from end to end. The public names load on first use, so that `import geolib`
-takes milliseconds.
+`geolib.locate("photo.jpg")` runs the whole pipeline; to follow it through the code, start at `geolib/predict.py`.
+`_MODULES` says which module each public name comes from. A name is imported on first use, so that `import geolib`
+takes milliseconds and the parts that need no torch work without it.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
     from geolib.encoder import Encoder
     from geolib.evaluate import compare
     from geolib.fusion import fuse
-    from geolib.heads import HierarchicalHeads, train_heads
+    from geolib.heads import HierarchicalHeads, TrainOptions, train_heads
     from geolib.images import Failure, load_rgb
     from geolib.predict import Geolocator, Prediction, default_model, load, locate, predict_location
     from geolib.retrieve import NearestNeighbour
     from geolib.sphere import geoscore, haversine_km
 
-# The pipeline in the order of one photograph's way.
-_HOMES = {
+# Public name -> module, in the order of the pipeline.
+_MODULES = {
     "locate": "predict",
     "load": "predict",
     "predict_location": "predict",
@@ -47,6 +48,7 @@ _HOMES = {
     "EmbeddingStore": "embed",
     "GeocellTree": "cells",
     "HierarchicalHeads": "heads",
+    "TrainOptions": "heads",
     "train_heads": "heads",
     "fuse": "fusion",
     "decode": "decoding",
@@ -71,6 +73,7 @@ __all__ = [
     "NearestNeighbour",
     "Prediction",
     "Settings",
+    "TrainOptions",
     "__version__",
     "compare",
     "decode",
@@ -90,10 +93,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'geolib' has no attribute {name!r}")
-    return getattr(import_module(f"geolib.{_HOMES[name]}"), name)
+    return getattr(import_module(f"geolib.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_MODULES])

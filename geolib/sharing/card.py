@@ -1,7 +1,7 @@
 """The model card: what a saved model is, what it was made of, and what it must not be used for.
 
-Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv 1810.03993. Everything on it is read from `model.json`,
-so that it cannot say more than the model knows.
+After Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv 1810.03993. Everything on the card comes from
+`model.json`.
 """
 
 from __future__ import annotations
@@ -10,40 +10,43 @@ from collections.abc import Mapping
 from typing import Any
 
 RESPONSIBLE_USE = "notebooks/08_responsible_use.ipynb"
-_MOST_LICENCES = 30  # lines of the table; the rest is summed up
+_MOST_LICENCES = 30  # rows of the table; the rest is summed up
 _LIMITS = """\
-- It looks at pixels alone and answers anything. `familiar` says whether a picture is like those that it was trained \
-on; for one that is not, the places mean nothing.
-- It knows best what people photograph most: a few countries and sights hold most of the training photos. Where few \
-photos were taken, its errors are larger than the figures say.
-- An error of one photo understates what several photos of one person give away together.
-- A probability is the model's belief. That it is calibrated has to be shown on photos of other people and places."""
+- It sees pixels only and answers every image. `familiar` says whether an image is like the training images; if not, \
+the places mean nothing.
+- It knows best what people photograph most: a few countries and sights hold most of the training photos. Elsewhere \
+its errors are larger than the figures say.
+- Several photos by one person together reveal more than the error of a single photo suggests.
+- A probability is the model's belief. Measure on photos by other people elsewhere whether it is calibrated."""
 _USE = """\
-For teaching and research, and for one's own photographs. **Not** for finding a person, a home, a shelter or anybody \
-who does not want to be found, and not as evidence: where an answer could be acted upon, a human has to verify it by \
-other means. Why, and how such a decision is taken: """
+For teaching and research, and for your own photographs. **Not** for finding a person, a home, a shelter or anybody \
+who does not want to be found, and not as evidence: before anybody acts on an answer, a human has to verify it by \
+other means. Why, and how to decide: """
 
 
 def is_drawn(model: Mapping[str, Any]) -> bool:
-    """Whether a model was trained on postcards alone: drawings, that is, which find nobody."""
+    """Whether a model was trained on postcards only: drawings, which cannot be used to find anybody."""
     return bool(model["training"].get("dataset") == "postcards")
 
 
 def model_card(model: Mapping[str, Any]) -> str:
-    """The card as Markdown, with the front matter that the Hugging Face hub reads; `model` is what model.json holds."""
+    """The card as Markdown, with the front matter that the Hugging Face hub reads.
+
+    `model` is the content of model.json (`geolib.sharing.model_folder.read_model`).
+    """
     training = model["training"]
     name = _plain(training.get("dataset") or "photographs")
-    what = "**drawn postcards**, not photographs" if is_drawn(model) else f"the photographs of *{name}*"
+    images = "**drawn postcards**, not photographs" if is_drawn(model) else f"the photographs of *{name}*"
+    cells = _count(training.get("cells_per_level", [0])[-1])
     parts = [
         "---\nlibrary_name: geolib\ntags:\n- image-geolocation\n- geocells\n- clip\n---",
         f"# A photo geolocator trained on {name}",
-        "From the pixels of a picture to a probability for each of "
-        f"{_count(training.get('cells_per_level', [0])[-1])} cells of the Earth, and from there to a latitude and a "
-        f"longitude. Heads trained on the embeddings of a frozen CLIP; the pictures were {what}.",
-        '## Use\n\n```python\nfrom geolib import Geolocator\n\nmodel = Geolocator.load("FOLDER")\n'
+        f"It gives a probability for each of {cells} cells of the Earth, and from these a latitude and a longitude. "
+        f"Its heads were trained on the embeddings of a frozen CLIP; the training images were {images}.",
+        '## Use\n\n```python\nimport geolib\n\nmodel = geolib.load("FOLDER")\n'
         'print(model.predict("photo.jpg").sentence())\n```\n\n' + _encoder(model["encoder"]),
         f"## Data\n\n{_data(training)}",
-        f"## Licences of the training photos\n\n{_licences(training)}",
+        f"## Licences of the training photos\n\n{_licences(training.get('licences', {}))}",
         f"## Splits\n\n{_splits(training)}",
         f"## Figures\n\n{_figures(model.get('figures', {}))}",
         f"## Limits\n\n{_LIMITS}",
@@ -54,16 +57,15 @@ def model_card(model: Mapping[str, Any]) -> str:
 
 
 def _encoder(encoder: Mapping[str, Any]) -> str:
-    title = _plain(
-        "/".join(filter(None, (encoder["name"].replace("\\", "/").rpartition("/")[2], encoder["pretrained"])))
-    )
+    path = encoder["name"].replace("\\", "/")
+    title = _plain("/".join(filter(None, (path.rpartition("/")[2], encoder["pretrained"]))))
     lines = [f"Encoder: `{title}`, fingerprint `{_plain(encoder['fingerprint'])[:16]}`; geolib refuses any other."]
     if weights := encoder.get("weights"):
-        where = f"`{_plain(weights['file'])}` of {_plain(weights['repository'])} at `{_plain(weights['revision'])}`"
+        origin = f"`{_plain(weights['file'])}` of {_plain(weights['repository'])} at `{_plain(weights['revision'])}`"
         size = f"{weights['bytes'] / 1e9:.2f} GB, sha256 `{_plain(weights['sha256'])}`"
-        lines.append(f"Its weights: {where}, {size}. They are fetched, not part of this model.")
-    elif "/" in encoder["name"].replace("\\", "/"):
-        lines.append('It is a folder of its own that is not part of this model: `Geolocator.load("FOLDER", encoder)`.')
+        lines.append(f"Its weights: {origin}, {size}. They are downloaded, not part of this model.")
+    elif "/" in path:
+        lines.append('It is a folder that is not part of this model: `Geolocator.load("FOLDER", encoder)`.')
     return " ".join(lines)
 
 
@@ -71,17 +73,13 @@ def _data(training: Mapping[str, Any]) -> str:
     lines = [f"- dataset: {_plain(training.get('dataset') or 'not recorded')}"]
     lines += [f"- training photos: {_count(training.get('photos'))}"]
     if training.get("unreadable"):
-        lines += [f"- photos that could not be read, and are on no side: {_count(training['unreadable'])}"]
-    lines += [f"- photographers known by name: {_count(training.get('photographers'))}"]
-    return "\n".join(lines)
+        lines += [f"- photos that could not be read, and are in no part of the split: {_count(training['unreadable'])}"]
+    return "\n".join([*lines, f"- photographers known by name: {_count(training.get('photographers'))}"])
 
 
-def _licences(training: Mapping[str, Any]) -> str:
-    count: Mapping[str, int] = training.get("licences", {})
+def _licences(count: Mapping[str, int]) -> str:
     if not count:
-        return (
-            "Not recorded. Find out before you pass this model on: some licences ask for a credit or the same licence."
-        )
+        return "Not recorded. Find out before you share this model: some licences require a credit or the same licence."
     ordered = sorted(count.items(), key=lambda row: (-row[1], row[0]))
     shown, rest = ordered[:_MOST_LICENCES], ordered[_MOST_LICENCES:]
     rows = [f"| {_plain(licence) or 'not stated'} | {_count(number)} |" for licence, number in shown]
@@ -90,24 +88,20 @@ def _licences(training: Mapping[str, Any]) -> str:
 
 
 def _splits(training: Mapping[str, Any]) -> str:
-    sides: Mapping[str, int] = training.get("sides", {})
-    if not sides:
-        return f"Not recorded; {_count(training.get('calibration_photos'))} photos stopped the training."
-    table = "\n".join(f"| {_plain(side)} | {_count(number)} |" for side, number in sides.items())
-    kind = _plain(training.get("split", ""))
-    drawn = f"Split `{kind}`, seed {training.get('seed', 0)}. {_overlap(training.get('overlap') or {})}"
-    return f"| side | photos |\n|---|---|\n{table}\n\n{drawn}"
-
-
-def _overlap(overlap: Mapping[str, Any]) -> str:
-    """What the test photos share with the training photos, as `Geolocator.fit_dataset` counted it."""
+    if not training.get("sides"):
+        return f"Not recorded; {_count(training.get('calibration_photos'))} photos decided when to stop the training."
+    rows = "\n".join(f"| {_plain(side)} | {_count(number)} |" for side, number in training["sides"].items())
+    kind, overlap = _plain(training.get("split", "")), training.get("overlap") or {}
     people, places = overlap.get("by_training_photographers"), overlap.get("in_training_blocks")
-    who = "whether some are by photographers of training photos is not known"
-    if isinstance(people, int):
-        who = f"{people:,} are by photographers of training photos"
-    where = f"{places:,} lie in a block of one degree with training photos" if isinstance(places, int) else ""
-    flatter = " What is shared flatters the figures." if people or places else ""
-    return f"Of the test photos, {', '.join(filter(None, (who, where)))}.{flatter}"
+    shared = [
+        f"{people:,} are by photographers of training photos"
+        if isinstance(people, int)
+        else "whether some are by photographers of training photos is not known"
+    ]
+    shared += [f"{places:,} are within a degree block that holds training photos"] * isinstance(places, int)
+    leak = " Such overlap makes the figures look better." if people or places else ""
+    drawn = f"Split `{kind}`, seed {training.get('seed', 0)}. Of the test photos, {', '.join(shared)}.{leak}"
+    return f"| side | photos |\n|---|---|\n{rows}\n\n{drawn}"
 
 
 def _figures(figures: Mapping[str, Any]) -> str:
@@ -121,12 +115,10 @@ def _figure_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [f"| method | photos | {' | '.join(columns.values())} | median |", "|---" * (len(columns) + 3) + "|"]
     for method, row in rows.items():
         cells = [_figure(row, key, 100, ".1f", " %") for key in columns]
-        lines.append(
-            f"| {_plain(method)} | {_count(row.get('photos'))} | {' | '.join(cells)} | "
-            f"{_figure(row, 'median_km', 1, ',.0f', ' km')} |"
-        )
-    drawn = {str(row.get("interval", "")) for row in rows.values()}
-    return f"On {_plain(title)}; in brackets: {_plain('; '.join(sorted(drawn)))}.\n\n" + "\n".join(lines)
+        cells += [_figure(row, "median_km", 1, ",.0f", " km")]
+        lines.append(f"| {_plain(method)} | {_count(row.get('photos'))} | {' | '.join(cells)} |")
+    intervals = sorted({str(row.get("interval", "")) for row in rows.values()})
+    return f"On {_plain(title)}; in brackets: {_plain('; '.join(intervals))}.\n\n" + "\n".join(lines)
 
 
 def _figure(row: Mapping[str, Any], key: str, factor: int, style: str, unit: str) -> str:

@@ -19,6 +19,7 @@ from geolib.app import cli as cli
 from geolib.app import terminal
 from geolib.embed import EmbeddingStore
 from geolib.encoder import Encoder
+from geolib.heads import TrainOptions
 from geolib.predict import Geolocator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,9 @@ def encoder_folder(tmp_path_factory):
 def model_folder(encoder_folder, tmp_path_factory):
     encoder = Encoder.load(encoder_folder, device="cpu")
     folder = tmp_path_factory.mktemp("cli") / "model"
-    Geolocator.fit(encoder, *world(300), cells_per_level=(4, 12), epochs=2, device="cpu").save(folder)
+    Geolocator.fit(encoder, *world(300), cells_per_level=(4, 12), options=TrainOptions(epochs=2), device="cpu").save(
+        folder
+    )
     return str(folder)
 
 
@@ -44,7 +47,12 @@ def calibrated_folder(encoder_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "calibrated"
     calibration = world(100, seed=1)
     model = Geolocator.fit(
-        encoder, *world(300), calibration=calibration, cells_per_level=(4, 12), epochs=2, device="cpu"
+        encoder,
+        *world(300),
+        calibration=calibration,
+        cells_per_level=(4, 12),
+        options=TrainOptions(epochs=2),
+        device="cpu",
     )
     model.save(folder)
     return str(folder)

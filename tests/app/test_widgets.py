@@ -16,6 +16,7 @@ from geolib.app.widget import UPLOAD_BYTES, PredictionDemo, _default_samples
 from geolib.datasets import Dataset, open_dataset
 from geolib.encoder import Encoder
 from geolib.fusion import RULES
+from geolib.heads import TrainOptions
 from geolib.predict import Geolocator
 
 N = 12
@@ -32,7 +33,12 @@ def picture(seed=0, kind="JPEG", **options):
 def model(tmp_path_factory):
     encoder = Encoder.load(write_encoder(tmp_path_factory.mktemp("encoder")), device="cpu")
     return Geolocator.fit(
-        encoder, *world(), calibration=world(200, seed=1), cells_per_level=(4, 8, 24), epochs=5, device="cpu"
+        encoder,
+        *world(),
+        calibration=world(200, seed=1),
+        cells_per_level=(4, 8, 24),
+        options=TrainOptions(epochs=5),
+        device="cpu",
     )
 
 

@@ -390,7 +390,9 @@ def model(tmp_path_factory):
     vectors, lat, lon = tiny.world(dim=encoder.dim)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Geolocator.fit(encoder, vectors, lat, lon, cells_per_level=(4, 12), epochs=2, seed=0)
+        return Geolocator.fit(
+            encoder, vectors, lat, lon, cells_per_level=(4, 12), options=TrainOptions(epochs=2), seed=0
+        )
 
 
 def write_kind(path, kind, exif):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.stats import spearmanr
 
-from geolib import Encoder, Geolocator
+from geolib import Encoder, Geolocator, TrainOptions
 from geolib.common.errors import MismatchError
 from geolib.judge import attribute
 
@@ -21,7 +21,7 @@ from geolib.judge import attribute
 def model(tmp_path_factory):
     encoder = Encoder.load(tiny.write_encoder(tmp_path_factory.mktemp("encoder")), device="cpu")
     vectors, lat, lon = tiny.world(dim=encoder.dim)
-    return Geolocator.fit(encoder, vectors, lat, lon, cells_per_level=(4, 12), epochs=20, seed=0)
+    return Geolocator.fit(encoder, vectors, lat, lon, cells_per_level=(4, 12), options=TrainOptions(epochs=20), seed=0)
 
 
 @pytest.fixture(scope="module")

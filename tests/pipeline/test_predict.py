@@ -1,5 +1,8 @@
 """The whole chain: it predicts from pixels only, saves and loads unchanged, and refuses what does not belong."""
 
+import base64
+import importlib.util
+import io
 import itertools
 import json
 import math
@@ -7,27 +10,42 @@ import shutil
 import warnings
 from dataclasses import replace
 from functools import partial
+from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from PIL import ExifTags, Image
 from tiny import world, write_encoder
 
 import geolib
 from geolib import predict, predict_location
 from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
-from geolib.common.files import read_json, sha256_file, write_json
+from geolib.common.files import data_path, read_json, sha256_file, write_json
 from geolib.common.settings import Settings
 from geolib.datasets import Dataset, open_dataset
+from geolib.datasets.splits import split_photos
 from geolib.embed import EmbeddingStore
 from geolib.encoder import Encoder
 from geolib.evaluate import errors_km
 from geolib.familiar import Familiarity
 from geolib.fusion import RULES, fuse
+from geolib.heads import TrainOptions
 from geolib.images import Failure
+from geolib.judge.model import evaluate, record
+from geolib.plots import prediction as plots_prediction
 from geolib.predict import Geolocator, Prediction, cells_for
 from geolib.sharing import model_folder
+
+SAMPLE = data_path("postcards", "samples", "postcard-00338.jpg")
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "default_model.py"
+spec = importlib.util.spec_from_file_location("default_model_tool", TOOL)
+default_model_tool = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(default_model_tool)
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +61,19 @@ def other_encoder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def model(encoder):
     return Geolocator.fit(
-        encoder, *world(), calibration=world(200, seed=1), cells_per_level=(4, 24), epochs=15, device="cpu"
+        encoder,
+        *world(),
+        calibration=world(200, seed=1),
+        cells_per_level=(4, 24),
+        options=TrainOptions(epochs=15),
+        device="cpu",
     )
+
+
+@pytest.fixture(scope="session")
+def other_model(encoder):
+    options = TrainOptions(epochs=1)
+    return Geolocator.fit(encoder, *world(100, seed=5), cells_per_level=(2, 6), options=options, device="cpu")
 
 
 @pytest.fixture
@@ -60,19 +89,9 @@ def write_photo(path, seed=0, **options):
 
 def prediction(lat, lon, code, share, familiar=True, limit=1.2):
     countries = pd.Series([share], index=[code])
-    return Prediction(
-        familiar,
-        1.5,
-        limit,
-        lat,
-        lon,
-        pd.DataFrame(),
-        np.ones(1),
-        [],
-        entropy=0.0,
-        radius_km=1234.0,
-        countries=countries,
-    )
+    answer = {"lat": lat, "lon": lon, "entropy": 0.0, "radius_km": 1234.0, "countries": countries}
+    cells = {"top": pd.DataFrame(), "posterior": np.ones(1), "levels": [], "tree": None}
+    return Prediction(familiar=familiar, distance=1.5, familiar_below=limit, **answer, **cells)
 
 
 def same(a: Prediction, b: Prediction):
@@ -103,7 +122,12 @@ def test_posteriors_are_distributions_and_batches_do_not_matter(model):
 
 def test_equal_seeds_give_equal_models(model, encoder):
     again = Geolocator.fit(
-        encoder, *world(), calibration=world(200, seed=1), cells_per_level=(4, 24), epochs=15, device="cpu"
+        encoder,
+        *world(),
+        calibration=world(200, seed=1),
+        cells_per_level=(4, 24),
+        options=TrainOptions(epochs=15),
+        device="cpu",
     )
     vectors, _, _ = world(20, seed=4)
     assert np.array_equal(again.posterior(vectors), model.posterior(vectors))
@@ -126,7 +150,9 @@ def test_a_million_photos_get_the_articles_first_and_last_level():
 @pytest.mark.parametrize("copies", [1, 30])
 def test_one_photo_or_all_at_one_point_predicts_that_point(encoder, copies, photo):
     vectors = world(copies)[0]
-    model = Geolocator.fit(encoder, vectors, [48.5] * copies, [2.5] * copies, epochs=2, device="cpu")
+    model = Geolocator.fit(
+        encoder, vectors, [48.5] * copies, [2.5] * copies, options=TrainOptions(epochs=2), device="cpu"
+    )
     found = model.predict(photo)
     assert (found.lat, found.lon) == pytest.approx((48.5, 2.5), abs=1e-4)
     assert found.top["probability"].tolist() == [1.0]
@@ -148,7 +174,7 @@ def test_one_photo_or_all_at_one_point_predicts_that_point(encoder, copies, phot
 )
 def test_what_cannot_be_fitted_is_refused(encoder, change, message):
     vectors, _, _ = world(1)
-    given = {"vectors": vectors, "lat": [48.0], "lon": [2.0], "epochs": 1, "device": "cpu"} | change
+    given = {"vectors": vectors, "lat": [48.0], "lon": [2.0], "options": TrainOptions(epochs=1), "device": "cpu"} | change
     with pytest.raises(ValueError, match=message):
         Geolocator.fit(encoder, **given)
 
@@ -193,7 +219,7 @@ def test_a_sentence_says_hemispheres_and_how_sure():
     )
     assert say(0, -30, "", 0.3).startswith("Perhaps the open sea (the model gives it 30 %): best guess 0.00° N, 30.0")
     assert say(26.37, 95.59, "ZAF", 0.23) == (
-        "Perhaps South Africa (the model gives it 23 %): best guess 26.37° N, 95.59° E (alone the likeliest, though in "
+        "Perhaps South Africa (the model gives it 23 %): best guess 26.37° N, 95.59° E (the best single point, in "
         "Myanmar); half of the model's probability lies within 1,234 km."
     )
 
@@ -201,14 +227,14 @@ def test_a_sentence_says_hemispheres_and_how_sure():
 def test_an_unfamiliar_picture_gets_a_warning_first_and_no_confidence():
     found = prediction(-33.9, 151.2, "AUS", 0.97, familiar=False)
     assert found.sentence() == (
-        "This picture is unlike those that the model was trained on: the places are not to be trusted (distance 1.50; "
-        "99 % of calibration photos are below 1.20). Its best guess, if it must: 33.90° S, 151.20° E (Australia)."
+        "This image is unlike the training images (distance 1.50; 99 % of the calibration images are below 1.20). "
+        "If you still want a guess: 33.90° S, 151.20° E (Australia)."
     )
     assert str(found) == found.sentence()
     assert repr(found).startswith("Prediction(familiar=False, distance=1.5, familiar_below=1.2, ")
     assert prediction(0, 0, "", 0.9).warning == ""
     unknown = prediction(-33.9, 151.2, "AUS", 0.97, familiar=None, limit=None)
-    assert unknown.warning.endswith("is not known: it was fitted without calibration photos.")
+    assert unknown.warning.endswith("is not known: no calibration photos were given.")
     assert unknown.sentence() == f"{unknown.warning} {unknown.guess()}"
     assert unknown.guess().startswith("Very likely Australia")
 
@@ -223,7 +249,7 @@ def test_a_prediction_says_whether_the_picture_is_familiar(model, encoder, photo
 
 
 def test_without_calibration_photos_familiar_is_not_known(encoder, photo):
-    made = Geolocator.fit(encoder, *world(50), cells_per_level=(2, 6), epochs=1, device="cpu")
+    made = Geolocator.fit(encoder, *world(50), cells_per_level=(2, 6), options=TrainOptions(epochs=1), device="cpu")
     found = made.predict(photo)
     assert (found.familiar, found.familiar_below) == (None, None)
     assert math.isfinite(found.distance)
@@ -293,11 +319,10 @@ def test_a_model_comes_back_the_same(model, saved, encoder, photo):
     assert sorted(model_folder.MODEL_FILES) == sorted([*FILES, "README.md"])
 
 
-def test_saving_over_a_model_replaces_it_and_leaves_no_litter(model, saved, encoder):
-    other = Geolocator.fit(encoder, *world(100, seed=5), cells_per_level=(2, 6), epochs=1, device="cpu")
+def test_saving_over_a_model_replaces_it_and_leaves_no_litter(model, other_model, saved, encoder):
     heads = (saved / "heads.safetensors").read_bytes()
-    other.save(saved)
-    assert Geolocator.load(saved, encoder).tree.n_cells == other.tree.n_cells
+    other_model.save(saved)
+    assert Geolocator.load(saved, encoder).tree.n_cells == other_model.tree.n_cells
     model.save(saved)
     assert (saved / "heads.safetensors").read_bytes() == heads
     assert [path.name for path in saved.parent.iterdir() if path.is_dir()] == ["model"]
@@ -307,7 +332,7 @@ def test_a_save_that_fails_leaves_the_old_model(model, saved, encoder, monkeypat
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(predict, "write_json", full)
+    monkeypatch.setattr(model_folder, "write_json", full)
     with pytest.raises(OSError, match="no space"):
         model.save(saved)
     with pytest.raises(OSError, match="no space"):
@@ -372,16 +397,15 @@ def test_files_that_were_swapped_are_refused(saved, encoder):
     content = tree.read_bytes(), heads.read_bytes()
     tree.write_bytes(content[1])
     heads.write_bytes(content[0])
-    with pytest.raises(CorruptFileError, match=r"tree\.safetensors was .* of another model"):
+    with pytest.raises(CorruptFileError, match=r"tree\.safetensors was .* belongs to another model"):
         Geolocator.load(saved, encoder)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_of_another_model_is_refused(saved, encoder, tmp_path, name):
-    other = Geolocator.fit(encoder, *world(100, seed=5), cells_per_level=(2, 6), epochs=1, device="cpu")
-    other.save(tmp_path / "other")
+def test_a_file_of_another_model_is_refused(other_model, saved, encoder, tmp_path, name):
+    other_model.save(tmp_path / "other")
     shutil.copy(tmp_path / "other" / name, saved / name)
-    with pytest.raises(CorruptFileError, match="of another model"):
+    with pytest.raises(CorruptFileError, match="belongs to another model"):
         Geolocator.load(saved, encoder)
 
 
@@ -396,7 +420,7 @@ def forge(path, **changes):
     """Write model.json with other content and a checksum that fits it."""
     content = {key: value for key, value in (read_json(path) | changes).items() if value is not None}
     content.pop("checksum")
-    write_json(path, content | {"checksum": model_folder._checksum(content)})
+    write_json(path, content | {"checksum": model_folder.checksum(content)})
 
 
 @pytest.mark.parametrize(
@@ -436,9 +460,8 @@ def test_a_familiarity_of_another_shape_is_refused_even_when_the_hashes_fit(save
         Geolocator.load(saved, encoder)
 
 
-def test_heads_of_another_shape_are_refused_even_when_the_hashes_fit(saved, encoder, tmp_path):
-    other = Geolocator.fit(encoder, *world(100, seed=5), cells_per_level=(2, 6), epochs=1, device="cpu")
-    other.save(tmp_path / "other")
+def test_heads_of_another_shape_are_refused_even_when_the_hashes_fit(other_model, saved, encoder, tmp_path):
+    other_model.save(tmp_path / "other")
     shutil.copy(tmp_path / "other" / "heads.safetensors", saved)
     theirs, ours = (read_json(folder / "model.json")["files"] for folder in (tmp_path / "other", saved))
     forge(saved / "model.json", files=ours | {"heads.safetensors": theirs["heads.safetensors"]})
@@ -470,7 +493,7 @@ def dataset(encoder, tmp_path):
 
 
 def test_a_dataset_is_fitted_on_its_training_photos_only(dataset, encoder):
-    model = Geolocator.fit_dataset(dataset, encoder, epochs=2, device="cpu")
+    model = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=2), device="cpu")
     assert model.training["photos"] == 80
     assert model.training["calibration_photos"] == 20
     assert (model.training["dataset"], model.training["split"]) == ("small", "safe")
@@ -478,14 +501,14 @@ def test_a_dataset_is_fitted_on_its_training_photos_only(dataset, encoder):
 
 
 def test_other_labels_of_the_same_pictures_are_another_dataset(dataset, encoder):
-    model = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu")
+    model = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=1), device="cpu")
     photos = dataset.photos
     swapped = photos["split"].map({"train": "test", "test": "train"}).fillna("calibration")
     for changed in ({"lat": -photos["lat"]}, {"split": swapped}, {"photographer": "somebody"}):
         relabelled = replace(dataset, photos=photos.assign(**changed))
         assert relabelled.key(encoder) == dataset.key(encoder), "the embeddings are the same"
         with pytest.raises(MismatchError, match="or their labels, are not those that the model was fitted on"):
-            model.evaluate(relabelled)
+            evaluate(model, relabelled)
 
 
 def test_photos_without_an_embedding_are_counted_on_the_card(dataset, encoder, tmp_path):
@@ -497,30 +520,32 @@ def test_photos_without_an_embedding_are_counted_on_the_card(dataset, encoder, t
         _file=lambda photo: paths.get(photo) or dataset.path(photo),
         _shipped=(),
     )
-    model = Geolocator.fit_dataset(more, encoder, epochs=1, device="cpu")
+    model = Geolocator.fit_dataset(more, encoder, options=TrainOptions(epochs=1), device="cpu")
     assert model.training["unreadable"] == 1
     model.save(tmp_path / "model")
-    assert "could not be read, and are on no side: 1" in (tmp_path / "model" / "README.md").read_text()
+    assert "could not be read, and are in no part of the split: 1" in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_what_test_and_training_photos_share_is_counted_for_the_card(dataset, encoder):
     photos, test = dataset.photos, dataset.split() == "test"
     degree = np.floor(photos[["lat", "lon"]]).apply(tuple, axis=1)
     blocks, people = degree[~test][:80], photos["photographer"][:80]
-    told = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu").training["overlap"]
+    told = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=1), device="cpu").training["overlap"]
     assert told == {
         "by_training_photographers": int(photos["photographer"][test].isin(set(people)).sum()),
         "in_training_blocks": int(degree[test].isin(set(blocks)).sum()),
     }
     assert told["by_training_photographers"] == 20
     strangers = replace(dataset, photos=photos.assign(photographer=""))
-    told = Geolocator.fit_dataset(strangers, encoder, epochs=1, device="cpu").training["overlap"]
+    told = Geolocator.fit_dataset(strangers, encoder, options=TrainOptions(epochs=1), device="cpu").training["overlap"]
     assert told["by_training_photographers"] is None
 
 
 def test_an_evaluation_stands_beside_its_baselines(dataset, encoder):
-    model = Geolocator.fit_dataset(dataset, encoder, epochs=80, cells_per_level=(4, 12), device="cpu")
-    table = model.evaluate(dataset, n_boot=20)
+    model = Geolocator.fit_dataset(
+        dataset, encoder, options=TrainOptions(epochs=80), cells_per_level=(4, 12), device="cpu"
+    )
+    table = evaluate(model, dataset, n_boot=20)
     assert list(table.index) == ["prior", "nearest neighbour", "geolocator"]
     assert (table["photos"] == 20).all()
     assert (table["clusters"] == 12).all()
@@ -538,12 +563,14 @@ def other_dataset(encoder, folder, name="other", photographers=("by 1", "by 1", 
 
 
 def test_another_dataset_is_tested_on_whole(dataset, encoder, tmp_path):
-    model = Geolocator.fit_dataset(dataset, encoder, epochs=5, cells_per_level=(4, 12), device="cpu")
+    model = Geolocator.fit_dataset(
+        dataset, encoder, options=TrainOptions(epochs=5), cells_per_level=(4, 12), device="cpu"
+    )
     other, _ = other_dataset(encoder, tmp_path / "other")
-    alone = model.evaluate(other, n_boot=20)
+    alone = evaluate(model, other, n_boot=20)
     assert list(alone.index) == ["geolocator"] and alone.loc["geolocator", "photos"] == 40
     assert alone.attrs["overlap"] is None
-    table = model.evaluate(other, n_boot=20, gallery=dataset)
+    table = evaluate(model, other, n_boot=20, gallery=dataset)
     rows = ["prior", "nearest neighbour", "geolocator"]
     assert list(table.index) == rows + [f"{row}, new photographers" for row in rows]
     assert table["photos"].tolist() == [40] * 3 + [20] * 3
@@ -560,13 +587,13 @@ def test_another_dataset_is_tested_on_whole(dataset, encoder, tmp_path):
 
 
 def test_a_gallery_that_the_model_has_not_seen_is_refused(dataset, encoder, tmp_path):
-    model = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu")
+    model = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=1), device="cpu")
     other, _ = other_dataset(encoder, tmp_path / "other", name="small")
     with pytest.raises(MismatchError, match="was not fitted on these photos of small: give those as the gallery"):
-        model.evaluate(dataset, gallery=other)
+        evaluate(model, dataset, gallery=other)
     with pytest.raises(MismatchError, match="or give them as gallery"):
-        model.evaluate(other)
-    assert len(model.evaluate(other, n_boot=20, gallery=dataset)) == 6, "of the same kind, but other photos"
+        evaluate(model, other)
+    assert len(evaluate(model, other, n_boot=20, gallery=dataset)) == 6, "of the same kind, but other photos"
 
 
 @pytest.mark.parametrize(
@@ -574,9 +601,9 @@ def test_a_gallery_that_the_model_has_not_seen_is_refused(dataset, encoder, tmp_
     [(("", "", "", ""), None, 3), (("a", "b", "c", ""), 0, 3), (("by 0", "by 1", "by 2", "by 3"), 40, 3)],
 )
 def test_the_overlap_of_photographers(dataset, encoder, tmp_path, photographers, photos, rows):
-    model = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu")
+    model = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=1), device="cpu")
     other, _ = other_dataset(encoder, tmp_path / "other", photographers=photographers)
-    table = model.evaluate(other, n_boot=20, gallery=dataset)
+    table = evaluate(model, other, n_boot=20, gallery=dataset)
     assert len(table) == rows
     overlap = table.attrs["overlap"]
     assert overlap is None if photos is None else overlap["photos"] == photos
@@ -584,21 +611,23 @@ def test_the_overlap_of_photographers(dataset, encoder, tmp_path, photographers,
 
 def test_figures_and_licences_come_back_and_older_models_load(dataset, encoder, tmp_path):
     dataset.photos["licence"] = ["CC BY 4.0"] * 60 + ["CC0"] * 60
-    model = Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu")
+    model = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=1), device="cpu")
     assert model.training["licences"] == {"CC BY 4.0": 60, "CC0": 20}, "of the training photos"
     assert model.training["sides"] == {"calibration": 20, "test": 20, "train": 80}
     assert model.training["photographers"] == 12
-    table = model.evaluate(dataset, n_boot=20)
+    table = evaluate(model, dataset, n_boot=20)
+    assert model.figures == {}, "evaluating does not change the model"
+    record(model, dataset, table)
     model.save(tmp_path / "model")
     loaded = Geolocator.load(tmp_path / "model", encoder)
     assert loaded.figures == model.figures
     kept = loaded.figures["test photos of small"]["geolocator"]
     assert kept["median_km"] == table.loc["geolocator", "median_km"] and kept["clusters"] == 12
-    record = read_json(tmp_path / "model" / "model.json")
-    del record["figures"], record["checksum"]
+    content = read_json(tmp_path / "model" / "model.json")
+    del content["figures"], content["checksum"]
     for name in ("licences", "sides", "photographers"):
-        del record["training"][name]
-    write_json(tmp_path / "model" / "model.json", record | {"checksum": model_folder._checksum(record)})
+        del content["training"][name]
+    write_json(tmp_path / "model" / "model.json", content | {"checksum": model_folder.checksum(content)})
     (tmp_path / "model" / "README.md").unlink()
     older = Geolocator.load(tmp_path / "model", encoder)
     assert older.figures == {} and older.predict_vectors(world(3)[0])[0].shape == (3,)
@@ -620,7 +649,7 @@ def test_a_split_without_training_photos_is_refused(dataset, encoder):
         Geolocator.fit_dataset(dataset, encoder)
     dataset.photos["split"] = "train"
     with pytest.raises(ValueError, match="no training or no test photos"):
-        Geolocator.fit_dataset(dataset, encoder, epochs=1, device="cpu").evaluate(dataset)
+        evaluate(Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=1), device="cpu"), dataset)
 
 
 def test_a_shipped_store_serves_its_own_encoder_only(dataset, encoder, other_encoder, monkeypatch, tmp_path):
@@ -659,22 +688,168 @@ def test_the_default_model_is_fitted_once_and_then_loaded(dataset, encoder, monk
     assert same(predict.default_model(settings).predict(photo), first.predict(photo)), "a damaged cache is made again"
 
 
-def test_predict_location_works_on_a_fresh_clone():
-    postcards = open_dataset("postcards")
-    test = postcards.split().eq("test")
+def test_locate_needs_no_training_in_a_fresh_clone(monkeypatch, tmp_path):
+    monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(predict, "train_heads", lambda *_, **__: pytest.fail("the shipped model was not used"))
+    predict.shared_model.cache_clear()
+    found = geolib.locate(SAMPLE, top_k=3)
+    assert len(found.top) == 3 and found.familiar is not None
+    assert not (tmp_path / "cache").exists(), "nothing was computed that had to be kept"
+    again = geolib.load(data_path("model")).predict(SAMPLE, 3)
+    assert same(found, again)
+
+
+def test_predict_location_is_the_table_of_locate():
     with warnings.catch_warnings(action="ignore"):  # one postcard in a hundred is called unfamiliar
-        top = predict_location(postcards.path(test.idxmax()), top_k=3)
-    assert len(top) == 3
+        top = predict_location(SAMPLE, top_k=3)
+    found = geolib.locate(SAMPLE, 3)
     assert list(top.columns) == ["lat", "lon", "probability", "cell", "country"]
-    assert set(top.attrs) == {"familiar", "distance"}
-    assert top["probability"].is_monotonic_decreasing
+    assert top.attrs == {"familiar": found.familiar, "distance": found.distance}
+    assert found.top.attrs == {}, "the prediction itself stays as it was"
+    pd.testing.assert_frame_equal(top, found.top)
 
 
 def test_predict_location_warns_of_an_unfamiliar_picture(model, photo, monkeypatch):
-    monkeypatch.setattr(predict, "_default_model", lambda settings: model)
-    with pytest.warns(UserWarning, match="unlike those that the model was trained on"):
+    monkeypatch.setattr(predict, "shared_model", lambda settings: model)
+    with pytest.warns(UserWarning, match="unlike the training images"):
         top = predict_location(photo)
     assert top.attrs == {"familiar": False, "distance": model.predict(photo).distance}
+
+
+def test_the_shipped_model_belongs_to_this_code_and_this_data():
+    changed = default_model_tool.stale(geolib.load(data_path("model"), device="cpu"))
+    assert not changed, f"data/model is stale, {changed} changed: run `{default_model_tool.COMMAND}`"
+
+
+def test_a_reworded_docstring_does_not_make_the_model_stale_and_code_does():
+    code_hash = default_model_tool.code_hash
+    one = code_hash('"""Old."""\n\n\ndef f(x):\n    """Old."""\n    return x + 1  # old\n')
+    assert one == code_hash('"""New."""\ndef f(x):\n    """New\n\n    words."""\n    return (x +\n        1)\n')
+    assert one != code_hash('"""Old."""\n\n\ndef f(x):\n    """Old."""\n    return x + 2  # old\n')
+    two = "def f():\n    return 1\n\n\ndef g():\n    return {}\n"
+    assert code_hash(two.format(1), ["f"]) == code_hash(two.format(2), ["f"])
+    assert code_hash(two.format(1), ["g"]) != code_hash(two.format(2), ["g"])
+
+
+def test_the_shipped_model_is_small_and_knows_test_postcards():
+    folder = data_path("model")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1.6e6
+    model = geolib.load(folder, device="cpu")
+    test = split_photos(open_dataset("postcards"), model.encoder)["test"].vectors[:500]
+    flagged = ~model.familiarity.familiar(test)
+    assert 0 < flagged.mean() < 0.03, "about one test postcard in a hundred"
+
+
+# A prediction shows itself
+
+
+def sources():
+    """The same picture as everything that `locate` takes."""
+    pixels = geolib.load_rgb(SAMPLE)
+    return {
+        "path": SAMPLE,
+        "string": str(SAMPLE),
+        "bytes": SAMPLE.read_bytes(),
+        "file": io.BytesIO(SAMPLE.read_bytes()),
+        "array": pixels,
+        "image": Image.fromarray(pixels),
+    }
+
+
+class Page(HTMLParser):
+    """Tags, alt texts and text of HTML; fails on a tag that is not closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.images, self.words, self.open = [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.images.append(dict(attributes))
+        else:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def pixels_of(image):
+    kind, _, data = image["src"].partition(",")
+    assert kind == "data:image/png;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+@pytest.mark.parametrize("source", ["path", "string", "bytes", "file", "array", "image"])
+def test_a_prediction_shows_picture_sentence_table_and_map(source, monkeypatch):
+    monkeypatch.setattr(plots_prediction, "png", lambda fig: b"the map")  # drawn once, in the test below
+    given = sources()[source]
+    found = geolib.locate(given)
+    page = Page(found._repr_html_())
+    picture, _ = page.images
+    assert np.array_equal(np.asarray(pixels_of(picture)), geolib.load_rgb(SAMPLE))
+    assert all(image["alt"] for image in page.images)
+    text = " ".join(page.words)
+    assert found.sentence() in text
+    assert all(f"{100 * share:.1f} %" in text for share in found.top["probability"])
+
+
+def test_a_large_turned_picture_becomes_a_small_upright_one(model, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (1200, 900), "red").save(tmp_path / "turned.jpg", exif=exif)
+    found = model.predict(tmp_path / "turned.jpg")
+    assert found.picture.size == (330, 440)
+    given = Image.new("RGB", (1200, 900))
+    assert model.predict(given).picture.size == (440, 330) and given.size == (1200, 900)
+
+
+def test_the_page_of_an_unfamiliar_picture_warns_and_folds_the_guess(model, photo):
+    found = model.predict(photo)
+    html = found._repr_html_()
+    page = Page(html)
+    assert found.familiar is False
+    assert html.index("unlike the training images") < html.index("<details>") < html.index("<table>")
+    assert "%" not in html[html.index("<table>") : html.index("</table>")], "no probabilities"
+    assert pixels_of(page.images[1]).width > 600
+    assert "best guesses" in page.images[1]["alt"]
+    (title,) = [text.get_text() for text in found.plot().texts if "unlike" in text.get_text()]
+    assert title == "This image is unlike the training images"
+
+
+def test_geojson_holds_the_answer_and_the_places(model, photo):
+    found = model.predict(photo, 3)
+    back = json.loads(json.dumps(found.geojson(), allow_nan=False))
+    assert back["type"] == "FeatureCollection"
+    answer, *places = back["features"]
+    assert answer["geometry"] == {"type": "Point", "coordinates": [found.lon, found.lat]}
+    assert answer["properties"]["sentence"] == found.sentence()
+    assert [place["properties"]["rank"] for place in places] == [1, 2, 3]
+    assert [place["geometry"]["coordinates"] for place in places] == found.top[["lon", "lat"]].to_numpy().tolist()
+    assert [place["properties"]["probability"] for place in places] == found.top["probability"].tolist()
+
+
+@given(arrays.arrays(np.float32, st.integers(1, 12), elements=st.floats(0, 1, width=32)), st.floats(0.01, 1))
+def test_a_region_is_the_smallest_set_that_holds_its_share(weights, confidence):
+    posterior = ((weights + np.float32(1e-3)) / (weights + np.float32(1e-3)).sum()).astype(np.float32)
+    found = replace(prediction(0, 0, "", 1.0), posterior=posterior)
+    cells = found.region(confidence)
+    mass = posterior.astype(np.float64)
+    assert len(set(cells)) == len(cells) and mass[cells].sum() >= confidence * mass.sum() - 1e-9
+    fewer = range(len(cells))
+    smaller = [sum(best) for k in fewer for best in [sorted(mass)[len(mass) - k :]]]
+    assert all(share < confidence * mass.sum() + 1e-9 for share in smaller), "no smaller set would do"
+    assert mass[cells].tolist() == sorted(mass[cells], reverse=True)
+
+
+@pytest.mark.parametrize("confidence", [0, -0.1, 1.1, math.nan])
+def test_a_confidence_that_is_no_share_is_refused(confidence):
+    with pytest.raises(ValueError, match="expected a share above 0, at most 1"):
+        prediction(0, 0, "", 1.0).region(confidence)
 
 
 # One look, several rules

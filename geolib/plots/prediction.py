@@ -1,0 +1,83 @@
+"""A prediction as a notebook shows it: picture, sentence, table of the top places, map."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from html import escape
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from geolib.countries import country_name
+from geolib.plots.ground import alt_text, png
+from geolib.plots.maps import plot_prediction
+from geolib.sphere import in_words
+
+if TYPE_CHECKING:
+    from geolib.predict import Prediction
+
+# Text colours are inherited and backgrounds half transparent, so that light and dark themes both work.
+_STYLE = """<style>
+.geolib-prediction { display: flex; flex-wrap: wrap; gap: 12px 24px; max-width: 940px; line-height: 1.45; }
+.geolib-prediction .geolib-picture { flex: 0 1 260px; min-width: 0; }
+.geolib-prediction .geolib-answer { flex: 1 1 420px; min-width: 0; }
+.geolib-prediction img { display: block; width: 100%; height: auto; border-radius: 6px; }
+.geolib-prediction p { margin: 0 0 10px; }
+.geolib-prediction .geolib-warning { border-left: 4px solid #d55e00; background: #d55e0026; padding: 8px 12px; }
+.geolib-prediction summary { cursor: pointer; margin: 0 0 10px; }
+.geolib-prediction table { border-collapse: collapse; width: 100%; margin: 0 0 14px; font-size: 14px; }
+.geolib-prediction th, .geolib-prediction td { text-align: left; padding: 5px 10px 5px 0; white-space: nowrap; }
+.geolib-prediction thead th { font-weight: 600; opacity: .75; }
+.geolib-prediction tbody tr { border-top: 1px solid #8885; background: none; }
+.geolib-prediction .geolib-bar { width: 34%; }
+.geolib-prediction .geolib-bar span { display: block; height: 10px; border-radius: 2px; background: #e07b2f; }
+</style>"""
+
+
+def prediction_map(prediction: Prediction) -> Figure:
+    """The posterior with the top places; for an unfamiliar image with the warning above it."""
+    fig, _ = plot_prediction(prediction.posterior, prediction.tree, top=prediction.top)
+    if prediction.familiar is False:
+        box = {"facecolor": "white", "edgecolor": "firebrick"}
+        fig.suptitle(prediction.warning.partition(" (")[0], y=0.985, fontsize=11, color="firebrick", bbox=box)
+    return fig
+
+
+def prediction_html(prediction: Prediction) -> str:
+    """A prediction as HTML that needs no other file. An unfamiliar image gets a warning, and the guess is folded."""
+    fig = prediction_map(prediction)
+    details = _table(prediction) + _img(png(fig), alt_text(fig))
+    words = f"<p>{escape(prediction.guess())}</p>"
+    if prediction.warning:
+        words = f'<p class="geolib-warning" role="note">{escape(prediction.warning)}</p>{words}'
+    if prediction.familiar is False:
+        details = f"<details><summary>Show the guess on a map</summary>{details}</details>"
+    picture = ""
+    if prediction.picture is not None:
+        stream = BytesIO()
+        prediction.picture.save(stream, "PNG")
+        picture = f'<div class="geolib-picture">{_img(stream.getvalue(), "The image whose place is estimated.")}</div>'
+    answer = f'<div class="geolib-answer">{words}{details}</div>'
+    return f'{_STYLE}<div class="geolib-prediction">{picture}{answer}</div>'
+
+
+def _table(prediction: Prediction) -> str:
+    """The top places; for an unfamiliar image without probabilities."""
+    known = prediction.familiar is not False
+    columns = ["", "Country", "Centre of the cell", *["Probability", ""] * known]
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    body = ""
+    for rank, place in prediction.top.iterrows():
+        share = 100 * float(place["probability"])
+        cells = [f"<td>{rank}</td>", f"<td>{escape(country_name(place['country']) or 'Open sea')}</td>"]
+        cells += [f"<td>{escape(in_words(place['lat'], place['lon']))}</td>"]
+        if known:
+            bar = f'<span style="width: {share:.1f}%"></span>'
+            cells += [f"<td>{share:.1f} %</td>", f'<td class="geolib-bar">{bar}</td>']
+        body += f"<tr>{''.join(cells)}</tr>"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _img(content: bytes, alt: str) -> str:
+    return f'<img src="data:image/png;base64,{b64encode(content).decode()}" alt="{escape(alt)}">'
