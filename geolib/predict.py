@@ -4,9 +4,9 @@ A walk from `geolib.locate("photo.jpg")` to the coordinate; it enters eight file
 
 1. `geolib/__init__.py`: finds `locate` in this module.
 2. `geolib/predict.py`: `locate` -> `default_model().predict` -> `Geolocator.see`, then `Geolocator.answer`.
-3. `geolib/images.py`: `open_rgb` decodes the file into upright RGB pixels.
-4. `geolib/encoder.py`: `Encoder.embed_images` turns pixels into a unit vector.
-5. `geolib/openclip/model.py`: `Preprocessing` cuts out the square that the network sees.
+3. `geolib/encoder.py`: `Encoder.embed_images` turns the image into a unit vector.
+4. `geolib/openclip/model.py`: `Preprocessing.crop` cuts out the square that the network sees.
+5. `geolib/images.py`: `open_rgb` decodes the file into upright RGB pixels.
 6. `geolib/heads.py`: `predict_logits` gives one score per cell, level by level.
 7. `geolib/fusion.py`: `fuse` combines the levels into one posterior over the finest cells.
 8. `geolib/decoding.py`: `decode` turns the posterior into latitude and longitude.
@@ -14,6 +14,7 @@ A walk from `geolib.locate("photo.jpg")` to the coordinate; it enters eight file
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -47,15 +48,12 @@ from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_
 from geolib.images import Failure, ImageSource, answer_each, open_rgb
 from geolib.sharing.card import model_card
 from geolib.sharing.model_folder import load_model, save_model
-from geolib.sphere import EARTH_RADIUS_KM, haversine_km, in_words
+from geolib.sphere import EARTH_RADIUS_KM, FloatArray, haversine_km, in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FloatArray = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
-_PHOTOS_PER_CELL = 20  # in the article: 50,000 finest cells for a million photos
-_MOST_CELLS, _FEWEST_CELLS = 50_000, 100  # of the article's finest and coarsest level
 _THUMBNAIL = 440  # longest side of the picture kept for display, pixels
 
 
@@ -111,8 +109,8 @@ def default_model(
 
     Examples
     --------
-    >>> default_model().tree
-    GeocellTree(13 > 48 > 191 > 753 cells on 15,000 photos, at least 5 a cell)
+    >>> default_model().tree.n_cells
+    (13, 48, 191, 753)
     """
     settings = settings or Settings.from_env()
     encoder = Encoder.load(*settings.encoder_name, device=settings.device)
@@ -160,8 +158,8 @@ class Geolocator:
     >>> vectors = rng.normal(size=(200, encoder.dim)).astype(np.float32)
     >>> lat, lon = rng.uniform(40, 50, 200), rng.uniform(0, 10, 200)
     >>> model = Geolocator.fit(encoder, vectors, lat, lon, cells_per_level=(2, 6), options=TrainOptions(epochs=1))
-    >>> model.tree.n_cells, model.posterior(vectors).shape
-    ((2, 6), (200, 6))
+    >>> model.posterior(vectors).shape == (200, model.tree.n_cells[-1])
+    True
     """
 
     encoder: Encoder
@@ -184,8 +182,10 @@ class Geolocator:
 
     def see(self, image: ImageSource) -> Seen:
         """Embed an image once, so that several rules can be asked about it. Raises `ImageError`."""
-        picture = open_rgb(image)
-        vectors = self.encoder.embed_images([picture])
+        if isinstance(image, io.IOBase) and not image.seekable():
+            image = image.read()  # such a stream can be read only once
+        vectors = self.encoder.embed_images([image])
+        picture = open_rgb(image, min_side=_THUMBNAIL)  # again, for display
         picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
         return Seen(predict_logits(self.heads, vectors), float(self.familiarity.distance(vectors)[0]), picture)
 
@@ -225,8 +225,7 @@ class Geolocator:
     def predict_many(self, images: Sequence[ImageSource], top_k: int = 5) -> list[Prediction | Failure]:
         """One answer per image, in order; an unreadable image gives a `Failure`.
 
-        Each image is embedded alone, so that its answer does not depend on the others, to the last bit. For thousands
-        of photos use `embed_photos` and `predict_vectors`.
+        No answer depends on the other images. For thousands of photos use `embed_photos` and `predict_vectors`.
         """
         return answer_each(lambda image: self.predict(image, top_k), images)
 
@@ -237,10 +236,7 @@ class Geolocator:
         return fused
 
     def predict_vectors(self, vectors: Vectors, batch_size: int = 1024) -> tuple[FloatArray, FloatArray]:
-        """Latitude and longitude, degrees (n,) each, for embeddings (n, dim); `batch_size` limits the memory.
-
-        Raises `ValueError` for vectors that are not (n, dim) and finite.
-        """
+        """Latitude and longitude, degrees (n,) each, for embeddings (n, dim), finite; `batch_size` bounds the memory."""
         starts = range(0, max(len(vectors), 1), batch_size)
         batches = [self.posterior(vectors[start : start + batch_size]) for start in starts]
         lat, lon = zip(*(decode(batch, self.tree, self.decoding) for batch in batches), strict=True)
@@ -359,10 +355,7 @@ class Geolocator:
         return pd.DataFrame({"lat": lat, "lon": lon, "country": country_of(lat, lon)})
 
     def _radius_km(self, lat: float, lon: float, mass: FloatArray) -> float:
-        """Distance from (lat, lon) within which half of the posterior lies, cells counted by their centres.
-
-        A cell that holds half of it alone would give 0 km; the least is half the distance to the next centre.
-        """
+        """Distance within which half of the posterior lies, by cell centres; at least half of that to the next one."""
         km = haversine_km(lat, lon, self._cells["lat"].to_numpy(), self._cells["lon"].to_numpy())
         order = np.argsort(km, kind="stable")
         reached = float(km[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2)])
@@ -372,16 +365,16 @@ class Geolocator:
 def cells_for(photos: int) -> tuple[int, ...]:
     """Cells per level for a number of training photos: four levels, the finest with about 20 photos per cell.
 
-    From a million photos on these are 100 to 50,000 cells, as in the article. With fewer, the finest level shrinks in
-    proportion and the coarsest with the square root. Levels that would be equal are left out.
+    A million photos give 100 to 50,000 cells, as in the article. With fewer, the finest level shrinks in proportion,
+    the coarsest with the square root; equal levels are left out.
 
     Examples
     --------
     >>> cells_for(15_000)
     (12, 48, 190, 750)
     """
-    finest = min(max(photos // _PHOTOS_PER_CELL, 1), _MOST_CELLS)
-    coarsest = max(_FEWEST_CELLS * (finest / _MOST_CELLS) ** 0.5, 1)
+    finest = min(max(photos // 20, 1), 50_000)
+    coarsest = max(100 * (finest / 50_000) ** 0.5, 1)
     return tuple(sorted({round(number) for number in np.geomspace(coarsest, finest, 4).tolist()}))
 
 
@@ -466,10 +459,10 @@ class Prediction:
         return self.sentence()
 
     def region(self, confidence: float) -> npt.NDArray[np.int64]:
-        """The fewest finest cells that hold this share of the posterior: their numbers, most probable first.
+        """Numbers of the fewest finest cells that hold this share of the posterior, most probable first.
 
-        The share is not yet calibrated: fewer than 80 % of the regions with confidence 0.8 may hold the true place
-        (`geolib.judge.calibrate`). Raises `ValueError` unless 0 < confidence <= 1.
+        Not yet calibrated: fewer than 80 % of the regions with confidence 0.8 may hold the true place. Raises
+        `ValueError` unless 0 < confidence <= 1.
         """
         if not 0 < confidence <= 1:
             raise ValueError(f"confidence={confidence}: expected a share above 0, at most 1")

@@ -90,7 +90,7 @@ def test_a_photo_gets_an_answer(name, tmp_path, model_folder, capsys):
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert lines[0] == str(tmp_path / name)
-    assert "is not known: it was fitted without calibration photos" in lines[1]
+    assert "is not known: no calibration photos were given" in lines[1]
     assert "best guess" in lines[2]
     assert len(lines) == 6
     assert all(re.fullmatch(r"  +\d+ +-?\d+\.\d\d +-?\d+\.\d\d +\d+\.\d%  [\w ]+", line) for line in lines[3:])
@@ -102,9 +102,8 @@ def test_an_unfamiliar_picture_is_said_to_be_one_before_any_place(tmp_path, cali
     assert cli.main(["predict", photo, "--model", calibrated_folder, "--top-k", "2", "--map", str(out)]) == 0
     name, warning, guess, *places = capsys.readouterr().out.splitlines()
     assert name == photo
-    assert "This picture is unlike those that the model was trained on" in warning
-    assert "not to be trusted" in warning
-    assert guess.startswith("  Its best guess, if it must: ")
+    assert "This image is unlike the training images" in warning
+    assert guess.startswith("  If you still want a guess: ")
     assert len(places) == 2
     assert all(re.fullmatch(r"  +\d+ +-?\d+\.\d\d +-?\d+\.\d\d +\?  [\w ]+", line) for line in places)
     assert "%" not in guess
@@ -118,7 +117,7 @@ def test_json_says_whether_a_picture_is_familiar(tmp_path, model_folder, calibra
     assert answer["familiar"] is False
     assert answer["distance"] > answer["familiar_below"] > 0
     assert answer["sentence"].startswith(answer["warning"])
-    assert "not to be trusted" in answer["warning"]
+    assert "unlike the training images" in answer["warning"]
     assert cli.main(["predict", photo, "--model", model_folder, "--json"]) == 0
     (answer,) = json.loads(capsys.readouterr().out)
     assert (answer["familiar"], answer["familiar_below"]) == (None, None)

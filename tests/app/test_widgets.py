@@ -184,8 +184,8 @@ def test_what_cannot_be_shown_is_explained_and_the_picture_before_stays(demo, co
 def test_an_unfamiliar_picture_is_warned_of(demo, model, monkeypatch):
     monkeypatch.setattr(model.familiarity.__class__, "distance", lambda self, vectors: np.array([99.0]))
     demo.thumbs[2].click()
-    assert "unlike those that the model was trained on" in demo.sentence.value
-    assert 'role="alert"' in demo.sentence.value and "if it must" in demo.sentence.value
+    assert "unlike the training images" in demo.sentence.value
+    assert 'role="alert"' in demo.sentence.value and "If you still want a guess" in demo.sentence.value
     monkeypatch.setattr(model.familiarity.__class__, "distance", lambda self, vectors: np.array([0.1]))
     demo.thumbs[1].click()
     assert 'role="alert"' not in demo.sentence.value

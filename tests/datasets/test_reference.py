@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 from web import Server, cut, redirect, status
 
 import geolib.__main__ as cli
-from geolib import Encoder, GeocellTree, Geolocator, sphere
+from geolib import Encoder, GeocellTree, Geolocator, TrainOptions, sphere
 from geolib.common import download
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.datasets import folder, open_dataset
