@@ -236,7 +236,7 @@ class Geolocator:
         return fused
 
     def predict_vectors(self, vectors: Vectors, batch_size: int = 1024) -> tuple[FloatArray, FloatArray]:
-        """Latitude and longitude, degrees (n,) each, for embeddings (n, dim), finite; `batch_size` bounds the memory."""
+        """Latitude and longitude, degrees (n,) each, for finite embeddings (n, dim); `batch_size` bounds the memory."""
         starts = range(0, max(len(vectors), 1), batch_size)
         batches = [self.posterior(vectors[start : start + batch_size]) for start in starts]
         lat, lon = zip(*(decode(batch, self.tree, self.decoding) for batch in batches), strict=True)
@@ -281,17 +281,8 @@ class Geolocator:
         tree = partition
         if isinstance(tree, str):
             tree = _fit_cells(tree, lat, lon, cells_per_level, min_photos, seed)
-        heads, history = train_heads(
-            vectors,
-            lat,
-            lon,
-            tree,
-            calibration=calibration,
-            options=options,
-            device=device,
-            seed=seed,
-            progress=progress,
-        )
+        how: dict[str, Any] = {"calibration": calibration, "options": options, "device": device, "seed": seed}
+        heads, history = train_heads(vectors, lat, lon, tree, progress=progress, **how)
         familiarity = Familiarity.fit(vectors, None if calibration is None else calibration[0], seed)
         record = {
             "photos": len(vectors),
