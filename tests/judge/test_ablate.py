@@ -17,8 +17,8 @@ from geolib.common.files import data_path
 from geolib.datasets import Dataset
 from geolib.datasets.splits import Photos
 from geolib.encoder import Encoder
-from geolib.judge import ablate
-from geolib.judge.ablate import ARTICLE, ROWS, Bench, markdown, reading, run
+from geolib.judge.ablate import answers_path, markdown, reading, run
+from geolib.judge.methods import ARTICLE, ROWS, Bench
 
 SIDES = {"train": 700, "train_balanced": 200, "calibration": 200, "test": 150, "test_balanced": 150}
 
@@ -70,7 +70,7 @@ def test_the_table_is_what_evaluate_says_of_the_kept_answers(whole, bench_world)
     photos = bench_world[0].photos
     truth = photos[photos["split"] == "test"]
     article, product = (
-        pd.read_parquet(ablate._path(out, row)).query("side == 'test'").set_index("id").loc[truth.index]
+        pd.read_parquet(answers_path(out, row.name)).query("side == 'test'").set_index("id").loc[truth.index]
         for row in ROWS
         if row.name in (ARTICLE, "product rule")
     )
@@ -136,7 +136,8 @@ def test_answers_do_not_see_the_test_places(whole, bench_world, tmp_path):
     run(moved, encoder, tmp_path / "out", rows=[row.name for row in some], progress=len, **OPTIONS)
     for row in some:
         pd.testing.assert_frame_equal(
-            pd.read_parquet(ablate._path(tmp_path / "out", row)), pd.read_parquet(ablate._path(whole[1], row))
+            pd.read_parquet(answers_path(tmp_path / "out", row.name)),
+            pd.read_parquet(answers_path(whole[1], row.name)),
         )
 
 

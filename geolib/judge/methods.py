@@ -1,0 +1,393 @@
+"""The methods that the ablation compares: each row changes one part of the row that it names.
+
+`Bench` holds the sides of a split and what was fitted so far, so that rows share trained heads. `ROWS` is the table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from geolib.cells.kinds import fit_partition
+from geolib.cells.quadtree import Partition
+from geolib.datasets.splits import Photos
+from geolib.decoding import decode, decode_points
+from geolib.fusion import fuse
+from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_heads
+from geolib.judge.calibrate import fit_fusion
+from geolib.predict import cells_for
+from geolib.refine.offsets import train_offsets
+from geolib.refine.photos import fit_photo_posterior, fit_weight, photo_posterior, refine
+from geolib.refine.prototypes import cell_prototypes, refine_prototypes
+from geolib.retrieve import NearestNeighbour, constant_guess
+from geolib.sphere import FloatArray, geoscore, haversine_km
+
+Answers = dict[str, tuple[FloatArray, FloatArray]]  # side of the split -> (lat, lon) of its photos, degrees
+Posteriors = Mapping[str, npt.NDArray[np.float32]]  # side of the split -> (n, n_finest)
+Result = tuple[Answers, dict[str, Any]]  # the answers, and the settings that the calibration photos chose
+Made = TypeVar("Made")
+ARTICLE = "+ consistency filter"
+_CALIBRATION = "calibration"
+_BALANCED = "train_balanced"  # training photos spread over land and people, where a dataset has them
+_HIDDEN = 512  # units of the hidden layer
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method: what it does (`says`), the row that it changes (`against`), and how it answers (`answer`).
+
+    A row is left out if the split lacks the side `needs`.
+    """
+
+    name: str
+    says: str
+    against: str
+    answer: Callable[[Bench], Result]
+    needs: str = "train"
+
+
+@dataclass(eq=False)
+class Bench:
+    """The sides of a split, and what was fitted on the training side so far.
+
+    `parts` is what `split_photos` returns; each training takes at most `epochs` epochs.
+    """
+
+    parts: Mapping[str, Photos]
+    seed: int = 0
+    epochs: int = 30
+    device: str = "auto"
+    _made: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def train(self) -> Photos:
+        """The training photos."""
+        return self.parts["train"]
+
+    @property
+    def calibration(self) -> Photos:
+        """The calibration photos."""
+        return self.parts[_CALIBRATION]
+
+    @property
+    def tests(self) -> list[str]:
+        """Names of the test sides."""
+        return sorted(side for side in self.parts if side.startswith("test"))
+
+    def each_side(self, answer: Callable[[str, npt.NDArray[Any]], Made]) -> dict[str, Made]:
+        """`answer(side, vectors)` for the test sides and the calibration side."""
+        return {side: answer(side, self.parts[side].vectors) for side in (*self.tests, _CALIBRATION)}
+
+    def once(self, key: str, make: Callable[[], Made]) -> Made:
+        """The result of `make`, which is called only the first time for this key."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: Made = self._made[key]
+        return made
+
+    def gallery(self) -> NearestNeighbour:
+        """The training photos, to search in."""
+        return self.once("gallery", lambda: NearestNeighbour(*self.train[:3]))
+
+    def tree(self, kind: str = "quadtree") -> Partition:
+        """Cells: "quadtree" (four levels), "flat" (its finest level only) or "semantic"."""
+        levels = cells_for(len(self.train.ids))
+        kind, levels = ("quadtree", levels[-1:]) if kind == "flat" else (kind, levels)
+        places = self.train.lat, self.train.lon
+        return self.once(f"tree {kind} {levels}", lambda: fit_partition(kind, *places, levels, self.seed))
+
+    def heads(self, kind: str = "quadtree", **options: Any) -> HierarchicalHeads:
+        """Heads on cells of a kind; `options` are fields of `TrainOptions`."""
+
+        def fit() -> HierarchicalHeads:
+            how: dict[str, Any] = {"options": TrainOptions(**{"epochs": self.epochs} | options), "seed": self.seed}
+            held_out, tree = self.calibration[:3], self.tree(kind)
+            return train_heads(*self.train[:3], tree, calibration=held_out, device=self.device, **how)[0]
+
+        return self.once(f"heads {kind} {json.dumps(options, sort_keys=True)}", fit)
+
+    def fuse(
+        self, rule: str, kind: str = "quadtree", fusion: Mapping[str, Any] | None = None, **options: Any
+    ) -> Posteriors:
+        """The posterior of every side; `fusion` are further arguments of `geolib.fuse`, `options` of `heads`."""
+        heads, tree = self.heads(kind, **options), self.tree(kind)
+        return self.each_side(lambda _, x: fuse(predict_logits(heads, x), tree, rule, **(fusion or {})))
+
+    def decode(self, posteriors: Posteriors, rule: str = "argmax", kind: str = "quadtree") -> Answers:
+        """The answers of a decoding rule on every side."""
+        return {side: decode(posterior, self.tree(kind), rule) for side, posterior in posteriors.items()}
+
+    def score(self, answers: Answers) -> float:
+        """Mean GeoScore of the calibration photos: every choice is made by it."""
+        km = haversine_km(*answers[_CALIBRATION], self.calibration.lat, self.calibration.lon)
+        return float(geoscore(km).mean())
+
+    def best(self, options: Iterable[Any], answer: Callable[[Any], Answers]) -> tuple[Any, Answers]:
+        """The option whose answers score best on the calibration photos, the first of equals, and its answers."""
+        return max(((option, answer(option)) for option in options), key=lambda pair: self.score(pair[1]))
+
+
+# Baselines
+
+
+def _prior(bench: Bench) -> Result:
+    lat, lon = constant_guess(bench.train.lat, bench.train.lon)
+    return bench.each_side(lambda _, x: (np.full(len(x), lat), np.full(len(x), lon))), {"lat": lat, "lon": lon}
+
+
+def _neighbour(bench: Bench) -> Result:
+    return bench.each_side(lambda _, x: bench.gallery().predict_vectors(x)), {}
+
+
+# The article's pipeline, one part after the other
+
+
+def _flat(bench: Bench) -> Result:
+    return bench.decode(bench.fuse("finest", "flat", smoothing_km=None), kind="flat"), {}
+
+
+def _four_heads(bench: Bench) -> Result:
+    equal = [1.0] * bench.tree().n_levels
+    return bench.decode(bench.fuse("finest", smoothing_km=None, level_weights=equal)), {}
+
+
+def _level_weights(bench: Bench) -> Result:
+    return bench.decode(bench.fuse("finest", smoothing_km=None)), {}
+
+
+def _tau(bench: Bench) -> Any:
+    """The smoothing that is best for the finest head: none, PIGEON's, wider ones, or each cell's own."""
+
+    def answer(tau: Any) -> Answers:
+        return bench.decode(bench.fuse("finest", smoothing_km=tau))
+
+    tried = [None, "auto", *([km] * bench.tree().n_levels for km in (75.0, 150.0, 300.0))]
+    return bench.once("tau", lambda: bench.best(tried, answer)[0])
+
+
+def _smoothed(bench: Bench, rule: str, fusion: Mapping[str, Any] | None = None, **options: Any) -> Result:
+    tau = _tau(bench)
+    posteriors = bench.fuse(rule, fusion=fusion, smoothing_km=tau, **options)
+    return bench.decode(posteriors), {"smoothing_km": tau} | dict(fusion or {})
+
+
+# Other fusion
+
+
+def _fit_product(bench: Bench) -> dict[str, Any]:
+    known, tree = bench.calibration, bench.tree()
+    logits = predict_logits(bench.heads(smoothing_km=_tau(bench)), known.vectors)
+    return fit_fusion(logits, tree.assign(known.lat, known.lon), tree)
+
+
+def _product_fitted(bench: Bench) -> Result:
+    return _smoothed(bench, "product", _fit_product(bench))
+
+
+# Other decoding and refinement, each on the posterior that the calibration photos prefer
+
+
+def _posterior_for(bench: Bench, rule: str) -> tuple[Posteriors, dict[str, Any]]:
+    """The posteriors that are best for a decoding rule, and their name."""
+
+    def fuse_all() -> dict[str, Posteriors]:
+        tau = _tau(bench)
+        return {
+            "consistency filter": bench.fuse("consistency", smoothing_km=tau),
+            "product rule": bench.fuse("product", smoothing_km=tau),
+            "product rule, fitted": bench.fuse("product", fusion=_fit_product(bench), smoothing_km=tau),
+            "leaf sums": bench.fuse("leaf", leaf_sums=True, smoothing_km=tau),
+        }
+
+    made = bench.once("posteriors", fuse_all)
+    name = bench.once(f"best for {rule}", lambda: bench.best(made, lambda name: bench.decode(made[name], rule))[0])
+    return made[name], {"posterior": name}
+
+
+def _decoded(bench: Bench, rule: str, best_for: str = "argmax") -> Result:
+    posteriors, chosen = _posterior_for(bench, best_for)
+    return bench.decode(posteriors, rule), chosen
+
+
+def _offsets(bench: Bench) -> Result:
+    posteriors, chosen = _posterior_for(bench, "argmax")
+    head = train_offsets(*bench.train[:3], bench.tree(), calibration=bench.calibration[:3], seed=bench.seed)
+    return bench.each_side(lambda side, x: head.place(x, posteriors[side].argmax(axis=1))), chosen
+
+
+def _prototypes(bench: Bench) -> Result:
+    posteriors, chosen = _posterior_for(bench, "argmax")
+    made = cell_prototypes(bench.gallery(), bench.tree(), seed=bench.seed)
+    return bench.each_side(lambda side, x: refine_prototypes(posteriors[side], x, made, bench.tree())), chosen
+
+
+def _best_photo(bench: Bench) -> Result:
+    posteriors, chosen = _posterior_for(bench, "argmax")
+    known, search = bench.calibration, (bench.gallery(), bench.tree())
+    fitted: dict[str, Any] = fit_weight(posteriors[_CALIBRATION], known.vectors, known.lat, known.lon, *search)
+    return bench.each_side(lambda side, x: refine(posteriors[side], x, *search, **fitted)), chosen | fitted
+
+
+def _over_photos(bench: Bench, posteriors: Posteriors, kind: str = "quadtree") -> Result:
+    """The posterior moved onto training photos, decoded by expected GeoScore."""
+    known, gallery, tree = bench.calibration, bench.gallery(), bench.tree(kind)
+    fitted: dict[str, Any] = fit_photo_posterior(
+        posteriors[_CALIBRATION], known.vectors, known.lat, known.lon, gallery, tree
+    )
+
+    def answer(side: str, vectors: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+        rows, mass = photo_posterior(posteriors[side], vectors, gallery, tree, **fitted)
+        return decode_points(mass, gallery.lat[rows], gallery.lon[rows], "geoscore")
+
+    return bench.each_side(answer), dict(fitted)
+
+
+def _all_photos(bench: Bench) -> Result:
+    posteriors, chosen = _posterior_for(bench, "geoscore")
+    answers, fitted = _over_photos(bench, posteriors)
+    return answers, chosen | fitted
+
+
+# One head for all levels
+
+
+def _one_head(bench: Bench) -> Result:
+    return bench.decode(bench.fuse("leaf", leaf_sums=True), "geoscore"), {}
+
+
+def _semantic(bench: Bench) -> Result:
+    answers = bench.decode(bench.fuse("leaf", "semantic", leaf_sums=True), "geoscore", "semantic")
+    return answers, {"cells": list(bench.tree("semantic").n_cells)}
+
+
+def _hidden_layer(bench: Bench) -> Result:
+    return bench.decode(bench.fuse("leaf", leaf_sums=True, hidden=_HIDDEN, lr=1e-3), "geoscore"), {"hidden": _HIDDEN}
+
+
+def _full(bench: Bench) -> Result:
+    def posteriors(kind: str, tau: Any) -> Posteriors:
+        return bench.fuse("leaf", kind, leaf_sums=True, hidden=_HIDDEN, lr=1e-3, smoothing_km=tau)
+
+    tried = [
+        (kind, tau, rule)
+        for kind in ("quadtree", "semantic")
+        for tau in ("auto", *([km] * bench.tree(kind).n_levels for km in (150.0, 300.0)))
+        for rule in ("distance", "geoscore")
+    ]
+    (kind, tau, rule), answers = bench.best(tried, lambda one: bench.decode(posteriors(*one[:2]), one[2], one[0]))
+    chosen = {"cells": kind, "smoothing_km": tau, "decoding": rule}
+    by_photos, fitted = _over_photos(bench, posteriors(kind, tau), kind)
+    if bench.score(by_photos) > bench.score(answers):
+        return by_photos, chosen | {"decoding": "geoscore over photos"} | fitted
+    return answers, chosen
+
+
+def _full_balanced(bench: Bench) -> Result:
+    pairs = zip(bench.train[:3], bench.parts[_BALANCED][:3], strict=True)
+    vectors, lat, lon = (np.concatenate([np.asarray(one), np.asarray(other)]) for one, other in pairs)
+    train = Photos(vectors, lat, lon, [*bench.train.ids, *bench.parts[_BALANCED].ids])
+    return _full(replace(bench, parts={**bench.parts, "train": train}, _made={}))
+
+
+ROWS = (
+    Row("prior", "The best single answer to every photo", "", _prior),
+    Row("nearest neighbour", "The place of the most similar training photo", "prior", _neighbour),
+    Row("one flat head", "One head over the finest cells, hard targets", "nearest neighbour", _flat),
+    Row(
+        "four heads", "A head for each of four levels, equal weights; the finest answers", "one flat head", _four_heads
+    ),
+    Row("+ level weights", "Finer levels weigh more in the loss", "four heads", _level_weights),
+    Row(
+        "+ haversine smoothing",
+        "Near cells share the target; tau swept on calibration photos",
+        "+ level weights",
+        partial(_smoothed, rule="finest"),
+    ),
+    Row(
+        ARTICLE,
+        "Fine cells must agree with the coarse shortlists: the article's pipeline",
+        "+ haversine smoothing",
+        partial(_smoothed, rule="consistency"),
+    ),
+    Row(
+        "product rule",
+        "Probabilities multiplied along the branch, instead of the filter",
+        ARTICLE,
+        partial(_smoothed, rule="product"),
+    ),
+    Row(
+        "product rule, fitted", "Weights and temperatures fitted on calibration photos", "product rule", _product_fitted
+    ),
+    Row(
+        "leaf sums",
+        "One head, its sums trained at every level, instead of four",
+        ARTICLE,
+        partial(_smoothed, rule="leaf", leaf_sums=True),
+    ),
+    Row(
+        "likeliest cell",
+        "The fusion that is best on calibration photos; the base of the decoders",
+        ARTICLE,
+        partial(_decoded, rule="argmax"),
+    ),
+    Row("+ mode", "The mean of one hump", "likeliest cell", partial(_decoded, rule="mode")),
+    Row(
+        "+ expected distance",
+        "The point with the least expected distance",
+        "likeliest cell",
+        partial(_decoded, rule="distance"),
+    ),
+    Row(
+        "+ expected GeoScore",
+        "The point with the greatest expected score",
+        "likeliest cell",
+        partial(_decoded, rule="geoscore"),
+    ),
+    Row(
+        "expected GeoScore, best posterior",
+        "The same decoder on the fusion that is best for it, not for the likeliest cell",
+        "+ expected GeoScore",
+        partial(_decoded, rule="geoscore", best_for="geoscore"),
+    ),
+    Row("+ offsets", "A regression inside the likeliest cell (hybrid head)", "likeliest cell", _offsets),
+    Row("+ prototypes", "PIGEON's prototypes inside the likeliest cells", "likeliest cell", _prototypes),
+    Row("+ best photo", "The best training photo inside the likely cells", "likeliest cell", _best_photo),
+    Row(
+        "+ all photos",
+        "The posterior moved onto training photos, then expected GeoScore",
+        "expected GeoScore, best posterior",
+        _all_photos,
+    ),
+    Row(
+        "one head, expected GeoScore",
+        "Leaf sums with each cell's own smoothing, decoded by expected score",
+        "expected GeoScore, best posterior",
+        _one_head,
+    ),
+    Row(
+        "+ semantic cells",
+        "Provinces, merged and split, instead of the quadtree",
+        "one head, expected GeoScore",
+        _semantic,
+    ),
+    Row("+ hidden layer", "A hidden layer in the head", "one head, expected GeoScore", _hidden_layer),
+    Row(
+        "full method",
+        "One head with a hidden layer; cells, smoothing and decoding chosen on calibration photos",
+        ARTICLE,
+        _full,
+    ),
+    Row(
+        "full method, balanced training",
+        "The same, trained also on photos spread over land and people",
+        "full method",
+        _full_balanced,
+        needs=_BALANCED,
+    ),
+)
