@@ -1,11 +1,11 @@
-"""Which pixels moved an answer: maps of importance over a picture, and a measure of how far they can be believed.
+"""Attribution: which part of an image speaks for a place.
 
-`log_share` is the score that is explained: the logarithm of the probability that one head gives to a set of cells, such
-as those of a country. `occlusion` (Zeiler & Fergus, ECCV 2014) covers the picture piece by piece and sees what is
-lost; `gradients` and `integrated_gradients` (Sundararajan, Taly & Yan, ICML 2017) follow the score backward through
-heads and encoder. A map is a claim about the model, not a fact: `rank_accuracy` and `mass_accuracy` (Arras, Osman &
-Samek, Information Fusion 2022) hold it against a region that is known to matter, and `randomised` gives the encoder
-without what it learnt, whose maps ought to look different (Adebayo et al., NeurIPS 2018).
+The score to explain is `log_share`: the log of the probability that a head gives to a set of cells, such as those of a
+country. `occlusion` (Zeiler & Fergus, ECCV 2014) covers the image piece by piece; `gradients` and `integrated_gradients`
+(Sundararajan, Taly & Yan, ICML 2017) follow the score backward through heads and encoder. A map is a claim about the
+model and has to be tested: `rank_accuracy` and `mass_accuracy` (Arras, Osman & Samek, Information Fusion 2022) compare
+it with a region that is known to matter; `randomised` gives an encoder that has learnt nothing, whose maps should look
+different (Adebayo et al., NeurIPS 2018).
 """
 
 from __future__ import annotations
@@ -26,29 +26,26 @@ from geolib.encoder import Encoder
 if TYPE_CHECKING:
     from geolib.predict import Geolocator
 
-FloatMap = npt.NDArray[np.float64]
-Crop = npt.NDArray[np.uint8]
+FloatMap = npt.NDArray[np.float64]  # (size, size), one value per pixel
+Crop = npt.NDArray[np.uint8]  # (size, size, 3): what the encoder sees, as `encoder.preprocessing.crop` returns it
 
 
 def log_share(model: Geolocator, inputs: Tensor, cells: npt.ArrayLike, level: int = -1) -> Tensor:
-    """Log of the probability that a head gives to a set of cells, (n,), with a gradient if `inputs` has one.
+    """Log of the probability that a head gives to a set of cells, (n,); differentiable in `inputs`.
 
-    inputs: what the encoder takes, float32 (n, 3, size, size), as `Preprocessing.normalise` makes it.
-    cells: indices of cells of `level`; the head's own softmax is summed over them, without fusion.
-
-    Raises `ValueError` for no cells or cells that are not of this level.
+    `inputs` are float32 (n, 3, size, size) as `Preprocessing.normalise` returns them, `cells` indices of cells of
+    `level`. Their softmax of the head alone is summed, without fusion. Raises `ValueError` for other indices, or none.
     """
     heads, encoder = model.heads, model.encoder
-    chosen = np.unique(np.asarray(cells))
-    count = heads.n_cells[level]
+    chosen, count = np.unique(np.asarray(cells)), heads.n_cells[level]
     if not len(chosen) or chosen.dtype.kind not in "iu" or chosen[0] < 0 or chosen[-1] >= count:
         raise ValueError(f"cells of level {level}: expected some whole numbers from 0 to {count - 1}")
-    # Not `encoder.forward`: that keeps no gradient, and 16 bits, where it computes in them, are too coarse for one.
+    # Not `encoder.forward`: it keeps no gradient, and on some devices it computes in 16 bits.
     vectors = F.normalize(encoder.model.encode_image(inputs.to(encoder.device)).float(), dim=-1)
-    where = next(heads.parameters()).device
-    logits = heads(vectors.to(where))[level]
-    mine: Tensor = logits.log_softmax(dim=1)[:, torch.from_numpy(chosen).to(where)].logsumexp(dim=1)
-    return mine
+    device = next(heads.parameters()).device
+    logits = heads(vectors.to(device))[level]
+    share: Tensor = logits.log_softmax(dim=1)[:, torch.from_numpy(chosen).to(device)].logsumexp(dim=1)
+    return share
 
 
 def occlusion(
@@ -61,38 +58,36 @@ def occlusion(
     overlap: int = 3,
     batch_size: int = 64,
 ) -> FloatMap:
-    """What each part of a picture is worth: how far `log_share` falls when it is covered by the mean colour.
+    """How far `log_share` falls when a part of the image is covered by its mean colour.
 
-    crop: the part of the picture that the encoder sees, uint8 (size, size, 3), of `Preprocessing.crop`.
-    side: of the square that covers, as a share of the picture's.  overlap: squares that cover a pixel in each
-        direction; a pixel's value is the mean fall of all squares that cover it.
-
-    Returns (size, size). Positive: the picture argues for these cells there; negative: against them.
+    The cover is a square of `side` times the image's side; `overlap` squares cover a pixel in each direction, and its
+    value is their mean fall. Positive: the image speaks for the cells there. Negative: against them.
     """
     size = _checked(model.encoder, crop)
     step = max(1, round(side * size / overlap))
     width = step * overlap
     starts = np.arange(step - width, size, step)
-    spots = [(top, left) for top in starts for left in starts]
-    plain = crop.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
+    squares = [
+        (slice(max(top, 0), top + width), slice(max(left, 0), left + width)) for top in starts for left in starts
+    ]
+    mean_colour = crop.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
     total, times = np.zeros((size, size)), np.zeros((size, size))
     with torch.inference_mode():
         whole = float(log_share(model, _normalised(model.encoder, crop[None]), cells, level)[0])
-        for first in range(0, len(spots), batch_size):
-            part = spots[first : first + batch_size]
+        for first in range(0, len(squares), batch_size):
+            part = squares[first : first + batch_size]
             covered = np.repeat(crop[None], len(part), axis=0)
-            for picture, (top, left) in zip(covered, part, strict=True):
-                picture[max(top, 0) : top + width, max(left, 0) : left + width] = plain
-            falls = whole - log_share(model, _normalised(model.encoder, covered), cells, level).cpu().numpy()
-            for fall, (top, left) in zip(falls, part, strict=True):
-                square = slice(max(top, 0), top + width), slice(max(left, 0), left + width)
-                total[square] += fall
+            for image, square in zip(covered, part, strict=True):
+                image[square] = mean_colour
+            scores = log_share(model, _normalised(model.encoder, covered), cells, level).cpu().numpy()
+            for score, square in zip(scores, part, strict=True):
+                total[square] += whole - score
                 times[square] += 1
     return total / times
 
 
 def gradients(model: Geolocator, crop: Crop, cells: npt.ArrayLike, level: int = -1) -> FloatMap:
-    """Length of the gradient of `log_share` at each pixel, (size, size): where a small change would matter most."""
+    """Length of the gradient of `log_share` at each pixel: where a small change would matter most."""
     _checked(model.encoder, crop)
     slope = _slope(model, _normalised(model.encoder, crop[None]), cells, level)
     length: FloatMap = slope[0].norm(dim=0).cpu().numpy().astype(np.float64)
@@ -108,48 +103,50 @@ def integrated_gradients(
     baseline: Crop | None = None,
     steps: int = 32,
 ) -> FloatMap:
-    """How much each pixel adds to `log_share` on the straight way from a baseline to the picture, (size, size).
+    """How much each pixel adds to `log_share` on the straight line from a baseline to the image.
 
-    baseline: a picture that says nothing, uint8 (size, size, 3) (default: this one, blurred until only its colours are
-        left).  steps: of the integral, by the midpoint rule.
-
-    The map sums to the difference of the scores of picture and baseline (*completeness*), up to the steps' coarseness.
+    The default baseline is the image blurred until only its colours are left. The integral is taken in `steps` steps by
+    the midpoint rule. The map sums to the difference of the two scores (*completeness*), up to the step size. Raises
+    `MismatchError` for a baseline of another shape, `ValueError` for `steps` < 1.
     """
     size = _checked(model.encoder, crop)
     if steps < 1:
         raise ValueError(f"steps={steps}: expected at least 1")
-    start = blurred(crop) if baseline is None else baseline
-    if start.shape != crop.shape:
-        raise MismatchError(f"baseline {start.shape}: expected the picture's {crop.shape}")
-    here, there = (_normalised(model.encoder, each[None]) for each in (start, crop))
-    slope = torch.zeros_like(there)
-    for shares in torch.split((torch.arange(steps, device=there.device) + 0.5) / steps, 16):
-        between = torch.lerp(here, there, shares[:, None, None, None])
+    origin = blurred(crop) if baseline is None else baseline
+    if origin.shape != crop.shape:
+        raise MismatchError(f"baseline {origin.shape}: expected the image's {crop.shape}")
+    start, end = (_normalised(model.encoder, each[None]) for each in (origin, crop))
+    slope = torch.zeros_like(end)
+    for shares in torch.split((torch.arange(steps, device=end.device) + 0.5) / steps, 16):
+        between = torch.lerp(start, end, shares[:, None, None, None])
         slope += _slope(model, between, cells, level).sum(dim=0, keepdim=True) / steps
-    added: FloatMap = ((there - here) * slope)[0].sum(dim=0).cpu().numpy().astype(np.float64)
+    added: FloatMap = ((end - start) * slope)[0].sum(dim=0).cpu().numpy().astype(np.float64)
     return added.reshape(size, size)
 
 
 def blurred(crop: Crop, share: float = 1 / 12) -> Crop:
-    """A picture blurred by a Gaussian of so large a share of its side: what is left are its colours."""
+    """An image blurred by a Gaussian whose sigma is a share of its side."""
     sigma = share * len(crop)
     return np.stack([gaussian_filter(crop[..., c].astype(np.float32), sigma) for c in range(3)], -1).astype(np.uint8)
 
 
 def smooth(values: FloatMap, pixels: float = 3.0) -> FloatMap:
-    """A map of single pixels, blurred so that an eye can follow it; its sum stays the same but for the rim."""
+    """A map blurred by a few pixels, so that it can be read; its sum stays the same except at the border.
+
+    >>> values = np.zeros((9, 9))
+    >>> values[4, 4] = 1
+    >>> int(smooth(values, 1.0).argmax())
+    40
+    """
     spread: FloatMap = gaussian_filter(values, pixels)
     return spread
 
 
 def randomised(encoder: Encoder, seed: int = 0) -> Encoder:
-    """The same network with weights that learnt nothing: each tensor's values in another order, drawn from `seed`.
-
-    Shuffling keeps what the values of a layer are like; which does what is lost.
-    """
+    """The same network without what it has learnt: the values of each weight tensor are shuffled."""
     other = copy.copy(encoder)
     other.model = copy.deepcopy(encoder.model)
-    other.__dict__.pop("fingerprint", None)  # of the weights that it no longer has
+    other.__dict__.pop("fingerprint", None)  # cached, of the old weights
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for tensor in other.model.visual.parameters():
@@ -159,9 +156,12 @@ def randomised(encoder: Encoder, seed: int = 0) -> Encoder:
 
 
 def rank_accuracy(values: npt.ArrayLike, region: npt.ArrayLike) -> float:
-    """Of the K highest pixels of a map, the share that lies in a region of K pixels: 1 finds it, its area is chance.
+    """Share of the K highest pixels of a map (h, w) that lie in a region, bool (h, w), of K pixels.
 
-    values: (h, w).  region: bool (h, w), with at least one pixel in it. Ties are broken by position.
+    1 is a hit; the region's share of the image is chance. Ties are broken by position.
+
+    >>> rank_accuracy([[3, 2], [1, 0]], [[True, False], [True, False]])
+    0.5
     """
     flat, inside = _map_and_region(values, region)
     highest = np.argsort(-flat, kind="stable")[: inside.sum()]
@@ -169,16 +169,20 @@ def rank_accuracy(values: npt.ArrayLike, region: npt.ArrayLike) -> float:
 
 
 def mass_accuracy(values: npt.ArrayLike, region: npt.ArrayLike) -> float:
-    """Of a map's positive values, the share of their sum that lies in a region; 0 for a map without any."""
+    """Share of the sum of a map's positive values (h, w) that lies in a region, bool (h, w); 0 if none is positive.
+
+    >>> mass_accuracy([[3, 2], [1, -4]], [[True, False], [False, True]])
+    0.5
+    """
     flat, inside = _map_and_region(values, region)
     positive = flat.clip(0)
     return float(positive[inside].sum() / positive.sum()) if positive.any() else 0.0
 
 
 def changed(crop: Crop, other: Crop, at_least: int = 24) -> npt.NDArray[np.bool_]:
-    """Where two pictures differ visibly: by `at_least` of 255 in some colour, bool (h, w)."""
+    """Where two images differ by `at_least` of 255 in some colour, bool (h, w)."""
     if crop.shape != other.shape:
-        raise MismatchError(f"pictures of {crop.shape} and {other.shape}: expected the same shape")
+        raise MismatchError(f"images of {crop.shape} and {other.shape}: expected the same shape")
     difference: npt.NDArray[np.bool_] = np.abs(crop.astype(np.int16) - other).max(axis=-1) >= at_least
     return difference
 
@@ -194,12 +198,12 @@ def _map_and_region(values: npt.ArrayLike, region: npt.ArrayLike) -> tuple[Float
 
 
 def _checked(encoder: Encoder, crop: Any) -> int:
-    """The side of a crop that this encoder can see."""
+    """Side of a crop in pixels; refuses what this encoder does not see."""
     size = encoder.image_size
     if not isinstance(crop, np.ndarray) or crop.dtype != np.uint8 or crop.shape != (size, size, 3):
-        what = f"{crop.dtype} {crop.shape}" if isinstance(crop, np.ndarray) else type(crop).__name__
+        given = f"{crop.dtype} {crop.shape}" if isinstance(crop, np.ndarray) else type(crop).__name__
         raise MismatchError(
-            f"a picture of {what}: expected uint8 ({size}, {size}, 3), as encoder.preprocessing.crop(picture) gives it"
+            f"an image of {given}: expected uint8 ({size}, {size}, 3), as encoder.preprocessing.crop(picture) returns"
         )
     return size
 
@@ -209,7 +213,7 @@ def _normalised(encoder: Encoder, crops: Crop) -> Tensor:
 
 
 def _slope(model: Geolocator, inputs: Tensor, cells: npt.ArrayLike, level: int) -> Tensor:
-    """Gradient of each input's `log_share` in the input."""
+    """Gradient of each input's `log_share`."""
     inputs = inputs.detach().requires_grad_()
     with torch.enable_grad():
         (slope,) = torch.autograd.grad(log_share(model, inputs, cells, level).sum(), inputs)
