@@ -39,14 +39,14 @@ from geolib.common.settings import Settings
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
-from geolib.datasets.splits import _shared, split_photos
+from geolib.datasets.splits import split_photos
 from geolib.decoding import decode
 from geolib.encoder import Encoder
 from geolib.familiar import PERCENTILE, Familiarity
 from geolib.fusion import fuse, marginals
 from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_heads
 from geolib.images import Failure, ImageSource, answer_each, open_rgb
-from geolib.sharing.card import model_card
+from geolib.sharing.card import describe_data, model_card
 from geolib.sharing.model_folder import load_model, save_model
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, haversine_km, in_words
 
@@ -77,8 +77,6 @@ def predict_location(image_path: ImageSource, top_k: int = 5) -> pd.DataFrame:
     Columns are those of `Prediction.top`; `attrs` holds `familiar` and `distance`. An image unlike the training images
     also gives a `UserWarning`. Raises as `locate` does.
 
-    Examples
-    --------
     >>> list(predict_location(data_path("postcards", "samples", "postcard-00338.jpg"), top_k=3))
     ['lat', 'lon', 'probability', 'cell', 'country']
     """
@@ -91,8 +89,6 @@ def predict_location(image_path: ImageSource, top_k: int = 5) -> pd.DataFrame:
 def load(folder: str | os.PathLike[str], device: str = "auto") -> Geolocator:
     """Load a saved model with its encoder (`Geolocator.load`).
 
-    Examples
-    --------
     >>> load(data_path("model")).training["dataset"]
     'postcards'
     """
@@ -107,8 +103,6 @@ def default_model(
     For the default settings it ships fitted in `data/model`. Otherwise the first call fits it and keeps it in the
     cache. `progress` is called with each epoch's row of the history.
 
-    Examples
-    --------
     >>> default_model().tree.n_cells
     (13, 48, 191, 753)
     """
@@ -310,21 +304,11 @@ class Geolocator:
             raise ValueError(f"the {split} split of {dataset.name} leaves no photo to train on: use more photos")
         held_out = parts["calibration"][:3] if "calibration" in parts else None
         model = cls.fit(encoder, *parts["train"][:3], calibration=held_out, **options)
-        photos = dataset.photos.loc[parts["train"].ids]
-        model.training |= {
-            "dataset": dataset.name,
-            "dataset_key": dataset.labels_key(encoder),
-            "split": split,
-            "overlap": _shared(dataset, parts),
-            "unreadable": len(dataset) - sum(len(part.ids) for part in parts.values()),
-            "sides": {side: len(part.ids) for side, part in parts.items()},
-            "licences": {str(name): int(count) for name, count in photos["licence"].value_counts().items()},
-            "photographers": int(photos["photographer"].replace("", np.nan).nunique()),
-        }
+        model.training |= {"dataset_key": dataset.labels_key(encoder), "split": split} | describe_data(dataset, parts)
         return model
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write model and card into `folder`, replacing an older model; raises `ValueError` for other content."""
+        """Write model and card into `folder`, in place of an older model; raises `ValueError` for other content."""
         names = ("fusion", "decoding", "fusion_options", "training", "figures")
         description = {"encoder": self.encoder.describe()} | {name: getattr(self, name) for name in names}
         save_model(folder, description, self.tree, self.heads, self.familiarity, model_card)
@@ -359,8 +343,6 @@ def cells_for(photos: int) -> tuple[int, ...]:
     A million photos give 100 to 50,000 cells, as in the article. With fewer, the finest level shrinks in proportion,
     the coarsest with the square root; equal levels are left out.
 
-    Examples
-    --------
     >>> cells_for(15_000)
     (12, 48, 190, 750)
     """
@@ -387,8 +369,7 @@ class Prediction:
 
     Attributes
     ----------
-    familiar : False for an image unlike the training images: do not trust the rest. None if unknown, because the
-        model was fitted without calibration photos.
+    familiar : False for an image unlike the training images: do not trust the rest. None without calibration photos.
     distance, familiar_below : distance to the training embeddings (`geolib.familiar`), and its limit for familiar ones.
     lat, lon : the answer of the decoding rule, degrees.
     top : the most probable finest cells, best first: `lat`, `lon` (the centre), `probability`, `cell`, `country`.
@@ -446,8 +427,7 @@ class Prediction:
         """The prediction in words: the warning, if there is one, then the guess."""
         return f"{self.warning} {self.guess()}".lstrip()
 
-    def __str__(self) -> str:
-        return self.sentence()
+    __str__ = sentence
 
     def region(self, confidence: float) -> npt.NDArray[np.int64]:
         """Numbers of the fewest finest cells that hold this share of the posterior, most probable first.

@@ -1,11 +1,11 @@
 """Attribution: which part of an image speaks for a place.
 
 The score to explain is `log_share`: the log of the probability that a head gives to a set of cells, such as those of a
-country. `occlusion` (Zeiler & Fergus, ECCV 2014) covers the image piece by piece; `gradients` and `integrated_gradients`
-(Sundararajan, Taly & Yan, ICML 2017) follow the score backward through heads and encoder. A map is a claim about the
-model and has to be tested: `rank_accuracy` and `mass_accuracy` (Arras, Osman & Samek, Information Fusion 2022) compare
-it with a region that is known to matter; `randomised` gives an encoder that has learnt nothing, whose maps should look
-different (Adebayo et al., NeurIPS 2018).
+country. `occlusion` (Zeiler & Fergus, ECCV 2014) covers the image piece by piece. `gradients` and
+`integrated_gradients` (Sundararajan, Taly & Yan, ICML 2017) follow the score backward through heads and encoder. A map
+is a claim about the model and has to be tested: `rank_accuracy` and `mass_accuracy` (Arras, Osman & Samek, Information
+Fusion 2022) compare it with a region that is known to matter; `randomised` gives an encoder that has learnt nothing,
+whose maps should look different (Adebayo et al., NeurIPS 2018).
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from geolib.datasets.dataset import Dataset
+from geolib.datasets.splits import Photos, _shared
+
 RESPONSIBLE_USE = "notebooks/08_responsible_use.ipynb"
 _MOST_LICENCES = 30  # rows of the table; the rest is summed up
 _LIMITS = """\
@@ -54,6 +57,19 @@ def model_card(model: Mapping[str, Any]) -> str:
         f"## How it was made\n\n{_made(model)}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def describe_data(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, Any]:
+    """What the card says about the data that a model was fitted on, as JSON can hold it; `parts` are its split."""
+    photos = dataset.photos.loc[parts["train"].ids]
+    return {
+        "dataset": dataset.name,
+        "overlap": _shared(dataset, parts),
+        "unreadable": len(dataset) - sum(len(part.ids) for part in parts.values()),
+        "sides": {side: len(part.ids) for side, part in parts.items()},
+        "licences": {str(name): int(count) for name, count in photos["licence"].value_counts().items()},
+        "photographers": int(photos.loc[photos["photographer"] != "", "photographer"].nunique()),
+    }
 
 
 def _encoder(encoder: Mapping[str, Any]) -> str:

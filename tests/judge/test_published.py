@@ -78,19 +78,18 @@ def run(capsys, *arguments):
 
 
 def test_a_benchmark_is_evaluated_beside_the_field(collections, capsys):
-    train, benchmark = (f"table:{collections}/{name}/{name}.csv" for name in ("train", "im2gps"))
+    train, benchmark = f"table:{collections}/train/train.csv", f"im2gps3k:{collections}/im2gps/im2gps.csv"
     model = collections / "model"
     assert run(capsys, "fit", "--dataset", train, "--out", model, "--cells", "2,6", "--epochs", "2")[0] == 0
-    status, out, err = run(
-        capsys, "evaluate", "--model", model, "--dataset", benchmark, "--gallery", train, "--reference"
-    )
+    status, out, err = run(capsys, "evaluate", "--model", model, "--dataset", benchmark, "--gallery", train)
     assert status == 0, err
     assert out.startswith(f"all photos of {benchmark}; the model was fitted on table\n")
-    assert "photographers of training photos; 30 have a known photographer" in out
+    assert "The photographer of 30 photos is known" in out
     assert all(
         name in out for name in ("PIGEOTTO", "> nearest neighbour", "> geolocator", "> prior", "arXiv 2307.05845")
     )
-    status, out, err = run(capsys, "evaluate", "--model", model, "--dataset", benchmark)
+    other = f"table:{collections}/im2gps/im2gps.csv"  # has the name of the training data, but other photos
+    status, out, err = run(capsys, "evaluate", "--model", model, "--dataset", other)
     assert status == 2 and "or give them as gallery" in err
 
 
@@ -100,11 +99,11 @@ def test_a_layout_by_name_gets_the_reference_and_says_what_it_lacks(collections,
     assert run(capsys, "fit", "--dataset", train, "--out", model, "--cells", "2,6", "--epochs", "2")[0] == 0
     status, out, err = run(capsys, "evaluate", "--model", model, "--dataset", benchmark, "--card")
     assert status == 0, err
-    assert "no rows beside the model's, for they need table (--gallery)" in err
+    assert "no baselines, because they need the training photos of table (--gallery)" in err
     assert "PIGEOTTO" in out and "> geolocator" in out and "prior" not in out
     assert "| geolocator | 30 |" in (model / "README.md").read_text()
     assert "all photos of im2gps3k" in Geolocator.load(model, device="cpu").figures
-    assert "name it with --model" in run(capsys, "evaluate", "--dataset", benchmark, "--card")[2]
+    assert "name the model with --model" in run(capsys, "evaluate", "--dataset", benchmark, "--card")[2]
     monkeypatch.setenv("GEOLIB_DATASET", train)  # the training photos are then known by name
     status, out, err = run(capsys, "evaluate", "--dataset", benchmark)
     assert status == 0 and err == "" and "> nearest neighbour" in out
