@@ -40,15 +40,12 @@ _HIDDEN = 512  # units of the hidden layer
 
 @dataclass(frozen=True)
 class Row:
-    """One method: what it does (`says`), the row that it changes (`against`), and how it answers (`answer`).
-
-    A row is left out if the split lacks the side `needs`.
-    """
+    """A method: the row that it changes (`against`), its function, what it does (`says`), the side that it `needs`."""
 
     name: str
-    says: str
     against: str
     answer: Callable[[Bench], Result]
+    says: str
     needs: str = "train"
 
 
@@ -295,99 +292,46 @@ def _full_balanced(bench: Bench) -> Result:
     return _full(replace(bench, parts={**bench.parts, "train": train}, _made={}))
 
 
+# name, the row that it changes, its function, what it does
 ROWS = (
-    Row("prior", "The best single answer to every photo", "", _prior),
-    Row("nearest neighbour", "The place of the most similar training photo", "prior", _neighbour),
-    Row("one flat head", "One head over the finest cells, hard targets", "nearest neighbour", _flat),
-    Row(
-        "four heads", "A head for each of four levels, equal weights; the finest answers", "one flat head", _four_heads
-    ),
-    Row("+ level weights", "Finer levels weigh more in the loss", "four heads", _level_weights),
-    Row(
-        "+ haversine smoothing",
-        "Near cells share the target; tau swept on calibration photos",
-        "+ level weights",
-        partial(_smoothed, rule="finest"),
-    ),
-    Row(
-        ARTICLE,
-        "Fine cells must agree with the coarse shortlists: the article's pipeline",
-        "+ haversine smoothing",
-        partial(_smoothed, rule="consistency"),
-    ),
-    Row(
-        "product rule",
-        "Probabilities multiplied along the branch, instead of the filter",
-        ARTICLE,
-        partial(_smoothed, rule="product"),
-    ),
-    Row(
-        "product rule, fitted", "Weights and temperatures fitted on calibration photos", "product rule", _product_fitted
-    ),
-    Row(
-        "leaf sums",
-        "One head, its sums trained at every level, instead of four",
-        ARTICLE,
-        partial(_smoothed, rule="leaf", leaf_sums=True),
-    ),
-    Row(
-        "likeliest cell",
-        "The fusion that is best on calibration photos; the base of the decoders",
-        ARTICLE,
-        partial(_decoded, rule="argmax"),
-    ),
-    Row("+ mode", "The mean of one hump", "likeliest cell", partial(_decoded, rule="mode")),
-    Row(
-        "+ expected distance",
-        "The point with the least expected distance",
-        "likeliest cell",
-        partial(_decoded, rule="distance"),
-    ),
-    Row(
-        "+ expected GeoScore",
-        "The point with the greatest expected score",
-        "likeliest cell",
-        partial(_decoded, rule="geoscore"),
-    ),
-    Row(
-        "expected GeoScore, best posterior",
-        "The same decoder on the fusion that is best for it, not for the likeliest cell",
-        "+ expected GeoScore",
+    Row("prior", "", _prior, "The best single answer to every photo"),
+    Row("nearest neighbour", "prior", _neighbour, "The place of the most similar training photo"),
+    Row("one flat head", "nearest neighbour", _flat, "One head over the finest cells, hard targets"),
+    Row("four heads", "one flat head", _four_heads,
+        "A head for each of four levels, equal weights; the finest answers"),
+    Row("+ level weights", "four heads", _level_weights, "Finer levels weigh more in the loss"),
+    Row("+ haversine smoothing", "+ level weights", partial(_smoothed, rule="finest"),
+        "Near cells share the target; tau swept on calibration photos"),
+    Row(ARTICLE, "+ haversine smoothing", partial(_smoothed, rule="consistency"),
+        "Fine cells must agree with the coarse shortlists: the article's pipeline"),
+    Row("product rule", ARTICLE, partial(_smoothed, rule="product"),
+        "Probabilities multiplied along the branch, instead of the filter"),
+    Row("product rule, fitted", "product rule", _product_fitted,
+        "Weights and temperatures fitted on calibration photos"),
+    Row("leaf sums", ARTICLE, partial(_smoothed, rule="leaf", leaf_sums=True),
+        "One head, its sums trained at every level, instead of four"),
+    Row("likeliest cell", ARTICLE, partial(_decoded, rule="argmax"),
+        "The fusion that is best on calibration photos; the base of the decoders"),
+    Row("+ mode", "likeliest cell", partial(_decoded, rule="mode"), "The mean of one hump"),
+    Row("+ expected distance", "likeliest cell", partial(_decoded, rule="distance"),
+        "The point with the least expected distance"),
+    Row("+ expected GeoScore", "likeliest cell", partial(_decoded, rule="geoscore"),
+        "The point with the greatest expected score"),
+    Row("expected GeoScore, best posterior", "+ expected GeoScore",
         partial(_decoded, rule="geoscore", best_for="geoscore"),
-    ),
-    Row("+ offsets", "A regression inside the likeliest cell (hybrid head)", "likeliest cell", _offsets),
-    Row("+ prototypes", "PIGEON's prototypes inside the likeliest cells", "likeliest cell", _prototypes),
-    Row("+ best photo", "The best training photo inside the likely cells", "likeliest cell", _best_photo),
-    Row(
-        "+ all photos",
-        "The posterior moved onto training photos, then expected GeoScore",
-        "expected GeoScore, best posterior",
-        _all_photos,
-    ),
-    Row(
-        "one head, expected GeoScore",
-        "Leaf sums with each cell's own smoothing, decoded by expected score",
-        "expected GeoScore, best posterior",
-        _one_head,
-    ),
-    Row(
-        "+ semantic cells",
-        "Provinces, merged and split, instead of the quadtree",
-        "one head, expected GeoScore",
-        _semantic,
-    ),
-    Row("+ hidden layer", "A hidden layer in the head", "one head, expected GeoScore", _hidden_layer),
-    Row(
-        "full method",
-        "One head with a hidden layer; cells, smoothing and decoding chosen on calibration photos",
-        ARTICLE,
-        _full,
-    ),
-    Row(
-        "full method, balanced training",
-        "The same, trained also on photos spread over land and people",
-        "full method",
-        _full_balanced,
-        needs=_BALANCED,
-    ),
-)
+        "The same decoder on the fusion that is best for it, not for the likeliest cell"),
+    Row("+ offsets", "likeliest cell", _offsets, "A regression inside the likeliest cell (hybrid head)"),
+    Row("+ prototypes", "likeliest cell", _prototypes, "PIGEON's prototypes inside the likeliest cells"),
+    Row("+ best photo", "likeliest cell", _best_photo, "The best training photo inside the likely cells"),
+    Row("+ all photos", "expected GeoScore, best posterior", _all_photos,
+        "The posterior moved onto training photos, then expected GeoScore"),
+    Row("one head, expected GeoScore", "expected GeoScore, best posterior", _one_head,
+        "Leaf sums with each cell's own smoothing, decoded by expected score"),
+    Row("+ semantic cells", "one head, expected GeoScore", _semantic,
+        "Provinces, merged and split, instead of the quadtree"),
+    Row("+ hidden layer", "one head, expected GeoScore", _hidden_layer, "A hidden layer in the head"),
+    Row("full method", ARTICLE, _full,
+        "One head with a hidden layer; cells, smoothing and decoding chosen on calibration photos"),
+    Row("full method, balanced training", "full method", _full_balanced,
+        "The same, trained also on photos spread over land and people", needs=_BALANCED),
+)  # fmt: skip

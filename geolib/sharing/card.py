@@ -95,7 +95,7 @@ def _data(training: Mapping[str, Any]) -> str:
 
 def _licences(count: Mapping[str, int]) -> str:
     if not count:
-        return "Not recorded. Find out before you share this model: some licences require a credit or the same licence."
+        return "Not recorded. Find out before you pass this model on: some licences ask for credit or the same licence."
     ordered = sorted(count.items(), key=lambda row: (-row[1], row[0]))
     shown, rest = ordered[:_MOST_LICENCES], ordered[_MOST_LICENCES:]
     rows = [f"| {_plain(licence) or 'not stated'} | {_count(number)} |" for licence, number in shown]

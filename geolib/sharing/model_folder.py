@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -30,16 +30,6 @@ from geolib.heads import HierarchicalHeads
 FORMAT = "geolib-model/2"
 _PARTS = ("tree.safetensors", "heads.safetensors", "familiar.safetensors")
 MODEL_FILES = ("model.json", *_PARTS, "README.md")  # the whole content of a model folder
-
-
-class Parts(NamedTuple):
-    """What `load_model` reads: the content of model.json, and the objects made from the other files."""
-
-    model: dict[str, Any]
-    encoder: Encoder
-    tree: Partition
-    heads: HierarchicalHeads
-    familiarity: Familiarity
 
 
 def save_model(
@@ -74,8 +64,12 @@ def save_model(
         os.replace(new, target)
 
 
-def load_model(folder: str | os.PathLike[str], encoder: Encoder | None = None, device: str = "auto") -> Parts:
-    """Read a model folder and check every file; `encoder` saves loading the one that model.json names.
+def load_model(
+    folder: str | os.PathLike[str], encoder: Encoder | None = None, device: str = "auto"
+) -> tuple[dict[str, Any], Encoder, Partition, HierarchicalHeads, Familiarity]:
+    """Read a model folder and check every file: (content of model.json, encoder, tree, heads, familiarity).
+
+    `encoder` saves loading the one that model.json names.
 
     Raises
     ------
@@ -99,7 +93,7 @@ def load_model(folder: str | os.PathLike[str], encoder: Encoder | None = None, d
         heads = HierarchicalHeads.of_state(state, tree)
     except RuntimeError as error:  # torch raises it for weights that are missing, unknown or of another shape
         raise CorruptFileError(f"{folder}: heads and tree do not fit together ({error})") from error
-    return Parts(model, encoder, tree, heads, Familiarity.load(folder / "familiar.safetensors", encoder.dim))
+    return model, encoder, tree, heads, Familiarity.load(folder / "familiar.safetensors", encoder.dim)
 
 
 def check_target(folder: str | os.PathLike[str]) -> Path:
