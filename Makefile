@@ -13,7 +13,7 @@ export GEOLIB_ENCODER := $(ENCODER)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help course notebooks lab test lint model clean
+.PHONY: help course notebooks lab test lint clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -42,8 +42,9 @@ lint: $(READY) ## ruff (code and notebooks) and mypy --strict on geolib
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy geolib postcards tools
 
-model: $(READY) ## build the default model that ships in data/model; a test says when it is stale
-	$(BIN)/python tools/default_model.py
-
 clean: ## remove what the other targets made here; downloads and drawn images stay in geolib's cache
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: model
+model: $(READY) ## build the default model that ships in data/model; a test says when it is stale
+	$(BIN)/python tools/default_model.py

@@ -23,7 +23,6 @@ from geolib.common.files import data_path, read_tensors, sha256_file, write_tens
 from geolib.countries import continent_of, country_of, layer
 from geolib.datasets import open_dataset
 from geolib.encoder import Encoder
-from geolib.heads import TrainOptions
 from geolib.predict import Geolocator
 from geolib.sphere import EARTH_RADIUS_KM, haversine_km, mean_point, rectangle_area_km2, unit_vectors
 
@@ -384,9 +383,7 @@ def test_a_geolocator_is_fitted_on_any_partition_saved_and_loaded(name, tmp_path
     encoder = Encoder.load(str(write_encoder(tmp_path / "tiny")), device="cpu")
     vectors, lat, lon = world(400, encoder.dim)
     partition = FITS[name](lat, lon)
-    model = Geolocator.fit(
-        encoder, vectors, lat, lon, partition=partition, options=TrainOptions(epochs=2), device="cpu"
-    )
+    model = Geolocator.fit(encoder, vectors, lat, lon, partition=partition, epochs=2, device="cpu")
     assert model.tree is partition and model.training["partition"] == type(partition).__name__
     model.save(tmp_path / "model")
     again = Geolocator.load(tmp_path / "model", encoder)

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 from web import Server, cut, redirect, status
 
 import geolib.__main__ as cli
-from geolib import Encoder, GeocellTree, Geolocator, TrainOptions, sphere
+from geolib import Encoder, GeocellTree, Geolocator, sphere
 from geolib.common import download
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.datasets import folder, open_dataset
@@ -390,9 +390,7 @@ def model(tmp_path_factory):
     vectors, lat, lon = tiny.world(dim=encoder.dim)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Geolocator.fit(
-            encoder, vectors, lat, lon, cells_per_level=(4, 12), options=TrainOptions(epochs=2), seed=0
-        )
+        return Geolocator.fit(encoder, vectors, lat, lon, cells_per_level=(4, 12), seed=0)
 
 
 def write_kind(path, kind, exif):

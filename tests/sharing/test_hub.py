@@ -13,11 +13,10 @@ from geolib.app import cli as cli
 from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.common.files import read_json, write_json
 from geolib.encoder import Encoder
-from geolib.heads import TrainOptions
 from geolib.predict import Geolocator
 from geolib.sharing import hub as sharing
 from geolib.sharing.card import model_card
-from geolib.sharing.model_folder import MODEL_FILES, checksum
+from geolib.sharing.model_folder import MODEL_FILES, _checksum
 
 NAME = "team/finder"
 
@@ -29,7 +28,7 @@ def encoder(tmp_path_factory):
 
 @pytest.fixture
 def model(encoder):
-    made = Geolocator.fit(encoder, *world(300), cells_per_level=(4, 12), options=TrainOptions(epochs=2), device="cpu")
+    made = Geolocator.fit(encoder, *world(300), cells_per_level=(4, 12), epochs=2, device="cpu")
     made.training |= {"dataset": "postcards", "split": "safe", "sides": {"train": 300, "test": 40}}
     made.training |= {"licences": {"MIT": 200, "": 100}, "photographers": 12}
     made.training |= {"overlap": {"by_training_photographers": 0, "in_training_blocks": 0}}
@@ -94,7 +93,7 @@ def test_figures_stand_on_the_card_with_their_intervals(model, tmp_path):
 
 
 def test_a_model_fitted_by_hand_has_a_card_that_admits_what_is_not_known(encoder, tmp_path):
-    made = Geolocator.fit(encoder, *world(50), cells_per_level=(2, 6), options=TrainOptions(epochs=1), device="cpu")
+    made = Geolocator.fit(encoder, *world(50), cells_per_level=(2, 6), epochs=1, device="cpu")
     made.save(tmp_path / "model")
     text = (tmp_path / "model" / "README.md").read_text()
     assert "dataset: not recorded" in text and "Not recorded. Find out before you pass" in text
@@ -146,7 +145,7 @@ def test_a_model_of_photographs_needs_the_word_first(photographs, hub):
 def test_a_model_of_unknown_data_counts_as_one_of_photographs(saved, hub):
     record = read_json(saved / "model.json")
     del record["training"]["dataset"], record["checksum"]
-    write_json(saved / "model.json", record | {"checksum": checksum(record)})
+    write_json(saved / "model.json", record | {"checksum": _checksum(record)})
     with pytest.raises(ValueError, match="dataset not recorded"):
         sharing.push(saved, NAME)
     assert hub.requests == []
