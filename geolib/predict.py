@@ -31,8 +31,8 @@ import pandas as pd
 from PIL import Image
 
 from geolib._version import __version__
+from geolib.cells import GeocellTree, Partition
 from geolib.cells.kinds import fit_partition
-from geolib.cells.quadtree import GeocellTree, Partition
 from geolib.common.errors import GeolibError, MismatchError
 from geolib.common.files import cache_path, data_path
 from geolib.common.settings import Settings

@@ -36,6 +36,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "sphere.py": (),
     "common/arrays.py": (),
     "datasets/splits.py": ("split_photos",),
+    "cells/nested.py": (),
     "cells/quadtree.py": (),
     "heads.py": (),
     "familiar.py": (),

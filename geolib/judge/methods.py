@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from geolib.cells import Partition
 from geolib.cells.kinds import fit_partition
-from geolib.cells.quadtree import Partition
 from geolib.datasets.splits import Photos
 from geolib.decoding import decode, decode_points
 from geolib.fusion import fuse

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 from geolib._version import __version__
+from geolib.cells import Partition
 from geolib.cells.kinds import load_partition
-from geolib.cells.quadtree import Partition
 from geolib.common.errors import CorruptFileError, MismatchError, MissingDataError
 from geolib.common.files import read_json, read_tensors, sha256_file, write_bytes, write_json, write_tensors
 from geolib.encoder import Encoder
