@@ -26,8 +26,10 @@ _STYLE = """<style>
 .geolib-prediction p { margin: 0 0 10px; }
 .geolib-prediction .geolib-warning { border-left: 4px solid #d55e00; background: #d55e0026; padding: 8px 12px; }
 .geolib-prediction summary { cursor: pointer; margin: 0 0 10px; }
-.geolib-prediction table { border-collapse: collapse; width: 100%; margin: 0 0 14px; font-size: 14px; }
-.geolib-prediction th, .geolib-prediction td { text-align: left; padding: 5px 10px 5px 0; white-space: nowrap; }
+.geolib-prediction table { border-collapse: collapse; table-layout: auto; width: 100%; margin: 0 0 14px; }
+.geolib-prediction table { font-size: 14px; }
+.geolib-prediction th, .geolib-prediction td { text-align: left !important; padding: 5px 10px 5px 4px; }
+.geolib-prediction th, .geolib-prediction td { white-space: nowrap; }
 .geolib-prediction thead th { font-weight: 600; opacity: .75; }
 .geolib-prediction tbody tr { border-top: 1px solid #8885; background: none; }
 .geolib-prediction .geolib-bar { width: 34%; }
