@@ -1,4 +1,4 @@
-"""The postcards as a dataset."""
+"""The postcards as a dataset of geolib: table and embeddings ship, pictures are drawn on demand."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 def requirements():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = project["dependencies"] + extras["notebooks"] + extras["dev"]
+    lines = project["dependencies"] + extras["notebooks"] + extras["postcards"] + extras["dev"]
     return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
 
 
@@ -141,7 +141,7 @@ def test_binder_installs_the_pinned_versions():
     lines = [line for line in (folder / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
     (pins,) = [line.removeprefix("-c ") for line in lines if line.startswith("-c ")]
     assert (folder / pins).resolve() == ROOT / "constraints.txt"
-    assert "-e .[notebooks]" in lines
+    assert "-e .[notebooks,postcards]" in lines
     python = (folder / "runtime.txt").read_text().strip()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert python == f"python-{project.removeprefix('>=')}"
