@@ -1,7 +1,7 @@
 """Postcards: drawings of street-level scenes at real places, the dataset that ships with the clone.
 
-Every postcard is a drawing. Its look follows public facts about the place; `data/postcards/README.md` says which. Drawing
-needs the library skia, the extra `postcards` of this project. Table, embeddings and sample pictures open without it.
+Every postcard is a drawing. Its look follows public facts about the place; `data/postcards/README.md` says which.
+Drawing needs the library skia (the extra `postcards` of this project). Table, embeddings and samples open without it.
 """
 
 from __future__ import annotations
