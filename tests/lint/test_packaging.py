@@ -114,3 +114,39 @@ def test_binder_installs_the_pinned_versions():
     python = (folder / "runtime.txt").read_text().strip()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert python == f"python-{project.removeprefix('>=')}"
+
+
+# One version, one name, the same tools everywhere
+
+
+def tracked_texts():
+    """Path and content of every tracked text file, except this one."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    kinds = {".md", ".py", ".ipynb", ".toml", ".yml", ".yaml", ".txt", ".cff", ""}
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if path.suffix in kinds and path != Path(__file__).resolve() and path.is_file():
+            yield name, path.read_text(encoding="utf-8")
+
+
+def test_the_distribution_is_not_called_as_the_one_on_pypi():
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == "geolib-course"
+    wrong = re.compile(r"pip3? install (-\S+ )*geolib\b(?!-course)")
+    assert [name for name, text in tracked_texts() if wrong.search(text)] == []
+
+
+def test_the_citation_has_the_version_of_the_library():
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "geolib" / "_version.py").read_text())[1]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+
+
+def test_pre_commit_runs_the_pinned_ruff():
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert hooks["rev"] == f"v{constraints()['ruff']}"
+
+
+def test_github_actions_run_the_targets_of_ci():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    targets = workflow["jobs"]["make"]["strategy"]["matrix"]["target"]
+    commands = (ROOT / ".ci" / "run").read_text().splitlines()[-3:]
+    assert [f"make {target}" for target in targets] == commands
