@@ -18,7 +18,7 @@ from geolib.common.errors import ImageError, MissingDataError
 from geolib.common.files import atomic_path, cache_path
 from geolib.common.texts import one_line
 from geolib.datasets.splits import can_be_kept_apart
-from geolib.datasets.tables import PICTURES, checked, file_stamp, with_files
+from geolib.datasets.tables import PICTURES, AnyPath, checked, file_stamp, with_files
 from geolib.images import decoder_of
 
 Label = tuple[float, float, str, str, str]
@@ -26,7 +26,7 @@ _UNREAD_HEIC = "HEIC files (`pip install pillow-heif` to read them, or convert t
 _CAMERA_OWNER = 0xA430
 
 
-def folder(path: str | os.PathLike[str]) -> dict[str, Any]:
+def folder(path: AnyPath) -> dict[str, Any]:
     """Open the photos below a folder that have GPS coordinates in their EXIF. The id is the path below the folder.
 
     Photographer and author are the EXIF's artist, else the camera's owner; the licence is its copyright notice. If the
@@ -59,7 +59,7 @@ def folder(path: str | os.PathLike[str]) -> dict[str, Any]:
     return with_files(photos, root, list(photos.index)) | {"refused": dict(refused.most_common())}
 
 
-def pictures(path: str | os.PathLike[str]) -> list[Path]:
+def pictures(path: AnyPath) -> list[Path]:
     """Find the JPEG, PNG, WEBP and HEIC files below a folder, sorted. Raises `MissingDataError` if there is none."""
     root = Path(path)
     if not root.is_dir():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -17,7 +16,7 @@ from geolib.common.settings import Settings
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.folder import folder
 from geolib.datasets.reference import LAYOUTS
-from geolib.datasets.tables import checked, file_below, published, read_table, table
+from geolib.datasets.tables import AnyPath, checked, file_below, published, read_table, table
 
 
 def open_dataset(name: str | None = None, **options: Any) -> Dataset:
@@ -29,15 +28,17 @@ def open_dataset(name: str | None = None, **options: Any) -> Dataset:
         - `postcards`: drawn street scenes at real places, with embeddings; ships with the clone
         - `gallery`: coordinates of 100,000 real photographs, without pictures; ships with the clone
         - `folder:/path`: your own photos with GPS in their EXIF
-        - `table:/path/table.csv`: a csv or parquet with id, lat and lon, beside its pictures. Other columns or another
-          folder: `table:/path/table.csv?id=IMG_ID&lat=y&lon=x&folder=/pictures`
+        - `table:/path/table.csv`: a csv or parquet with id, lat and lon, beside its pictures; with other columns or
+          another folder `table:/path/table.csv?id=IMG_ID&lat=y&lon=x&folder=/pictures`
         - `commons`, `osv5m`: photographs that `geolib fetch` has fetched
         - `im2gps3k:/path/table.csv`, `yfcc4k:`, `yfcc26k:`, `mp16:`, `gldv2:`: published tables, see
           `geolib.datasets.reference.LAYOUTS`
     options : `path`, `folder` and `columns`, in place of what follows the colon
 
-    Raises `ValueError` for an unknown name, a wrong option or bad rows, and `MissingDataError` for data that is not
-    there; the message says how to get it.
+    Raises
+    ------
+    ValueError : unknown name, wrong option or bad rows
+    MissingDataError : data that is not there; the message says how to get it
 
     Examples
     --------
@@ -91,7 +92,7 @@ def gallery() -> dict[str, Any]:
     return {"photos": photos, "_version": sha256_file(path)}
 
 
-def commons(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+def commons(path: AnyPath | None = None) -> dict[str, Any]:
     """Photographs of Wikimedia Commons that `geolib fetch commons` has fetched, by default into geolib's cache."""
     root = Path(path or cache_path("commons"))
     table = root / "photos.parquet"
@@ -106,7 +107,7 @@ def commons(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     return {"photos": photos, "_file": partial(file_below, root, names), "_version": sha256_file(table)}
 
 
-def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+def osv5m(path: AnyPath | None = None) -> dict[str, Any]:
     """Shards of OSV-5M that `geolib fetch osv5m` has fetched, by default into geolib's cache."""
     from geolib.datasets.osv5m import osv5m as fetched  # imports the hub's client, which is slow
 
@@ -114,11 +115,6 @@ def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
 
 
 OPENERS: dict[str, Callable[..., dict[str, Any]]] = {
-    "postcards": postcards,
-    "gallery": gallery,
-    "folder": folder,
-    "table": table,
-    "commons": commons,
-    "osv5m": osv5m,
+    **{opener.__name__: opener for opener in (postcards, gallery, folder, table, commons, osv5m)},
     **{name: partial(published, name) for name in LAYOUTS},
 }

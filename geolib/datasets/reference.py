@@ -234,8 +234,8 @@ def check_quadtree(cells: pd.DataFrame, lat: npt.ArrayLike, lon: npt.ArrayLike) 
     km = haversine_km(lat[point], lon[point], mean_lat[cell], mean_lon[cell])
     return CellReport(
         cells=len(cells),
-        gap=round(1 - covered, 10),  # without rounding errors: 0.05 km2 of the Earth
-        overlap=round(float(shapely.area(boxes).sum()) / 720 - covered, 10),
+        gap=round(1 - covered, 10) + 0.0,  # without rounding errors: to 0.05 km2
+        overlap=round(float(shapely.area(boxes).sum()) / 720 - covered, 10) + 0.0,  # never -0.0
         photos=len(lat),
         photos_in_none=int((cells_per_photo == 0).sum()),
         photos_in_several=int((cells_per_photo > 1).sum()),

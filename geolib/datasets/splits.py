@@ -123,7 +123,8 @@ def photographer_overlap(
 
 def training_overlap(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, int | None]:
     """Count the test photos whose photographer (None: unknown) or 1-degree block is in the training side, too."""
-    train, test = parts["train"].ids, [id for side, part in parts.items() if side.startswith("test") for id in part.ids]
+    train = parts["train"].ids
+    test = [photo for side, part in parts.items() if side.startswith("test") for photo in part.ids]
     overlap, blocks = photographer_overlap(dataset, test, dataset, train), degree_blocks(dataset.photos)
     shared = blocks.loc[test].isin(set(blocks.loc[train]))
     return {

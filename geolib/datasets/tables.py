@@ -15,17 +15,14 @@ from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.common.files import cache_path
 from geolib.datasets.reference import LAYOUTS, apply_layout
 
+AnyPath = str | os.PathLike[str]
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 _TEXTS = ("photographer", "licence", "author", "source")
 # Names in published tables (Im2GPS3k, YFCC4k, OSV-5M), in lower case.
 _ALIASES = {"id": ("id", "img_id"), "lat": ("lat", "latitude"), "lon": ("lon", "lng", "longitude"), "path": ("path",)}
 
 
-def table(
-    path: str | os.PathLike[str],
-    folder: str | os.PathLike[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+def table(path: AnyPath, folder: AnyPath | None = None, columns: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Open a csv or parquet with a folder of pictures, by default the table's folder.
 
     A photo's file is its `path` below the folder, or else its id; `.jpg` is added to a name without ending. `columns`
@@ -35,10 +32,7 @@ def table(
 
 
 def published(
-    name: str,
-    path: str | os.PathLike[str] | None = None,
-    folder: str | os.PathLike[str] | None = None,
-    columns: Mapping[str, str] | None = None,
+    name: str, path: AnyPath | None = None, folder: AnyPath | None = None, columns: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Open a published table of `LAYOUTS`, by default from the folder of its name in geolib's cache.
 
@@ -54,7 +48,7 @@ def published(
     return _with_pictures(apply_layout(layout, read_table(path, columns), path), path, folder)
 
 
-def _with_pictures(photos: pd.DataFrame, path: Path, folder: str | os.PathLike[str] | None) -> dict[str, Any]:
+def _with_pictures(photos: pd.DataFrame, path: Path, folder: AnyPath | None) -> dict[str, Any]:
     files = [str(name) for name in photos.get("path", photos.index)]
     files = [name if Path(name).suffix.lower() in PICTURES else f"{name}.jpg" for name in files]
     return with_files(checked(photos, path), Path(folder or path.parent), files)

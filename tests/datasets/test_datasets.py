@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
@@ -308,6 +308,7 @@ photographs = st.lists(
 )
 
 
+@settings(max_examples=25)
 @given(photographs, st.integers(0, 5))
 def test_a_safe_split_separates_photographers_and_blocks(rows, seed):
     photos = table_of(*map(list, zip(*rows, strict=True)))
