@@ -48,11 +48,11 @@ def folder(path: AnyPath) -> dict[str, Any]:
     photos = checked(photos.assign(photographer=photos["author"], source=photos.index), str(path))
     known = photos["photographer"][photos["photographer"] != ""]
     if len(known) and not can_be_kept_apart(photos):
-        n = known.nunique()
         warnings.warn(
-            f"{path}: {n:,} photographer{'s are' if n > 1 else ' is'} named, too few, or too far travelled, to be kept "
-            "apart. The safe split separates places (1-degree blocks) only, and counts each photo as by a photographer "
-            "of its own: results hold for new places, not for new photographers, and intervals are too narrow",
+            f"{path}: its photographers ({known.nunique():,}) are too few, or their photos in too many places, to have "
+            "different ones in training and test. The safe split separates places (1-degree blocks) only and counts "
+            "each photo as by a different photographer: results do not hold for new photographers, and intervals are "
+            "too narrow",
             stacklevel=2,
         )
         photos = photos.assign(photographer="")
