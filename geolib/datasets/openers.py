@@ -100,7 +100,7 @@ def commons(path: AnyPath | None = None) -> dict[str, Any]:
         state = "was begun and is not finished" if (root / "journal.jsonl").is_file() else "does not exist"
         raise MissingDataError(
             f"{table} {state}: `python -m geolib fetch commons --contact YOUR_ADDRESS` fetches 10,000 photographs of "
-            "500 pixels (about 0.7 GB, some hours), with `--photos 1000` a tenth of that. It resumes an interrupted run"
+            "500 pixels: about 0.7 GB and some hours; `--photos 1000` a tenth of that. It resumes an interrupted run"
         )
     photos = checked(read_table(table), table)
     names = dict(zip(photos.index, photos["path"].astype(str), strict=True))
