@@ -58,7 +58,7 @@ def unpack_pictures(
     Raises
     ------
     MissingDataError : there is no archive.
-    CorruptFileError : it is not a whole zip, or as a whole over `limits`; pictures before the fault stay.
+    CorruptFileError : it is not a complete zip, or exceeds `limits`; pictures before the fault stay.
     """
     archive, folder, limits = Path(archive), Path(folder), limits or Limits()
     if not archive.is_file():

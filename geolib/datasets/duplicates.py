@@ -84,6 +84,7 @@ def near_duplicates(vectors: npt.NDArray[Any], others: npt.NDArray[Any], thresho
     """
     if not -1 < threshold <= 1:
         raise ValueError(f"threshold={threshold}: expected a cosine similarity above -1 and at most 1")
+    vectors, others = np.asarray(vectors), np.asarray(others)
     if not vectors.ndim == others.ndim == 2 or vectors.shape[1] != others.shape[1] or not vectors.size * others.size:
         raise ValueError(f"vectors have shape {vectors.shape}, others have shape {others.shape}: same encoder?")
     found = []

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
@@ -84,7 +85,7 @@ def test_planted_copies_are_found_across_blocks():
     photos[[3, 400]] = others[[69_999, 8]]
     found = near_duplicates(photos, others.astype(np.float16), 0.999)
     assert set(zip(found.photo, found.other, strict=True)) == {(3, 69_999), (400, 8)}
-    assert near_duplicates(photos[:3], others, 0.999).empty
+    assert near_duplicates(torch.from_numpy(photos[:3]), torch.from_numpy(others), 0.999).empty
 
 
 def test_vectors_that_cannot_be_compared_are_refused():
