@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from geolib.datasets.dataset import Dataset
-from geolib.datasets.splits import Photos, _shared
+from geolib.datasets.splits import Photos, training_overlap
 
 RESPONSIBLE_USE = "notebooks/08_responsible_use.ipynb"
 _MOST_LICENCES = 30  # rows of the table; the rest is summed up
@@ -64,7 +64,7 @@ def describe_data(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, An
     photos = dataset.photos.loc[parts["train"].ids]
     return {
         "dataset": dataset.name,
-        "overlap": _shared(dataset, parts),
+        "overlap": training_overlap(dataset, parts),
         "unreadable": len(dataset) - sum(len(part.ids) for part in parts.values()),
         "sides": {side: len(part.ids) for side, part in parts.items()},
         "licences": {str(name): int(count) for name, count in photos["licence"].value_counts().items()},
