@@ -306,7 +306,7 @@ def test_fit_then_evaluate_then_predict(album, tmp_path, capsys, monkeypatch):
     assert "are not those that the model was fitted on" in capsys.readouterr().err
     monkeypatch.delenv("GEOLIB_DATASET")
     assert cli.main(["evaluate", "--model", model]) != 0
-    assert "the model was fitted on 'folder': name what to evaluate on" in capsys.readouterr().err
+    assert "the model was fitted on 'folder': name the dataset to test on" in capsys.readouterr().err
 
 
 def test_a_model_with_other_rules_is_fitted_and_asked(album, tmp_path, capsys, monkeypatch):
