@@ -740,6 +740,15 @@ def test_the_shipped_model_is_small_and_knows_test_postcards():
     assert 0 < flagged.mean() < 0.03, "about one test postcard in a hundred"
 
 
+@pytest.mark.slow
+def test_the_shipped_model_is_what_its_command_builds():
+    shipped, fresh = geolib.load(data_path("model"), device="cpu"), default_model_tool.build()
+    vectors = split_photos(open_dataset("postcards"), shipped.encoder)["test"].vectors[:20]
+    assert np.allclose(shipped.posterior(vectors), fresh.posterior(vectors), atol=1e-4)
+    assert np.allclose(shipped.predict_vectors(vectors), fresh.predict_vectors(vectors), atol=1e-6)
+    assert np.allclose(shipped.familiarity.distance(vectors), fresh.familiarity.distance(vectors), atol=1e-3)
+
+
 # A prediction shows itself
 
 
