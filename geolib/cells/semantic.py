@@ -354,7 +354,9 @@ def _clip_to_land(area: Any, lands: list[tuple[Any, float]], axes: FloatArray) -
 
         def to_degrees(xy: FloatArray, dateline: float = dateline) -> FloatArray:
             lat, lon = to_lat_lon(_unproject(xy, axes))
-            return np.column_stack([np.where(np.abs(lon) > 180 - 1e-7, dateline, lon), lat])
+            # The dateline is a row of short chords on the map, so points on it come back up to 1e-4 degrees beyond it.
+            at_dateline = (np.abs(lon) > 180 - 1e-7) | (np.abs(lon - dateline) > 360 - 1e-3)
+            return np.column_stack([np.where(at_dateline, dateline, lon), lat])
 
         if shapely.intersects(area, land):
             shared = shapely.segmentize(shapely.intersection(area, land), 0.005)  # 0.005 radii: 32 km
