@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from geolib.common.arrays import Vectors, as_vectors
-from geolib.retrieve import _GALLERY_ROWS, _QUERIES, _unit_length
+from geolib.retrieve import NearestNeighbour, check_unit_length
 
 
 def near_duplicates(
@@ -28,13 +28,15 @@ def near_duplicates(
     """
     if not -1 < threshold <= 1:
         raise ValueError(f"threshold={threshold}: expected a cosine similarity, above -1 and at most 1")
-    first = _unit_length(as_vectors(vectors, None if ids is None else len(ids)))
-    second = _unit_length(as_vectors(others, None if other_ids is None else len(other_ids), first.shape[1], "others"))
+    first = check_unit_length(as_vectors(vectors, None if ids is None else len(ids)))
+    second = check_unit_length(
+        as_vectors(others, None if other_ids is None else len(other_ids), first.shape[1], "others")
+    )
     found = []
-    for i in range(0, len(first), _QUERIES):
-        queries = first[i : i + _QUERIES].to(second.device).float()
-        for j in range(0, len(second), _GALLERY_ROWS):
-            similarity = queries @ second[j : j + _GALLERY_ROWS].float().T
+    for i in range(0, len(first), NearestNeighbour.query_rows):
+        queries = first[i : i + NearestNeighbour.query_rows].to(second.device).float()
+        for j in range(0, len(second), NearestNeighbour.gallery_rows):
+            similarity = queries @ second[j : j + NearestNeighbour.gallery_rows].float().T
             rows, columns = (similarity >= threshold).nonzero(as_tuple=True)
             found.append([(rows + i).cpu(), (columns + j).cpu(), similarity[rows, columns].cpu()])
     photo, other, similar = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
