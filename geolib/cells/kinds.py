@@ -37,23 +37,11 @@ def fit_partition(
 ) -> Partition:
     """Draw cells of a kind on training photos, about as many finest ones as asked for.
 
-    Parameters
-    ----------
-    kind : one of `KINDS`
-    lat, lon : (n,) degrees
-    cells_per_level : sequence of int
-        Coarse to fine. Quadtree and uniform grid come closest to every level. S2 takes maximum numbers of photos in
-        proportion. Semantic cells have levels of their own, and take the finest number only.
-    seed : int
-        Of semantic cells.
+    Quadtree and uniform grid come closest to each of `cells_per_level`, coarse to fine. S2 takes maximum numbers of
+    photos in proportion. Semantic cells have levels of their own, take the finest number only, and need a `seed`.
 
-    Raises
-    ------
-    ValueError
-        For an unknown kind, and as `fit` of each kind does.
+    Raises `ValueError` for a kind that is not in `KINDS`, and as `fit` of each kind does.
 
-    Examples
-    --------
     >>> lat, lon = np.random.default_rng(0).normal([[48], [5]], 3, (2, 500))
     >>> fit_partition("uniform", lat, lon, (4, 16))
     GeocellTree(3 > 15 cells on 500 photos, at least 5 per cell)

@@ -20,6 +20,9 @@ from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, to_lat_lon
 
 IntArray = npt.NDArray[np.int64]
 Arrays = dict[str, npt.NDArray[Any]]
+Kinds = dict[str, tuple[str | int, ...]]  # of the arrays in a file: type and shape
+NESTED: Kinds = {"ancestors": ("int64", "n", "levels"), "counts": ("int64", "n"), "sums": ("float64", "n", 3)}
+NESTED |= {"min_photos": ("int64", 1)}
 
 
 class Partition(ABC):
@@ -52,6 +55,7 @@ class Partition(ABC):
     """
 
     FORMAT: ClassVar[str]  # names the kind in the header of its files
+    KINDS: ClassVar[Kinds]  # what these files hold
 
     def __init__(self, ancestors: IntArray, counts: IntArray, sums: FloatArray, min_photos: int) -> None:
         """For `fit` and `load`. counts, sums: per finest cell the number of photos, the sum of their unit vectors."""
@@ -82,7 +86,7 @@ class Partition(ABC):
     @classmethod
     @abstractmethod
     def _from_arrays(cls, arrays: Arrays) -> Self:
-        """The partition of what a file holds. Raises `ValueError` that says what is wrong with it."""
+        """The partition of arrays of `KINDS`. Raises `ValueError` that says what is wrong with them."""
 
     def assign(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> IntArray:
         """Cell of each point (n,) in degrees at every level, int64 (n, n_levels), coarse to fine.
@@ -222,6 +226,7 @@ class Partition(ABC):
         try:
             if found != cls.FORMAT:
                 raise ValueError(f"its format is {found!r}, expected {cls.FORMAT!r}")
+            check_kinds(arrays, cls.KINDS)
             return cls._from_arrays(arrays)
         except ValueError as error:
             raise CorruptFileError(
@@ -252,24 +257,20 @@ def read_format(path: str | os.PathLike[str]) -> str:
         return str((file.metadata() or {}).get("format", ""))
 
 
-def check_kinds(arrays: Arrays, expected: dict[str, tuple[str | int, ...]]) -> None:
-    """Raise `ValueError` unless the arrays have these names, types and shapes, given as (type, *shape)."""
-    found = {name: (array.dtype.name, *array.shape) for name, array in sorted(arrays.items())}
-    if found != expected or not all(array.size for array in arrays.values()):
+def check_kinds(arrays: Arrays, kinds: Kinds) -> None:
+    """Raise `ValueError` unless the arrays have these types and shapes; axes with the same letter are equally long.
+
+    >>> check_kinds({"counts": np.ones(3, np.int64)}, {"counts": ("int64", "n")})
+    """
+    sizes: dict[str | int, int] = {1: 1, 2: 2, 3: 3}
+    for name, (_, *axes) in kinds.items():
+        shape = arrays[name].shape if name in arrays else ()
+        for axis, n in zip(axes, shape, strict=False):
+            sizes.setdefault(axis, n)
+    found = {name: (array.dtype.name, *array.shape) for name, array in arrays.items()}
+    expected = {name: (dtype, *(sizes.get(axis, axis) for axis in axes)) for name, (dtype, *axes) in kinds.items()}
+    if found != expected or 0 in sizes.values():
         raise ValueError(f"it holds {found}, expected {expected}, none of them empty")
-
-
-def size_of(arrays: Arrays, name: str, axis: int = 0) -> int:
-    """Length of an array along an axis, 0 where there is none."""
-    shape = arrays[name].shape if name in arrays else ()
-    return shape[axis] if axis < len(shape) else 0
-
-
-def nested_kinds(arrays: Arrays) -> dict[str, tuple[str | int, ...]]:
-    """The types and shapes of what files of S2 and semantic cells hold, for `check_kinds`."""
-    n, levels = size_of(arrays, "ancestors"), size_of(arrays, "ancestors", 1)
-    kinds: dict[str, tuple[str | int, ...]] = {"ancestors": ("int64", n, levels), "counts": ("int64", n)}
-    return kinds | {"sums": ("float64", n, 3), "min_photos": ("int64", 1)}
 
 
 def check_nested(ancestors: IntArray, counts: IntArray, sums: FloatArray, min_photos: int) -> None:
@@ -287,10 +288,10 @@ def check_nested(ancestors: IntArray, counts: IntArray, sums: FloatArray, min_ph
 
 def check_limits(max_photos: int, min_photos: int) -> None:
     """Raise `ValueError` unless a cell with more than the maximum can be split into parts with the minimum."""
-    if min_photos < 1 or min_photos != int(min_photos) or max_photos < 2 * min_photos or max_photos != int(max_photos):
+    if not 1 <= min_photos <= max_photos / 2 or min_photos != int(min_photos) or max_photos != int(max_photos):
         raise ValueError(
-            f"max_photos={max_photos}, min_photos={min_photos}: expected whole numbers, at least 1 photo, and a "
-            "maximum of at least twice the minimum, so that a full cell can be split"
+            f"max_photos={max_photos}, min_photos={min_photos}: expected whole numbers, the minimum at least 1, the "
+            "maximum at least twice the minimum"
         )
 
 

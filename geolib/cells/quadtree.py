@@ -21,13 +21,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geolib.cells.nested import Arrays, IntArray, Partition, check_kinds, check_nested, size_of
+from geolib.cells.nested import Arrays, IntArray, Kinds, Partition, check_nested
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_area_km2, unit_vectors
 
 __all__ = ["GeocellTree", "IntArray", "Partition", "aligned_blocks", "join_thin", "quadrant_keys"]
@@ -58,6 +58,14 @@ class GeocellTree(Partition):
     """
 
     FORMAT = "geolib-geocells/1"
+    KINDS: ClassVar[Kinds] = {
+        "starts": ("int64", "n"),
+        "opens": ("int64", "n"),
+        "counts": ("int64", "n"),
+        "sums": ("float64", "n", 3),
+        "n_cells": ("int64", "levels"),
+        "min_photos": ("int64", 1),
+    }
 
     def __init__(
         self, starts: IntArray, opens: IntArray, counts: IntArray, sums: FloatArray, n_levels: int, min_photos: int
@@ -92,8 +100,12 @@ class GeocellTree(Partition):
         Raises
         ------
         ValueError
-            For bad coordinates, numbers of cells that do not increase, or `min_photos` below 1. If the photos cannot
-            fill so many cells, a `UserWarning` says so, and the tree has the most cells that they fill.
+            For bad coordinates, numbers of cells that do not increase, or `min_photos` below 1.
+
+        Warns
+        -----
+        UserWarning
+            If the photos cannot fill so many cells. The tree then has the most cells that they fill.
 
         Examples
         --------
@@ -211,20 +223,16 @@ class GeocellTree(Partition):
 
     @classmethod
     def _from_arrays(cls, arrays: Arrays) -> Self:
-        n, n_levels = size_of(arrays, "starts"), size_of(arrays, "n_cells")
-        kinds: dict[str, tuple[str | int, ...]] = dict.fromkeys(("starts", "opens", "counts"), ("int64", n))
-        check_kinds(
-            arrays, kinds | {"sums": ("float64", n, 3), "n_cells": ("int64", n_levels), "min_photos": ("int64", 1)}
-        )
-        starts, opens, min_photos = arrays["starts"], arrays["opens"], int(arrays["min_photos"][0])
+        starts, opens, n_levels = arrays["starts"], arrays["opens"], len(arrays["n_cells"])
+        counts, sums, min_photos = arrays["counts"], arrays["sums"], int(arrays["min_photos"][0])
         if starts[0] != 0 or np.any(starts[1:] <= starts[:-1]) or starts[-1] >= N_KEYS:
             raise ValueError("`starts` are not keys that increase from 0")
         if opens[0] != 0 or opens.min() < 0 or opens.max() >= n_levels:
             raise ValueError("`opens` are not levels, or not 0 at the first cell")
-        tree = cls(starts, opens, arrays["counts"], arrays["sums"], n_levels, min_photos)
+        tree = cls(starts, opens, counts, sums, n_levels, min_photos)
         if not np.array_equal(tree.n_cells, arrays["n_cells"]):
             raise ValueError("`opens` do not give the cells that `n_cells` says")
-        check_nested(tree.ancestors, arrays["counts"], arrays["sums"], min_photos)
+        check_nested(tree.ancestors, counts, sums, min_photos)
         return tree
 
 

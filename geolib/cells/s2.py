@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geolib.cells.nested import Arrays, Partition, check_kinds, check_limits, check_nested, nested_kinds
+from geolib.cells.nested import NESTED, Arrays, Partition, check_limits, check_nested
 from geolib.cells.quadtree import IntArray, aligned_blocks, join_thin
 from geolib.common.errors import GeolibError
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
@@ -42,6 +42,7 @@ class S2Cells(Partition):
     """
 
     FORMAT = "geolib-s2/1"
+    KINDS = NESTED | {"starts": ("int64", "n")}
 
     def __init__(
         self, starts: IntArray, ancestors: IntArray, counts: IntArray, sums: FloatArray, min_photos: int
@@ -54,21 +55,16 @@ class S2Cells(Partition):
     def fit(
         cls, lat: npt.ArrayLike, lon: npt.ArrayLike, max_photos: Sequence[int] = (2000, 500, 50), min_photos: int = 5
     ) -> S2Cells:
-        """Draw the cells on training photos, in any order.
+        """Draw the cells on training photos at `lat`, `lon` (degrees, (n,)), in any order.
+
+        Raises `ValueError` for bad coordinates, and for maxima that do not decrease or are below twice the minimum.
 
         Parameters
         ----------
-        lat, lon : (n,) degrees
         max_photos : sequence of int
-            Per level, coarse to fine: a cell with more photos is divided into four. Joined cells and leaves may hold
-            more.
+            Per level, coarse to fine: a cell with more photos is divided into four. Joined cells may hold more.
         min_photos : int
             Every cell holds at least so many; a thinner one joins a neighbour on the curve, its sibling first.
-
-        Raises
-        ------
-        ValueError
-            For bad coordinates, and for maxima that do not decrease or are below twice the minimum.
 
         Examples
         --------
@@ -132,8 +128,6 @@ class S2Cells(Partition):
 
     @classmethod
     def _from_arrays(cls, arrays: Arrays) -> Self:
-        kinds = nested_kinds(arrays)
-        check_kinds(arrays, kinds | {"starts": kinds["counts"]})
         starts, min_photos = arrays["starts"], int(arrays["min_photos"][0])
         if starts[0] != 0 or np.any(np.diff(starts) <= 0) or starts[-1] >= 6 * _FACE:
             raise ValueError("`starts` are not leaves that increase from 0")

@@ -17,16 +17,7 @@ import shapely
 from scipy.spatial import Voronoi, cKDTree
 from sklearn.cluster import KMeans
 
-from geolib.cells.nested import (
-    Arrays,
-    Partition,
-    check_kinds,
-    check_limits,
-    check_nested,
-    middle_of,
-    nested_kinds,
-    size_of,
-)
+from geolib.cells.nested import NESTED, Arrays, Partition, check_limits, check_nested, middle_of
 from geolib.cells.quadtree import IntArray
 from geolib.common.files import data_path
 from geolib.countries import continent_of, countries, country_of
@@ -47,6 +38,14 @@ class SemanticCells(Partition):
     """
 
     FORMAT = "geolib-semantic/1"
+    KINDS = NESTED | {
+        "ancestors": ("int64", "n", len(LEVELS)),
+        "countries": ("uint8", "countries", 3),
+        "places": ("float64", "places", 2),
+        "place_country": ("int64", "places"),
+        "place_region": ("int64", "places"),
+        "cell_places": ("float64", "n", 2),
+    }
 
     def __init__(
         self,
@@ -72,25 +71,18 @@ class SemanticCells(Partition):
     def fit(
         cls, lat: npt.ArrayLike, lon: npt.ArrayLike, min_photos: int = 30, max_photos: int = 60, seed: int = 0
     ) -> SemanticCells:
-        """Draw the cells on training photos.
+        """Draw the cells on training photos at `lat`, `lon` (degrees, (n,)).
+
+        Raises `ValueError` for bad coordinates, and for a maximum below twice the minimum.
 
         Parameters
         ----------
-        lat, lon : (n,) degrees
         min_photos : int
             A province, country or continent with fewer photos is merged with the nearest one, inside its country first,
             inside its continent then.
         max_photos : int
-            A region with more photos is split by k-means where that leaves `min_photos` in every part. The defaults are
-            PIGEON's, which splits by OPTICS; k-means leaves no photo out as noise, and its time does not grow with the
-            square of the photos.
-        seed : int
-            Of k-means.
-
-        Raises
-        ------
-        ValueError
-            For bad coordinates, and for a maximum below twice the minimum.
+            A region with more photos is split by k-means (`seed`) where that leaves `min_photos` in every part. The
+            defaults are PIGEON's, which splits by OPTICS; k-means leaves no photo out, and is fast with many photos.
 
         Examples
         --------
@@ -166,19 +158,13 @@ class SemanticCells(Partition):
 
     @classmethod
     def _from_arrays(cls, arrays: Arrays) -> Self:
-        kinds, n, m = nested_kinds(arrays), size_of(arrays, "countries"), size_of(arrays, "places")
-        kinds |= {"countries": ("uint8", n, 3), "places": ("float64", m, 2), "place_country": ("int64", m)}
-        kinds |= {"place_region": ("int64", m), "cell_places": ("float64", size_of(arrays, "ancestors"), 2)}
-        check_kinds(arrays, kinds)
         codes, places, cell_places = arrays["countries"], arrays["places"], arrays["cell_places"]
         place_country, place_region, ancestors = arrays["place_country"], arrays["place_region"], arrays["ancestors"]
-        if ancestors.shape[1] != len(LEVELS):
-            raise ValueError(f"it has {ancestors.shape[1]} levels, expected {len(LEVELS)}")
         nested = ancestors, arrays["counts"], arrays["sums"], int(arrays["min_photos"][0])
         check_nested(*nested)
         if codes.tobytes().decode("ascii", "replace") != "".join(sorted(countries())):
-            raise ValueError(f"its {n} countries are not those of Natural Earth, sorted")
-        if not np.array_equal(np.unique(place_country), np.arange(n)):
+            raise ValueError(f"its {len(codes)} countries are not those of Natural Earth, sorted")
+        if not np.array_equal(np.unique(place_country), np.arange(len(codes))):
             raise ValueError("a country has no place, or a place no country")
         if not np.array_equal(np.unique(place_region), np.unique(ancestors[:, 2])):
             raise ValueError("a region has no place, or a place no region")

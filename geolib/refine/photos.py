@@ -34,22 +34,15 @@ def refine(
 ) -> tuple[FloatArray, FloatArray]:
     """The place of the best training photo inside the likely cells: (lat, lon) in degrees, float64 (n,) each.
 
-    Parameters
-    ----------
-    posterior : (n, n_finest)
-        Of the finest cells of `tree`, of any scale. Cells without a photo in `gallery` do not count.
-    vectors : (n, dim) of unit length
-    share : float
-        The likely cells are the fewest that hold this share of the posterior.
-    weight : float
-        The best photo has the greatest similarity + weight * log p(cell). 0 takes the most similar photo, a large
-        weight stays in the likeliest cell. `fit_weight` finds both.
+    The likely cells are the fewest that hold `share` of the posterior (n, n_finest), which may have any scale. The best
+    photo in them has the greatest similarity + weight * log p(cell): 0 takes the most similar photo, a large weight
+    stays in the likeliest cell. `fit_weight` finds share and weight. Cells without a photo in `gallery` do not count.
 
     Raises
     ------
     ValueError
-        For a share outside (0, 1], a negative weight, a posterior that does not fit tree and vectors, and rows without
-        any probability where the gallery has photos.
+        For a share outside (0, 1], a negative weight, a posterior that does not fit tree and vectors (n, dim), and rows
+        without any probability where the gallery has photos.
 
     Examples
     --------
@@ -75,18 +68,10 @@ def photo_posterior(
 ) -> tuple[IntArray, npt.NDArray[np.float32]]:
     """The posterior over cells, made one over training photos: rows of `gallery` and masses, (n, photos), best first.
 
-    Arguments and errors are those of `refine`. Decode the result with
-    `decode_points(mass, gallery.lat[rows], gallery.lon[rows], "geoscore")`.
-
-    Parameters
-    ----------
-    photos : int
-        How many of the best photos get a mass (or all, if there are fewer).
-    weight : float or None
-        The mass is the softmax of (similarity + weight * log p(cell)) / temperature over these photos. None: each cell
-        keeps its probability, and divides it between its photos by the softmax of similarity / temperature.
-    temperature : float
-        Above 0. `fit_photo_posterior` finds weight and temperature.
+    The mass is the softmax of (similarity + weight * log p(cell)) / temperature over the best `photos` photos. With
+    weight None, each cell keeps its probability and divides it between its photos by the softmax of similarity /
+    temperature. `fit_photo_posterior` finds weight and temperature. Arguments and errors are those of `refine`. Decode
+    the result with `decode_points(mass, gallery.lat[rows], gallery.lon[rows], "geoscore")`.
 
     Examples
     --------
