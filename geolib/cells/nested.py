@@ -262,13 +262,15 @@ def check_kinds(arrays: Arrays, kinds: Kinds) -> None:
 
     >>> check_kinds({"counts": np.ones(3, np.int64)}, {"counts": ("int64", "n")})
     """
-    sizes: dict[str | int, int] = {1: 1, 2: 2, 3: 3}
+    sizes: dict[str | int, int] = {}
     for name, (_, *axes) in kinds.items():
         shape = arrays[name].shape if name in arrays else ()
-        for axis, n in zip(axes, shape, strict=False):
-            sizes.setdefault(axis, n)
+        sizes = dict(zip(axes, shape, strict=False)) | sizes
     found = {name: (array.dtype.name, *array.shape) for name, array in arrays.items()}
-    expected = {name: (dtype, *(sizes.get(axis, axis) for axis in axes)) for name, (dtype, *axes) in kinds.items()}
+    expected = {
+        name: (dtype, *(axis if isinstance(axis, int) else sizes.get(axis, axis) for axis in axes))
+        for name, (dtype, *axes) in kinds.items()
+    }
     if found != expected or 0 in sizes.values():
         raise ValueError(f"it holds {found}, expected {expected}, none of them empty")
 

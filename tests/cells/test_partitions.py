@@ -374,6 +374,10 @@ def test_damaged_files_are_named(name, made, tmp_path):
         write_tensors(path, {other: array for other, array in whole.items() if other != key}, kind)
         with pytest.raises(CorruptFileError):
             load_partition(path)
+    if name == "semantic":
+        write_tensors(path, whole | {"ancestors": whole["ancestors"][:, 1:].copy()}, kind)
+        with pytest.raises(CorruptFileError, match=r"'ancestors': \('int64', \d+, 4\)"):
+            load_partition(path)
     write_tensors(path, whole, {"format": "geolib-unknown/1"})
     with pytest.raises(CorruptFileError, match="not a file of GeocellTree"):
         load_partition(path)
