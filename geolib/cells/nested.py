@@ -161,7 +161,9 @@ class Partition(ABC):
         return [shapely.union_all(group) if len(group) > 1 else group[0] for group in groups]
 
     def areas_km2(self, level: int) -> FloatArray:
-        """Area of each cell's polygon in km2, float64 (n_cells[level],); of a level, they sum to that of the sphere.
+        """Area of each cell's polygon in km2, float64 (n_cells[level],).
+
+        The areas of a level sum to the area of the sphere; those of semantic cells to the land.
 
         >>> from geolib.cells import GeocellTree
         >>> GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1).areas_km2(0).round(-5)
@@ -228,6 +230,8 @@ class Partition(ABC):
                 raise ValueError(f"its format is {found!r}, expected {cls.FORMAT!r}")
             check_kinds(arrays, cls.KINDS)
             return cls._from_arrays(arrays)
+        except CorruptFileError:  # of the map of countries, not of this file
+            raise
         except ValueError as error:
             raise CorruptFileError(
                 f"{path} is not a file of {cls.__name__}: {error}; restore it, or fit and save the cells again"

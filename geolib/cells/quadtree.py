@@ -229,9 +229,9 @@ class GeocellTree(Partition):
             raise ValueError("`starts` are not keys that increase from 0")
         if opens[0] != 0 or opens.min() < 0 or opens.max() >= n_levels:
             raise ValueError("`opens` are not levels, or not 0 at the first cell")
-        tree = cls(starts, opens, counts, sums, n_levels, min_photos)
-        if not np.array_equal(tree.n_cells, arrays["n_cells"]):
+        if np.any(np.cumsum(np.bincount(opens, minlength=n_levels)) != arrays["n_cells"]):
             raise ValueError("`opens` do not give the cells that `n_cells` says")
+        tree = cls(starts, opens, counts, sums, n_levels, min_photos)
         check_nested(tree.ancestors, counts, sums, min_photos)
         return tree
 
