@@ -305,7 +305,7 @@ def aligned_blocks(edges: IntArray, max_depth: int) -> tuple[IntArray, IntArray]
 def _grow(keys: IntArray, target: int, min_photos: int) -> tuple[IntArray, IntArray]:
     """The heaviest cuts in sorted `keys`, enough for `target` cells, or all that there are: (cuts, weights)."""
     smallest = 2 * min_photos - 1  # a cell with no more photos cannot be divided
-    limit = 3 * len(keys) // target  # cells hold a little less than half of it on average, so it soon suffices
+    limit = 3 * len(keys) // target  # cells hold nearly half of it on average, so the first or second try suffices
     while True:
         limit = max(limit // 2, smallest)
         cuts, weights = _divide(keys, limit, min_photos)

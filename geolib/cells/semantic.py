@@ -6,6 +6,7 @@ signs change. No borders of provinces ship with the clone: a place is in the pro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Self
@@ -325,12 +326,18 @@ def _voronoi(sites: FloatArray) -> npt.NDArray[np.object_]:
 
 def _land_on_map(shape: Any, axes: FloatArray) -> list[tuple[Any, float]]:
     """The parts of a country on its map, and 180 or -180: the name of the dateline for each."""
-    out = []
+    parts: list[Any] = []
     for part in shapely.get_parts(shape):
-        dense = shapely.segmentize(part, 0.1)
-        flat = shapely.transform(dense, lambda xy: _project(unit_vectors(xy[:, 1], xy[:, 0]), axes))
-        out.append((shapely.make_valid(flat), 180.0 if part.centroid.x > 0 else -180.0))
-    return out
+        if part.bounds[0] == -180 and part.bounds[2] == 180:  # around the pole: each half has its name of the dateline
+            parts += [shapely.intersection(part, shapely.box(west, -90, west + 180, 90)) for west in (-180, 0)]
+        else:
+            parts.append(part)
+    flat = shapely.transform(
+        shapely.segmentize(np.array(parts, dtype=object), 0.1),
+        lambda xy: _project(unit_vectors(xy[:, 1], xy[:, 0]), axes),
+    )
+    lands = shapely.make_valid(flat)
+    return [(land, math.copysign(180, part.centroid.x)) for land, part in zip(lands, parts, strict=True)]
 
 
 def _clip_to_land(area: Any, lands: list[tuple[Any, float]], axes: FloatArray) -> list[Any]:

@@ -20,7 +20,7 @@ from geolib.cells.s2 import S2Cells
 from geolib.cells.semantic import SemanticCells, land_km2
 from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.common.files import data_path, read_tensors, sha256_file, write_tensors
-from geolib.countries import continent_of, country_of, layer
+from geolib.countries import continent_of, countries, country_of, layer
 from geolib.datasets import open_dataset
 from geolib.encoder import Encoder
 from geolib.predict import Geolocator
@@ -300,6 +300,20 @@ def test_semantic_cells_cover_the_land_without_overlap(made):
         assert cells.areas_km2(level).sum() == pytest.approx(expected, rel=1e-5)
     drawn = shapely.union_all(cells.polygons(0))
     assert land_km2([shapely.symmetric_difference(drawn, land)])[0] < 1e-5 * expected
+
+
+def test_polygons_around_the_pole_hold_the_points_of_their_cell():
+    rng = np.random.default_rng(0)
+    lat, lon = rng.uniform(-89, -72, 1000), rng.uniform(-180, 180, 1000)
+    antarctic = country_of(lat, lon, offshore_km=0) == "ATA"
+    cells = SemanticCells.fit(lat[antarctic], lon[antarctic], 20, 60)
+    shapes = cells.polygons(-1)
+    point, cell = shapely.STRtree(shapely.points(lon, lat)).query(shapes, predicate="intersects")[::-1]
+    assert len(shapes) > 10 and antarctic[point].sum() == antarctic.sum()
+    assert np.mean(cells.assign(lat, lon)[point, -1] != cell) < 5e-3, "edges are chords, which are off near the pole"
+    assert land_km2(shapes).sum() == pytest.approx(
+        land_km2([shape for shape, _ in countries().values()]).sum(), rel=1e-6
+    )
 
 
 def test_a_cell_of_photos_from_boats_is_drawn_as_a_small_square():
