@@ -41,9 +41,10 @@ class Familiarity:
 
     Attributes
     ----------
-    references : float16 (m, dim), training photos as (x - centre) @ scale
-    centre, scale : float32 (dim,), (dim, dim)
-    threshold : float or None, the 99th percentile of the distances of calibration photos
+    references, centre, scale : (m, dim), (dim,), (dim, dim)
+        Training photos, as (x - centre) @ scale.
+    threshold : float or None
+        The 99th percentile of the distances of calibration photos.
 
     Examples
     --------
@@ -93,7 +94,7 @@ class Familiarity:
         references = torch.from_numpy(self.references).float()
         k = min(NEIGHBOURS, len(references))
         measured = torch.split(queries @ torch.from_numpy(self.scale), _ROWS)
-        near = [_nearest(part, references, k)[0] for part in measured]
+        near = [torch.cdist(part, references).topk(k, largest=False).values for part in measured]
         mean: npt.NDArray[np.float64] = torch.cat(near).double().mean(dim=1).numpy() / np.sqrt(self.dim)
         return mean
 
@@ -130,18 +131,15 @@ def _sample(vectors: Tensor, most: int, rng: np.random.Generator) -> Tensor:
     return vectors.float().cpu()
 
 
-def _nearest(queries: Tensor, references: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Euclidean distance and index of the `k` nearest references (m, dim) of each query (n, dim): (n, k) each."""
-    near = torch.cdist(queries, references).topk(k, dim=1, largest=False)
-    return near.values, near.indices
-
-
 def _differences(vectors: Tensor, rng: np.random.Generator) -> Tensor:
     """Differences (pairs, dim) between vectors (n, dim), or some of them, and their nearest others."""
     some = _sample(vectors, _PAIRED, rng)
     k = min(_PARTNERS + 1, len(vectors))  # the nearest one is the photo itself
-    near = [vectors[_nearest(part, vectors, k)[1][:, 1:]] - part[:, None] for part in torch.split(some, _ROWS)]
-    return torch.cat(near).flatten(0, 1)
+    differences = []
+    for part in torch.split(some, _ROWS):
+        near = torch.cdist(part, vectors).topk(k, largest=False).indices[:, 1:]
+        differences.append(vectors[near] - part[:, None])
+    return torch.cat(differences).flatten(0, 1)
 
 
 def _scale(differences: Tensor) -> Tensor:

@@ -87,25 +87,17 @@ class GeocellTree(Partition):
         cells_per_level: Sequence[int] = (100, 1000, 10_000, 50_000),
         min_photos: int = 5,
     ) -> GeocellTree:
-        """Draw the cells on training photos, in any order.
+        """Draw the cells on training photos at `lat`, `lon` (degrees, (n,)), in any order.
+
+        Raises `ValueError` for bad coordinates, numbers of cells that do not increase, or `min_photos` below 1. Warns
+        when the photos cannot fill so many cells, and makes the most cells that they fill.
 
         Parameters
         ----------
-        lat, lon : (n,) degrees
         cells_per_level : sequence of int
             Numbers of cells to come closest to, coarse to fine.
         min_photos : int
             Every cell holds at least so many photos (or all, if there are fewer).
-
-        Raises
-        ------
-        ValueError
-            For bad coordinates, numbers of cells that do not increase, or `min_photos` below 1.
-
-        Warns
-        -----
-        UserWarning
-            If the photos cannot fill so many cells. The tree then has the most cells that they fill.
 
         Examples
         --------
