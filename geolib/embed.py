@@ -34,7 +34,7 @@ from geolib._version import __version__
 from geolib.common import files
 from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
-from geolib.encoder import Encoder, _to_numpy
+from geolib.encoder import Encoder, to_numpy
 from geolib.images import ImageSource
 from geolib.openclip.model import Preprocessing
 
@@ -316,7 +316,7 @@ def _finish(folder: Path, plan: dict[str, Any]) -> EmbeddingStore:
 def _write_shard(
     path: Path, ids: list[str], reasons: list[str | None], parts: list[torch.Tensor], plan: dict[str, Any]
 ) -> None:
-    vectors = _to_numpy(torch.cat(parts)) if parts else np.empty((0, plan["encoder"]["dim"]), np.float32)
+    vectors = to_numpy(torch.cat(parts)) if parts else np.empty((0, plan["encoder"]["dim"]), np.float32)
     kept = [name for name, reason in zip(ids, reasons, strict=True) if reason is None]
     failures = [(name, reason) for name, reason in zip(ids, reasons, strict=True) if reason is not None]
     tensors = {"vectors": vectors.astype(plan["dtype"]), "ids": _to_bytes(kept), "failures": _to_bytes(failures)}

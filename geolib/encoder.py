@@ -22,8 +22,8 @@ from geolib.common import files
 from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError
 from geolib.images import ImageSource
-from geolib.openclip.model import Tokenizer, _Model
-from geolib.openclip.weights import _from_folder, _from_open_clip
+from geolib.openclip.model import ClipModel, Tokenizer
+from geolib.openclip.weights import from_folder, from_open_clip
 
 Vectors = npt.NDArray[np.float32]
 
@@ -40,8 +40,8 @@ class Encoder:
     weights: of a downloaded one, which file it is: repository, revision (a commit), file, bytes, sha256; else empty.
     """
 
-    def __init__(self, model: _Model, name: str, pretrained: str | None, device: str, precision: str) -> None:
-        self.device, self.precision, self.reason = _choose(device, precision)
+    def __init__(self, model: ClipModel, name: str, pretrained: str | None, device: str, precision: str) -> None:
+        self.device, self.precision, self.reason = choose_device(device, precision)
         self.name, self.pretrained = name, pretrained
         self.dim, self.preprocessing, self.quick_gelu = model.dim, model.preprocessing, model.quick_gelu
         self.image_size = self.preprocessing.size
@@ -78,15 +78,15 @@ class Encoder:
         Raises `ValueError` for what does not exist, `MissingDataError` for weights that are not here and
         cannot be fetched, `CorruptFileError` for a damaged file.
         """
-        _choose(device, precision)  # refuse before minutes of loading
+        choose_device(device, precision)  # refuse before minutes of loading
         if revision is not None and not re.fullmatch("[0-9a-f]{40}", revision):
             raise ValueError(f"revision={revision!r}: expected a commit, 40 digits from 0 to f, or None")
         folder = files.data_path("postcards", _SHIPPED[str(name)]) if str(name) in _SHIPPED else Path(name)
         with torch.random.fork_rng(devices=[]):  # building a model draws its first weights
             torch.default_generator.manual_seed(0)
             if folder.is_dir():
-                return cls(_from_folder(folder), str(name), None, device, precision)
-            model = _from_open_clip(str(name), pretrained, revision, allow_pickle)
+                return cls(from_folder(folder), str(name), None, device, precision)
+            model = from_open_clip(str(name), pretrained, revision, allow_pickle)
             return cls(model, str(name), pretrained, device, precision)
 
     @cached_property
@@ -117,19 +117,19 @@ class Encoder:
         """
         _check_list(images, "images", str | bytes | os.PathLike | Image.Image)
         crops = [np.stack([self.preprocessing.crop(x) for x in part]) for part in pieces(images, batch_size)]
-        return _to_numpy(torch.cat([self.forward(torch.from_numpy(part)) for part in crops]))
+        return to_numpy(torch.cat([self.forward(torch.from_numpy(part)) for part in crops]))
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of texts, float32 (n, dim), comparable with those of images by dot product."""
         _check_list(texts, "texts", str)
         tokens = self._tokenizer(list(texts)).to(self.device)
-        with torch.inference_mode(), self._autocast():
-            return _to_numpy(torch.nn.functional.normalize(self.model.encode_text(tokens).float(), dim=-1))
+        with torch.inference_mode(), self.autocast():
+            return to_numpy(torch.nn.functional.normalize(self.model.encode_text(tokens).float(), dim=-1))
 
     @torch.inference_mode()
     def forward(self, crops: torch.Tensor, tower: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
         """Unit vectors, float32 (n, dim) on the device, of crops uint8 (n, size, size, 3)."""
-        with self._autocast():
+        with self.autocast():
             features = (tower or self.model.encode_image)(self.preprocessing.normalise(crops.to(self.device)))
         return torch.nn.functional.normalize(features.float(), dim=-1)
 
@@ -137,11 +137,11 @@ class Encoder:
     def _tokenizer(self) -> Tokenizer:
         return self._make_tokenizer()
 
-    def _autocast(self) -> AbstractContextManager[Any]:
+    def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
 
-def _choose(device: str, precision: str) -> tuple[str, str, str]:
+def choose_device(device: str, precision: str) -> tuple[str, str, str]:
     """(device, precision, reason), or a `ValueError` in words for what this machine cannot do."""
     if device not in ("auto", "cpu", "cuda", "mps") or precision not in ("auto", "fp32", "bf16"):
         raise ValueError(
@@ -172,7 +172,7 @@ def _check_list(items: Any, what: str, single: Any) -> None:
         raise ValueError(f"no {what}: expected a list of at least one")
 
 
-def _to_numpy(vectors: torch.Tensor) -> Vectors:
+def to_numpy(vectors: torch.Tensor) -> Vectors:
     array: Vectors = vectors.cpu().numpy()
     if not np.isfinite(array).all():
         raise CorruptFileError("the encoder gives vectors that are not finite: its weights are damaged, load it again")

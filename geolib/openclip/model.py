@@ -84,7 +84,7 @@ _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BI
 
 
 @dataclass(frozen=True)
-class _Model:
+class ClipModel:
     module: Any
     dim: int
     preprocessing: Preprocessing

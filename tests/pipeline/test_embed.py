@@ -691,11 +691,11 @@ def test_device_and_precision_come_with_their_reason(monkeypatch, asked, cuda, b
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     if isinstance(chosen, str):
         with pytest.raises(ValueError, match=chosen):
-            encoder_module._choose(*asked)
+            encoder_module.choose_device(*asked)
         with pytest.raises(ValueError, match=chosen):
             Encoder.load("no such model", device=asked[0], precision=asked[1])  # the device is checked first
     else:
-        device, precision, reason = encoder_module._choose(*asked)
+        device, precision, reason = encoder_module.choose_device(*asked)
         assert (device, precision) == chosen[:2] and reason.startswith(chosen[2])
 
 
