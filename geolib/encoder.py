@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cache, cached_property
@@ -49,9 +49,8 @@ class Encoder:
 
     def __init__(self, model: ClipModel, name: str, pretrained: str | None, device: str, precision: str) -> None:
         self.device, self.precision, self.reason = choose_device(device, precision)
-        self.name, self.pretrained = name, pretrained
+        self.name, self.pretrained, self.image_size = name, pretrained, model.preprocessing.size
         self.dim, self.preprocessing, self.quick_gelu = model.dim, model.preprocessing, model.quick_gelu
-        self.image_size = self.preprocessing.size
         self.model = model.module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
         self._tokenizer = cache(model.make_tokenizer)
         self.weights: dict[str, Any] = dict(model.weights)
@@ -111,10 +110,10 @@ class Encoder:
         return to_numpy(torch.cat(vectors))
 
     @torch.inference_mode()
-    def forward(self, crops: torch.Tensor, tower: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
-        """Unit vectors, float32 (n, dim) on the device, of crops uint8 (n, size, size, 3), by `tower` or the model."""
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        """Unit vectors, float32 (n, dim) on the device, of crops uint8 (n, size, size, 3)."""
         with self.autocast():
-            features = (tower or self.model.encode_image)(self.preprocessing.normalise(crops.to(self.device)))
+            features = self.model.encode_image(self.preprocessing.normalise(crops.to(self.device)))
         return torch.nn.functional.normalize(features.float(), dim=-1)
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
@@ -157,8 +156,7 @@ def choose_device(device: str, precision: str) -> tuple[str, str, str]:
     ('cpu', 'fp32', 'cpu: as asked; fp32: as asked')
     """
     if device not in ("auto", "cpu", "cuda", "mps") or precision not in ("auto", "fp32", "bf16"):
-        expected = "auto, cpu, cuda or mps; auto, fp32 or bf16"
-        raise ValueError(f"device={device!r}, precision={precision!r}: expected {expected}")
+        raise ValueError(f"device={device!r}, precision={precision!r}: expected auto, cpu, cuda, mps; auto, fp32, bf16")
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     why = "as asked"
     if device == "auto":
