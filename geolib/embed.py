@@ -5,8 +5,7 @@ and a second thread writes the vectors to disk, one file (a shard) per 4,096 ima
 computes only the shards that are missing. `EmbeddingStore` reads the folder that it makes:
 
     meta.json                    the encoder, the list of images, and at the end the SHA-256 of every shard
-    shard-00000.safetensors      vectors, ids and failures of the first 4,096 images, in order
-    shard-00001.safetensors      of the next 4,096, and so on
+    shard-00000.safetensors ...  vectors, ids and failures of 4,096 images each, in input order
 """
 
 from __future__ import annotations
@@ -221,8 +220,7 @@ class EmbeddingStore:
 
     def subset(self, ids: Sequence[str]) -> Vectors:
         """Vectors of these ids in their order, float32 (len(ids), dim). Raises `ValueError` for an unknown id."""
-        unknown = [name for name in ids if name not in self._row]
-        if unknown:
+        if unknown := [name for name in ids if name not in self._row]:
             reason = dict(self.failures).get(unknown[0], "it is not among the images of this store")
             raise ValueError(f"no vector for {unknown[0]!r} ({len(unknown)} such ids): {reason}")
         return self.vectors[[self._row[name] for name in ids]]
