@@ -91,17 +91,18 @@ def embed_photos(
     if not _is_complete(folder, plan):
         todo = {path: rows for path, rows in _shards(folder, plan).items() if not _is_whole(path)}
         batches = _batches(encoder, paths, list(todo.values()), batch_size, workers)
-        names = {path: [ids[row] for row in rows] for path, rows in todo.items()}
+        names = {path: list(ids[rows.start : rows.stop]) for path, rows in todo.items()}
         _embed(encoder, batches, names, plan, progress)
         _complete(folder, plan)
     return EmbeddingStore.open(folder)
 
 
 def _embed(encoder: Encoder, batches: Iterator[Batch], todo: dict[Path, list[str]], plan: Meta, progress: bool) -> None:
-    """Embed the batches and write the shards `todo`, given as the ids of each file."""
+    """Embed the batches, and write the files of `todo` with the ids that each of them holds."""
     done = plan["photos"] - sum(map(len, todo.values()))
     writing: Future[None] | None = None
-    with ThreadPoolExecutor(1) as writer, tqdm(total=plan["photos"], initial=done, disable=not progress) as bar:
+    bar = tqdm(total=plan["photos"], initial=done, unit="photo", disable=not progress)
+    with ThreadPoolExecutor(1) as writer, bar:
         for path, ids in todo.items():
             vectors: list[torch.Tensor] = []
             problems: list[str | None] = []
@@ -196,7 +197,10 @@ class EmbeddingStore:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> EmbeddingStore:
-        """Read a store and check its SHA-256s. Raises `MissingDataError` (absent, unfinished) or `CorruptFileError`."""
+        """Read a store, and check the SHA-256 of each shard.
+
+        Raises `MissingDataError` if it is absent or unfinished, `CorruptFileError` with the name of a damaged file.
+        """
         folder = Path(folder)
         meta = _read_meta(folder)
         if not meta["complete"]:
@@ -230,7 +234,7 @@ class EmbeddingStore:
         return {name: row for row, name in enumerate(self.ids)}
 
 
-# meta.json
+# The files of a store
 
 
 def _plan(encoder: Encoder, ids: list[str], shard_size: int, dtype: str) -> Meta:
@@ -257,7 +261,7 @@ def _plan(encoder: Encoder, ids: list[str], shard_size: int, dtype: str) -> Meta
 def _is_complete(folder: Path, plan: Meta) -> bool:
     """Whether the store is finished. Starts it if there is none. Raises `MismatchError` if it is not as planned."""
     if not (folder / "meta.json").exists():
-        if any(folder.glob("shard-*")):  # of which encoder, nobody knows
+        if any(folder.glob("shard-*")):  # they could be of any encoder
             raise MismatchError(f"{folder} holds shards without meta.json: delete it, or choose another folder")
         files.write_json(folder / "meta.json", plan)
         return False
@@ -300,9 +304,6 @@ def _read_meta(folder: Path) -> Meta:
     return meta
 
 
-# Shards
-
-
 def _shards(folder: Path, meta: Meta) -> dict[Path, range]:
     """The file of each shard, and the positions of its images in the input."""
     parts = pieces(range(meta["photos"]), meta["shard_size"])
@@ -319,7 +320,7 @@ def _write_shard(path: Path, problems: dict[str, str | None], parts: list[torch.
 
 def _read_shard(path: Path, sha256: str | None = None) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a shard. Raises `CorruptFileError` if it is damaged or has another SHA-256 than recorded."""
-    remedy = "delete this file and call embed_photos again, which makes it anew"
+    remedy = "delete this file and call embed_photos again, which writes a new one"
     try:
         content = path.read_bytes()
         if sha256 not in (None, hashlib.sha256(content).hexdigest()):
