@@ -90,17 +90,18 @@ class Encoder:
         if revision is not None and not re.fullmatch("[0-9a-f]{40}", revision):
             raise ValueError(f"revision={revision!r}: expected a commit, 40 digits from 0 to f, or None")
         folder = files.data_path("postcards", _SHIPPED[str(name)]) if str(name) in _SHIPPED else Path(name)
-        with torch.random.fork_rng(devices=[]):  # a new model draws its first weights; nobody else's generator may move
+        with torch.random.fork_rng(devices=[]):  # building a model draws numbers; the global generator must not move
             torch.default_generator.manual_seed(0)
             if folder.is_dir():
                 return cls(from_folder(folder), str(name), None, device, precision)
             model = from_open_clip(str(name), pretrained, revision, allow_pickle)
-            return cls(model, str(name), pretrained, device, precision)
+        return cls(model, str(name), pretrained, device, precision)
 
     def embed_images(self, images: Sequence[ImageSource], batch_size: int = 64) -> Vectors:
         """Unit vectors of images, float32 (n, dim). For thousands of images see `embed_photos`.
 
-        Raises `ImageError` for the first image that cannot be read, and `ValueError` for an empty list.
+        Each image is decoded, cut to the square that the model sees, and sent through the network in a batch. Raises
+        `ImageError` for the first one that cannot be read, and `ValueError` for an empty list.
         """
         _check_list(images, "images", str | bytes | os.PathLike | Image.Image)
         vectors = []
