@@ -101,14 +101,15 @@ def plot_cells(tree: Partition, level: int = -1) -> tuple[Figure, Any]:
     >>> tree = GeocellTree.fit([48.9, 40.7], [2.4, -74.0], cells_per_level=(2,), min_photos=1)
     >>> fig, ax = plot_cells(tree)
     """
-    few = tree.n_cells[level] <= 2500  # more edges would hide the small cells
+    counts = tree.counts(level)
+    few = counts.size <= 2500  # more edges would hide the small cells
     fig, ax = ground.canvas()
     cells, density, areas = _add_density(ax, tree, level, edgecolor="white", linewidth=0.5 * few, antialiased=few)
     cells.set_norm(_norm_by_area(density, areas, 0.01, 0.999))
     ground.add_ground(ax, "coast", edgecolor=INK, linewidth=0.4, zorder=3)
     ground.color_bar(fig, cells, "training photos per 1,000 km²", extend="both")
-    name = f"{tree.n_cells[level]:,} cells (level {level % tree.n_levels})"
-    ground.caption(fig, f"{name} · n = {tree.counts(level).sum():,} photos")
+    name = f"{counts.size:,} cells (level {level % tree.n_levels})"
+    ground.caption(fig, f"{name} · n = {counts.sum():,} photos")
     fig.set_label(f"World map of {name}, small where photos are dense, coloured by training photos per 1,000 km².")
     return fig, ax
 
