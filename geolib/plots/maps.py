@@ -237,7 +237,9 @@ def plot_prediction(
     words = f"Map of one prediction; best guesses: {', '.join(told)}."
     if truth is not None:
         dashed: dict[str, Any] = {"color": INK, "linewidth": 1.6, "linestyle": (0, (4, 2))}
-        km = marks.draw_arc(ax, truth, (guesses[0][0], guesses[1][0]), label=True, **dashed)
+        first = (guesses[0][0], guesses[1][0])
+        marks.draw_arc(ax, truth, first, **dashed)
+        km = marks.label_arc(ax, truth, first, (places[0], places[1]))
         marks.draw_truth(ax, truth)
         words += f" The truth, in {names[-1]}, is {km:,.0f} km from the first."
         told = [*told[:5], f"★ truth: {names[-1]}"]

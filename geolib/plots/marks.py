@@ -28,29 +28,28 @@ def draw_disc(ax: Any, place: tuple[float, float], **style: Any) -> None:
     ax.scatter(*project(*place, ax).T, **PREDICTION | {"zorder": 5} | style)
 
 
-def draw_arc(
-    ax: Any, start: tuple[float, float], end: tuple[float, float], *, label: bool = False, **style: Any
-) -> float:
-    """Draw the great circle between two places, broken at the edge of the map; returns its length in km."""
-    # Moved by centimetres: between antipodes every way is the shortest.
+def _great_circle(ax: Any, start: tuple[float, float], end: tuple[float, float]) -> FloatArray:
+    """Positions (201, 2) on the map; moved by centimetres, because between antipodes every way is the shortest."""
     near, far = np.array(start) * (1 - 1e-9), np.array(end) * (1 - 3e-9)
-    xy = project(*sphere.great_circle(near[0], near[1], far[0], far[1], 201), ax)
+    return project(*sphere.great_circle(near[0], near[1], far[0], far[1], 201), ax)
+
+
+def draw_arc(ax: Any, start: tuple[float, float], end: tuple[float, float], **style: Any) -> None:
+    """Draw the great circle between two places, broken at the edge of the map."""
+    xy = _great_circle(ax, start, end)
     (breaks,) = np.nonzero(np.abs(np.diff(xy[:, 0])) > np.ptp(WORLD.x_limits) / 2)
     ax.add_line(Line2D(*np.insert(xy, breaks + 1, np.nan, axis=0).T, zorder=3.5, **style))
-    km = float(haversine_km(*start, *end))
-    if label:
-        _label_arc(ax, xy, f"{km:,.0f} km")
+
+
+def label_arc(ax: Any, start: tuple[float, float], end: tuple[float, float], marked: Places) -> float:
+    """Write the length on the middle of an arc, or beside a short one, off the places marked; returns it in km."""
+    xy, km = _great_circle(ax, start, end), float(haversine_km(*start, *end))
+    points = ax.transData.transform(xy) * 72 / ax.figure.dpi
+    long = np.hypot(*(points[-1] - points[0])) > 150
+    note = ax.annotate(f"{km:,.0f} km", xy[len(xy) // 2], xytext=(0, 0), textcoords="offset points", zorder=7)
+    note.set(weight="bold", path_effects=HALO)
+    _place_label(note, ax, ax.transData.transform(project(*marked, ax)), [], 24, ((0, 0), *_SIDES) if long else _SIDES)
     return km
-
-
-def _label_arc(ax: Any, arc: FloatArray, text: str) -> None:
-    """Write on the middle of an arc; above it where it is short."""
-    points = ax.transData.transform(arc) * 72 / ax.figure.dpi
-    short = np.hypot(*(points[-1] - points[0])) < 150
-    at, gap = (int(np.argmax(points[:, 1])), 20) if short else (len(arc) // 2, 0)
-    note = ax.annotate(text, arc[at], xytext=(0, gap), textcoords="offset points", weight="bold", zorder=7)
-    across = ax.transAxes.inverted().transform(ax.transData.transform(arc[at]))[0]  # 0 to 1
-    note.set(ha="left" if across < 0.05 else "right" if across > 0.95 else "center", va="center", path_effects=HALO)
 
 
 def draw_guesses(ax: Any, places: Places, shares: FloatArray) -> None:
@@ -100,19 +99,21 @@ def draw_named(ax: Any, places: Mapping[str, tuple[float, float]], truth: tuple[
     return "; ".join(told if truth is None else [*told, f"the truth at {truth[0]:.0f}, {truth[1]:.0f}"])
 
 
-def _place_label(note: Annotation, ax: Any, marked: FloatArray, placed: list[Bbox]) -> Bbox:
+def _place_label(
+    note: Annotation, ax: Any, marked: FloatArray, placed: list[Bbox], gap: int = 11, sides: Any = _SIDES
+) -> Bbox:
     """Move a label to the side of its point where it covers the fewest marks and labels; returns its box in pixels."""
     costs = []
-    for side in _SIDES:
-        box = _beside(note, side).padded(2)
+    for side in sides:
+        box = _beside(note, side, gap).padded(6)
         outside = box.x0 < ax.bbox.x0 or box.x1 > ax.bbox.x1 or box.y0 < ax.bbox.y0 or box.y1 > ax.bbox.y1
         costs.append(10 * outside + box.count_overlaps(placed) + box.count_contains(marked))
-    return _beside(note, _SIDES[int(np.argmin(costs))])
+    return _beside(note, sides[int(np.argmin(costs))], gap)
 
 
-def _beside(note: Annotation, side: tuple[int, int]) -> Bbox:
+def _beside(note: Annotation, side: tuple[int, int], gap: int) -> Bbox:
     across, up = side
-    note.set(position=(11 * across, 11 * up))
+    note.set(position=(gap * across, gap * up))
     note.set(ha=("center", "left", "right")[across], va=("center", "bottom", "top")[up])
     return note.get_window_extent()
 

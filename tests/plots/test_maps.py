@@ -243,6 +243,15 @@ def test_an_arc_across_the_dateline_is_broken_at_the_edge_and_its_label_stays_in
     assert box.x0 >= 0 and box.x1 <= fig.bbox.x1
 
 
+@pytest.mark.parametrize("truth", [(47.5, 19.2), (41.9, 40.0), (0.0, -120.0)])
+def test_the_length_of_an_arc_hides_no_guess(tree, posterior, truth):
+    top = pd.DataFrame({"lat": [41.9, 60.0, 41.0], "lon": [12.5, 17.0, -70.0], "probability": [0.8, 0.1, 0.1]})
+    _, ax = maps.plot_prediction(posterior, tree, truth=truth, top=top)
+    (label,) = [text for text in ax.texts if text.get_text().endswith(" km")]
+    places = on_map([*top["lat"], truth[0]], [*top["lon"], truth[1]])
+    assert not label.get_window_extent().padded(3).count_contains(ax.transData.transform(places))
+
+
 @pytest.mark.parametrize(
     "truth", [(36.8, -5.2), (-36.8, 174.8), (90.0, 0.0), (-90.0, 0.0), (0.0, 180.0), (0.0, -180.0)]
 )
