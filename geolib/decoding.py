@@ -27,7 +27,7 @@ _BLOCK = 128  # centres in a block of the search
 _STEPS, _GUIDES = 5, 2048  # of the refinement: its steps, and the likeliest points that lead them
 _CHUNK = 2**18  # numbers at a time: they stay in the processor's cache
 _NEAR = 0.01  # radians, 64 km: nearer than that the cosine alone is off by more than 40 m
-_AT_POINT = 4e-4  # radians, 2.5 km: nearer than that float32's cosine cannot tell two points apart
+_AT_POINT = 4e-4  # radians, 2.5 km: nearer than that the refinement is at the point, where its formula divides by 0
 
 
 def decode(
@@ -314,8 +314,7 @@ def _climb(share: Any, points: Any, start: Any, rule: str) -> Any:
 def _step(share: Any, points: Any, at: Any, rule: str) -> Any:
     """The next points of the iteration, unit vectors (n, 3), under mass (n, m) on points (n, m, 3)."""
     xp = namespace(share)
-    cosine = (points @ at[:, :, None])[..., 0]
-    arc = xp.arccos(xp.clip(cosine, -1, 1, out=cosine), out=cosine)
+    arc = _arc(at, points)
     weight = share * xp.exp(arc * (-EARTH_RADIUS_KM / GEOSCORE_SCALE_KM)) if rule == "geoscore" else share
     here = arc < _AT_POINT
     held = (weight * here).sum(axis=1)
