@@ -21,7 +21,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from geolib import sphere
-from geolib.cells.quadtree import Partition
+from geolib.cells.quadtree import IntArray, Partition
 from geolib.common.arrays import Vectors, as_vectors
 
 Photos = tuple[Vectors, npt.ArrayLike, npt.ArrayLike]  # embeddings (n, dim), lat and lon in degrees (n,)
@@ -34,8 +34,7 @@ class HierarchicalHeads(nn.Module):
     """Independent softmax heads on one embedding, one per level, from coarse to fine.
 
     Each coordinate is first centred and scaled by the training set's mean and spread, so that one learning rate suits
-    every encoder: CLIP embeddings sit in a narrow cone, whose mean is much larger than the differences that tell places
-    apart. All output weights start at zero, and every photo gets the same answer.
+    every encoder: CLIP embeddings sit in a narrow cone, whose mean is much larger than the differences between photos.
 
     Parameters
     ----------
@@ -54,9 +53,7 @@ class HierarchicalHeads(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(
-        self, dim: int, n_cells: Sequence[int], *, hidden: int = 0, ancestors: npt.NDArray[np.int64] | None = None
-    ) -> None:
+    def __init__(self, dim: int, n_cells: Sequence[int], *, hidden: int = 0, ancestors: IntArray | None = None) -> None:
         super().__init__()
         if dim < 1 or not len(n_cells) or min(n_cells) < 1 or hidden < 0:
             raise ValueError(f"{dim=}, n_cells={tuple(n_cells)}, {hidden=}: expected dim, cells >= 1 and hidden >= 0")
@@ -83,7 +80,7 @@ class HierarchicalHeads(nn.Module):
         return heads.eval()
 
     def draw(self, generator: Generator) -> None:
-        """Start afresh: output weights zero, hidden layers drawn from `generator` (on the CPU)."""
+        """Start afresh: output weights zero, so that all photos get one answer; hidden layers drawn on the CPU."""
         for head in self.heads:
             for parameter in _output_layer(head).parameters():
                 nn.init.zeros_(parameter)
@@ -158,7 +155,7 @@ def _dropped(x: Tensor, share: float, generator: Generator | None) -> Tensor:
 def predict_logits(heads: HierarchicalHeads, vectors: Vectors, batch_size: int = 4096) -> list[Any]:
     """Logits of embeddings (n, dim): one float32 (n, n_cells) array per level, coarse to fine, on the CPU.
 
-    Tensors give tensors. Computed where the heads are. Raises `ValueError` for vectors that are not (n, dim) and finite.
+    Tensors give tensors, computed where the heads are. Raises `ValueError` unless the vectors are (n, dim) and finite.
 
     >>> [logits.shape for logits in predict_logits(HierarchicalHeads(8, (3, 12)), np.zeros((5, 8), np.float32))]
     [(5, 3), (5, 12)]
@@ -183,10 +180,9 @@ def level_weights(n_levels: int) -> npt.NDArray[np.float64]:
 def smoothing_scale(tree: Partition, level: int, smoothing_km: Smoothing = "auto") -> npt.NDArray[np.float64] | None:
     """tau in km of every cell of a level, (n_cells,), or None for hard targets.
 
-    PIGEON uses one tau, 75 km. Cells of one quadtree level differ a thousandfold in size: it would smear a city over a
-    hundred cells and leave a desert hard. "auto" takes for each cell half the distance from its centre to the nearest
-    other one: a neighbour then gets about exp(-2) of what the cell gets, in cities as in deserts. A sequence gives one
-    tau per level in km, 0 for hard; None is hard everywhere. Raises `ValueError` for anything else.
+    PIGEON uses 75 km for all. But cells of one quadtree level differ a thousandfold in size: one tau would smear a city
+    over a hundred cells and leave a desert hard. "auto" takes half the distance from each centre to the nearest other:
+    a neighbour then gets about exp(-2) of what the cell gets. A sequence gives one tau per level in km, 0 for hard.
 
     >>> from geolib.cells import GeocellTree
     >>> smoothing_scale(GeocellTree.fit([0, 0, 0], [0, 2, 8], (3,), min_photos=1), 0).round()
@@ -213,8 +209,7 @@ def cell_targets(
     """Targets of photos over the cells of a level, float32 (n, n_cells), rows sum to 1.
 
     log y_i = -(d(g_i, x) - d(g_n, x)) / tau for the cell centres g, the photo x and its own cell n, normalised. tau is
-    that of the cell n (`smoothing_scale`). As tau goes to 0, the cell with the nearest centre takes all; None and 0 are
-    the hard target, the photo's own cell.
+    that of the cell n (`smoothing_scale`); with None and 0 the target is hard, the photo's own cell.
 
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([0, 0, 0], [0, 2, 5], (3,), min_photos=1)
@@ -229,10 +224,8 @@ def cell_targets(
 
 
 def smoothed_targets(points: Tensor, centers: Tensor, tau_km: Tensor) -> Tensor:
-    """softmax(-d / tau) for unit vectors (n, 3) and (m, 3) and tau (n,), (n, m); d(g_n, x) cancels in the softmax.
-
-    The chord is taken from differences, not from 2 - 2 cos, which in float32 is off by kilometres for near points.
-    """
+    """softmax(-d / tau) for unit vectors (n, 3) and (m, 3) and tau (n,), (n, m); d(g_n, x) cancels in the softmax."""
+    # From differences, not from 2 - 2 cos: in float32 that is off by kilometres for near points.
     chord = torch.cdist(points, centers, compute_mode="donot_use_mm_for_euclid_dist")
     km = chord.mul_(0.5).clamp_(max=1).asin_().mul_(2 * sphere.EARTH_RADIUS_KM)
     return km.div_(-tau_km[:, None]).softmax(dim=1)
@@ -254,9 +247,8 @@ class TrainOptions:
     hidden : units of a hidden layer in each head, half of them dropped in training; 0 for linear heads.
     leaf_sums : one head over the finest cells and its sums at every level, instead of one head per level.
     smoothing_km : "auto", None for hard targets, or km per level (`smoothing_scale`).
-    level_weights : one per level, normalised; default `geolib.heads.level_weights`. Separate heads share nothing, and
-        Adam ignores the scale of a gradient: the weights decide which loss is watched, not what a head learns. With
-        `leaf_sums` they decide both.
+    level_weights : one per level; default `geolib.heads.level_weights`. With `leaf_sums` they decide what is learned.
+        Separate heads share nothing, and Adam ignores the scale of a gradient: there they decide which loss is watched.
     patience : training stops when the weighted calibration loss has not improved for this many epochs.
 
     Examples
@@ -292,11 +284,11 @@ class TrainOptions:
 
 
 class TrainingPhotos(NamedTuple):
-    """Photos as the loop takes them."""
+    """Photos as the loop takes them, on the device; vectors only if they fit there."""
 
-    vectors: Tensor  # (n, dim), on the device if they fit there
-    cells: Tensor  # (n, n_levels) int64, on the device
-    points: Tensor  # (n, 3) unit vectors, on the device
+    vectors: Tensor  # (n, dim)
+    cells: Tensor  # (n, n_levels) int64
+    points: Tensor  # (n, 3) unit vectors
 
 
 class LevelTargets(NamedTuple):
@@ -417,17 +409,16 @@ class _Training:
             self.optimiser.step()
         row = {"epoch": len(self.rows) + 1, "learning_rate": rate} | self._columns("train", sums / n)
         if self.held_out is not None:
-            row |= self._columns("calibration", self._measure(self.held_out))
+            row |= self._columns("calibration", self._measure(self.held_out) / len(self.held_out.cells))
         if not all(map(math.isfinite, row.values())):
             raise ValueError(f"the loss of epoch {row['epoch']} is not finite: lower lr={self.options.lr}")
         self.rows.append(row | {"seconds": time.perf_counter() - start})
 
     @torch.no_grad()
     def _measure(self, photos: TrainingPhotos) -> Tensor:
-        """Mean loss and accuracy over all photos, (2, n_levels)."""
+        """Summed loss and right answers of all photos, (2, n_levels)."""
         batches = torch.split(torch.arange(len(photos.cells), device=photos.cells.device), self.batch_size)
-        sums = torch.stack([batch_loss(self.heads, photos, batch, self.levels) for batch in batches]).sum(dim=0)
-        return sums / len(photos.cells)
+        return torch.stack([batch_loss(self.heads, photos, batch, self.levels) for batch in batches]).sum(dim=0)
 
     def _columns(self, split: str, means: Tensor) -> dict[str, float]:
         """A split's part of a history row, from mean loss and accuracy (2, n_levels)."""
