@@ -149,10 +149,12 @@ def _shares(mass: Vectors, shape: tuple[int, ...]) -> Any:
     return rows / xp.asarray(totals, dtype=rows.dtype)[:, None]
 
 
-def _take(values: Any, best: Any) -> Any:
-    """Row `best[i]` (n,) of `values` (m, k), which all share, or of `values[i]` where they are (n, m, k)."""
-    rows = namespace(values).arange(len(best), device=values.device)
-    return values[best] if values.ndim == 2 else values[rows, best]
+def _take(values: Any, index: Any) -> Any:
+    """The numbers `index`, (n,) or (n, k), of points (m, 3) that all rows share, or of each row's own (n, m, 3)."""
+    if values.ndim == 2:
+        return values[index]
+    rows = namespace(values).arange(len(index), device=values.device)
+    return values[rows[:, None] if index.ndim == 2 else rows, index]
 
 
 def _mean(share: Any, points: FloatArray) -> FloatArray:
@@ -166,7 +168,7 @@ def _mean(share: Any, points: FloatArray) -> FloatArray:
 def _mode(share: Any, points: FloatArray) -> FloatArray:
     values, columns = (to_numpy(part) for part in top_k(share, min(_MODE_CELLS, share.shape[1])))
     weights = values.astype(np.float64) ** 2
-    near = points[columns] if points.ndim == 2 else np.take_along_axis(points, columns[..., None], axis=1)
+    near = _take(points, columns)
     cosine = np.einsum("nmk,nk->nm", near, near[:, 0])
     weights[cosine < math.cos(_MODE_KM / EARTH_RADIUS_KM)] = 0
     return np.asarray(np.einsum("nm,nmk->nk", weights, near), dtype=np.float64)
@@ -204,13 +206,12 @@ def _gain(arc: Any, rule: str) -> Any:
 
 def _value(share: Any, points: Any, at: Any, rule: str) -> Any:
     """Expected gain of the answer `at` (n, 3) of each row, (n,)."""
-    rows, xp, parts = max(1, _CHUNK // share.shape[1]), namespace(share), []
-    for start in range(0, len(share), rows):
-        part = slice(start, start + rows)
-        gain = _gain(_arc(at[part], points if points.ndim == 2 else points[part]), rule)
-        gain *= share[part]
+    step, parts = max(1, _CHUNK // share.shape[1]), []
+    for rows in (slice(start, start + step) for start in range(0, len(share), step)):
+        gain = _gain(_arc(at[rows], points if points.ndim == 2 else points[rows]), rule)
+        gain *= share[rows]
         parts.append(gain.sum(axis=1))
-    return xp.concat(parts)
+    return namespace(share).concat(parts)
 
 
 def _best_of_own(share: Any, points: Any, rule: str) -> Any:
@@ -301,8 +302,7 @@ def _climb(share: Any, points: Any, start: Any, rule: str) -> Any:
     weights, columns = top_k(share, min(_GUIDES, share.shape[1]))
     ends = []
     for rows in pieces(xp.arange(len(share), device=share.device), max(1, _CHUNK // columns.shape[1])):
-        own = points[columns[rows]] if points.ndim == 2 else points[rows[:, None], columns[rows]]
-        at = start[rows]
+        own, at = _take(points if points.ndim == 2 else points[rows], columns[rows]), start[rows]
         for _ in range(_STEPS):
             at = _step(weights[rows], own, at, rule)
         ends.append(at)
