@@ -41,7 +41,8 @@ from geolib.common.errors import CorruptFileError, ImageError, MismatchError, Mi
 from geolib.common.files import alone_in, atomic_path, data_path, read_json, sha256_file, write_bytes, write_json
 from geolib.common.texts import one_line
 from geolib.countries import country_of
-from geolib.datasets.report import average_hash, describe
+from geolib.datasets.duplicates import average_hash
+from geolib.datasets.report import describe
 from geolib.images import open_rgb
 
 API = "https://commons.wikimedia.org/w/api.php"

@@ -81,7 +81,7 @@ class Report:
     """What a fetch has brought, all in all.
 
     revision: the commit.  shards: that are here, of each side.  bytes: of the pictures.
-    near_duplicates: photos that look as another one before them (`archives.difference_hash`).
+    near_duplicates: photos that look as another one before them (`duplicates.difference_hash`).
     shared_photographers: of the test photos, those whose photographer also took training photos.
     refused: photos that are not here, by reason.
     refused_shards: shards that were asked for now and could not be had, each with the reason; a later call tries again.
@@ -205,7 +205,7 @@ def _unpack(archive: Path, folder: Path, limits: Limits | None) -> dict[str, Any
 
 def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     """What `fetch_osv5m` brought to a folder (default: in geolib's cache), for `open_dataset`."""
-    from geolib.datasets.tables import _inside, checked
+    from geolib.datasets.tables import checked, file_below
 
     root = Path(path or cache_path("osv5m"))
     manifest = root / "manifest.json"
@@ -227,7 +227,7 @@ def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     photos = checked(photos, str(home / "photos.parquet"))
     files = dict(zip(photos.index, photos["path"], strict=True))
     version = f"{home.name} {sha256_file(home / 'photos.parquet')}"
-    return {"photos": photos, "_file": partial(_inside, home / "images", files), "_version": version}
+    return {"photos": photos, "_file": partial(file_below, home / "images", files), "_version": version}
 
 
 class _Hub:

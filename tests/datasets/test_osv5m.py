@@ -21,7 +21,8 @@ from PIL import Image
 import geolib.__main__ as cli
 from geolib.common.download import DownloadError, UnavailableError
 from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
-from geolib.datasets import open_dataset, osv5m
+from geolib.common.files import write_bytes
+from geolib.datasets import archives, open_dataset, osv5m
 from geolib.datasets.archives import Limits
 from geolib.datasets.osv5m import fetch_osv5m
 
@@ -282,18 +283,15 @@ def test_a_kill_between_and_inside_shards_is_gone_on_with(hub, tmp_path, monkeyp
     class Killed(BaseException):
         pass
 
-    real, calls = osv5m.unpack_pictures, []
+    shards = []
 
-    def killed_at_the_second(archive, folder, **options):
-        calls.append(folder)
+    def killed_in_the_second(path, content):
+        shards.append(path.parent)
+        if len(set(shards)) == 2 and shards.count(path.parent) == 5:
+            raise Killed
+        write_bytes(path, content)
 
-        def kill(done, of):
-            if len(calls) == 2 and done == 10:
-                raise Killed
-
-        return real(archive, folder, progress=kill, **options)
-
-    monkeypatch.setattr(osv5m, "unpack_pictures", killed_at_the_second)
+    monkeypatch.setattr(archives, "write_bytes", killed_in_the_second)
     with pytest.raises(Killed):
         fetch(hub, tmp_path, 2)
     with pytest.raises(MissingDataError, match="to its end"):
