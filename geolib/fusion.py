@@ -86,10 +86,7 @@ def fuse(
 
 
 def finest(log_p: Sequence[Any]) -> Any:
-    """The finest head alone: log p(c).
-
-    log_p : log-probabilities (n, n_cells) per level, coarse to fine. The coarse ones are not used.
-    """
+    """The finest head alone: log p(c), of log-probabilities (n, n_cells) per level, coarse to fine."""
     return log_p[-1]
 
 
@@ -99,13 +96,17 @@ def consistency(log_p: Sequence[Any], above: Any, k: int, penalty: float) -> Any
     The shortlist of a level is its `k` likeliest cells. A cell is never removed, it becomes less likely.
 
     log_p : log-probabilities (n, n_cells) per level, coarse to fine. above : (n_finest, levels), each cell's ancestors.
+
+    >>> coarse, fine, above = np.log([[0.9, 0.1]]), np.log([[0.2, 0.8]]), np.array([[0, 0], [1, 1]])
+    >>> np.exp(consistency([coarse, fine], above, k=1, penalty=0.5)).round(2)
+    array([[0.2, 0.4]])
     """
     xp, total = namespace(log_p[-1]), log_p[-1]
     rows = xp.arange(len(total), device=total.device)[:, None]
     for level, scores in enumerate(log_p[:-1]):
         factor = xp.full_like(scores, math.log(penalty))
         factor[rows, top_k(scores, min(k, scores.shape[1]))[1]] = 0
-        total += columns(factor, above[:, level])
+        total = total + columns(factor, above[:, level])
     return total
 
 
@@ -116,9 +117,12 @@ def product(log_p: Sequence[Any], above: Any, weights: Sequence[float]) -> Any:
     that posterior is overconfident: fit the weights on a calibration set (`geolib.judge.calibrate.fit_fusion`).
 
     log_p, above : as in `consistency`. weights : one per level.
+
+    >>> coarse, fine, above = np.log([[0.9, 0.1]]), np.log([[0.2, 0.8]]), np.array([[0, 0], [1, 1]])
+    >>> np.exp(product([coarse, fine], above, weights=[1, 1])).round(2)
+    array([[0.18, 0.08]])
     """
-    total = log_p[-1]
-    total *= weights[-1]
+    total = weights[-1] * log_p[-1]
     for level, weight in enumerate(weights[:-1]):
         total += columns(weight * log_p[level], above[:, level])
     return total
@@ -196,8 +200,8 @@ def log_probabilities(scores: Any, temperature: float = 1.0) -> Any:
 def _normalised(log_posterior: Any) -> Any:
     """exp(x) / sum(exp(x)) of each row, summed in float64: over 50,000 cells float32's own sum is off by 1e-5."""
     xp = namespace(log_posterior)
-    log_posterior -= xp.amax(log_posterior, axis=1, keepdims=True)
-    p = xp.exp(log_posterior, out=log_posterior)
+    p = log_posterior - xp.amax(log_posterior, axis=1, keepdims=True)
+    p = xp.exp(p, out=p)
     p /= xp.asarray(xp.sum(p, axis=1, keepdims=True, dtype=wide_float(p)), dtype=xp.float32)
     return p
 

@@ -41,6 +41,11 @@ def spatial_entropy(posterior: Vectors, tree: Partition) -> FloatArray:
     Do not abstain by it. A photo without a clue gets the prior, most of which lies in the small cells of cities: a
     small area, though on all continents. `entropy` of a coarse level ranks such a photo last, as it should.
     (Panagiotopoulos et al., MMM 2022, arXiv 2111.11952, abstain by another measure of the same name.)
+
+    >>> from geolib.cells import GeocellTree
+    >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
+    >>> (2 ** spatial_entropy(np.array([[1.0, 0, 0, 0], [0.25] * 4]), tree) / 1e6).round()  # million km2
+    array([128., 510.])
     """
     return -_p_log2(check_posterior(posterior, tree), tree.areas_km2(-1))
 

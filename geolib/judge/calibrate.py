@@ -331,6 +331,11 @@ def expected_km(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: np
 
     lat, lon: degrees, one answer per photo. The mean over the cells of the distance to the centre and, at right angles
     to it, the mean distance within a disc of the cell's area, 2/3 of its radius. So it is never 0.
+
+    >>> from geolib.cells import GeocellTree
+    >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
+    >>> expected_km(np.array([[1.0, 0, 0, 0], [0.5, 0.5, 0, 0]]), tree, [-45, -45], [-90, -90]).round()
+    array([4247., 7559.])
     """
     mass, points = check_posterior(posterior, tree), unit_vectors(*check_lat_lon(lat, lon))
     if len(points) != len(mass):
@@ -353,6 +358,11 @@ class VonMisesFisherMixture:
     area. (Mixtures of vMF for photos: Izbicki, Papalexakis and Tsotras, ECML PKDD 2019.)
 
     factor: the one with the highest likelihood of calibration photos, from 1e-4 to 1e4, when made by `fit`.
+
+    >>> from geolib.cells import GeocellTree
+    >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
+    >>> VonMisesFisherMixture(tree, factor=1.0).log_density(np.array([[1.0, 0, 0, 0]]), [-45, 45], [-90, 90]).round(2)
+    array([-0.45, -8.45])
     """
 
     tree: Partition
