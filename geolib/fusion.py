@@ -170,7 +170,8 @@ def check_logits(level: int, logits: Sequence[Array], tree: Partition) -> Any:
     """One level's logits as float32. Refuses a wrong shape, NaN, +inf, and a photo for which every cell is excluded."""
     scores = as_array(logits[level])
     xp = namespace(scores)
-    scores = xp.asarray(scores, dtype=xp.float32)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused below
+        scores = xp.asarray(scores, dtype=xp.float32)
     expected = (len(logits[0]), tree.n_cells[level] if level < tree.n_levels else "?")
     if tuple(scores.shape) != expected or not len(scores):
         raise ValueError(f"logits of level {level} are {tuple(scores.shape)}, expected {expected}, at least one row")

@@ -164,6 +164,7 @@ def only_excluded():
         (with_value(np.nan), {}, "level 1, row 4, hold NaN"),
         (with_value(np.inf), {}, r"row 4, hold NaN, \+inf"),
         (only_excluded(), {}, "level 0, row 4"),
+        ([z.astype(np.float64) * 1e300 for z in random_logits()], {}, r"hold NaN, \+inf"),
         (random_logits(), {"penalty": 0.0}, r"penalty=0.0.*expected \(0, 1\]"),
         (random_logits(), {"penalty": 1.5}, "penalty=1.5"),
         (random_logits(), {"top_k": 0}, "top_k=0"),
