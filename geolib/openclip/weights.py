@@ -21,12 +21,13 @@ from geolib.common import files
 from geolib.common.download import DownloadError, HubPatience, UnavailableError
 from geolib.common.errors import CorruptFileError, MissingDataError
 from geolib.common.texts import one_line
-from geolib.openclip.model import Preprocessing, _Model
+from geolib.openclip.model import ClipModel, Preprocessing
 from geolib.openclip.tokenizer import WordTokenizer
 from geolib.openclip.torchvision import import_open_clip
 
 
-def _from_folder(folder: Path) -> _Model:
+def from_folder(folder: Path) -> ClipModel:
+    """The CLIP of a model folder."""
     config = files.read_json(folder / "open_clip_config.json")
     vocabulary = files.read_json(folder / "vocab.json")
     arrays = files.read_tensors(folder / "open_clip_model.safetensors")
@@ -46,10 +47,11 @@ def _from_folder(folder: Path) -> _Model:
         raise CorruptFileError(f"{folder} is not a model folder that fits together ({error}); restore it") from error
     where = str(folder / "open_clip_config.json")
     quick_gelu = bool(shape.get("quick_gelu"))
-    return _Model(module, shape["embed_dim"], Preprocessing.of(preprocessing, where), quick_gelu, lambda: tokenizer)
+    return ClipModel(module, shape["embed_dim"], Preprocessing.of(preprocessing, where), quick_gelu, lambda: tokenizer)
 
 
-def _from_open_clip(name: str, pretrained: str | None, revision: str | None, allow_pickle: bool) -> _Model:
+def from_open_clip(name: str, pretrained: str | None, revision: str | None, allow_pickle: bool) -> ClipModel:
+    """A CLIP that open_clip knows by name; `pretrained=None` gives random weights."""
     open_clip = import_open_clip()
     if name not in open_clip.list_models():
         close = difflib.get_close_matches(name, open_clip.list_models()) or ["ViT-L-14"]
@@ -78,7 +80,9 @@ def _from_open_clip(name: str, pretrained: str | None, revision: str | None, all
         files.write_json(kept.with_suffix(".json"), weights)
     quick_gelu = bool(shape.get("quick_gelu") or options.get("force_quick_gelu"))
     preprocessing = Preprocessing.of(module.visual.preprocess_cfg, name)
-    return _Model(module, shape["embed_dim"], preprocessing, quick_gelu, lambda: open_clip.get_tokenizer(name), weights)
+    return ClipModel(
+        module, shape["embed_dim"], preprocessing, quick_gelu, lambda: open_clip.get_tokenizer(name), weights
+    )
 
 
 def _created(name: str, options: Mapping[str, Any]) -> Any:
