@@ -22,8 +22,8 @@ from geolib.common import files
 from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError
 from geolib.images import ImageSource
-from geolib.openclip.model import Tokenizer, _Model
-from geolib.openclip.weights import _from_folder, _from_open_clip
+from geolib.openclip.model import ClipModel, Tokenizer
+from geolib.openclip.weights import from_folder, from_open_clip
 
 Vectors = npt.NDArray[np.float32]
 
@@ -40,7 +40,7 @@ class Encoder:
     weights: of a downloaded one, which file it is: repository, revision (a commit), file, bytes, sha256; else empty.
     """
 
-    def __init__(self, model: _Model, name: str, pretrained: str | None, device: str, precision: str) -> None:
+    def __init__(self, model: ClipModel, name: str, pretrained: str | None, device: str, precision: str) -> None:
         self.device, self.precision, self.reason = _choose(device, precision)
         self.name, self.pretrained = name, pretrained
         self.dim, self.preprocessing, self.quick_gelu = model.dim, model.preprocessing, model.quick_gelu
@@ -85,8 +85,8 @@ class Encoder:
         with torch.random.fork_rng(devices=[]):  # building a model draws its first weights
             torch.default_generator.manual_seed(0)
             if folder.is_dir():
-                return cls(_from_folder(folder), str(name), None, device, precision)
-            model = _from_open_clip(str(name), pretrained, revision, allow_pickle)
+                return cls(from_folder(folder), str(name), None, device, precision)
+            model = from_open_clip(str(name), pretrained, revision, allow_pickle)
             return cls(model, str(name), pretrained, device, precision)
 
     @cached_property

@@ -84,7 +84,9 @@ _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BI
 
 
 @dataclass(frozen=True)
-class _Model:
+class ClipModel:
+    """A loaded CLIP: open_clip's module, length of its vectors, preprocessing, and which file its weights came from."""
+
     module: Any
     dim: int
     preprocessing: Preprocessing
