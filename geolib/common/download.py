@@ -75,9 +75,7 @@ class PatientRetry(Retry):
             return None
         if wait is not None and wait > LONGEST_WAIT:
             asked = one_line(response.headers["Retry-After"], 40)
-            raise UnavailableError(
-                f"the server asks for a wait of more than {LONGEST_WAIT} seconds ({asked})", "asked to wait"
-            )
+            raise UnavailableError(f"the server asks for a long wait (Retry-After: {asked})", "asked to wait")
         return wait
 
 
@@ -130,10 +128,8 @@ class Client:
             asked, base = urlsplit(url), urlsplit(self.base)
             same = (asked.scheme, asked.hostname, asked.port) == (base.scheme, base.hostname, base.port)
             below = bool(self.domain) and f".{asked.hostname}".endswith(f".{self.domain}")
-            # A user name ("https://wikimedia.org@elsewhere") serves to deceive.
-            return asked.username is None and (
-                same or (below and asked.scheme == "https" and asked.port in (None, 443))
-            )
+            secure = asked.scheme == "https" and asked.port in (None, 443)
+            return asked.username is None and (same or (below and secure))  # https://wikimedia.org@elsewhere deceives
         except ValueError:  # a port that is not a number, brackets that do not match
             return False
 
@@ -224,18 +220,15 @@ def _repeat(url: str, attempt: Callable[[], T]) -> T:
             return attempt()
         except (TryAgainError, requests.RequestException) as error:
             if not retry.total:
-                raise UnavailableError(
-                    f"{url} could not be fetched in {TRIES} attempts ({one_line(error, 200)})"
-                ) from error
+                said = f"{url} could not be fetched in {TRIES} attempts ({one_line(error, 200)})"
+                raise UnavailableError(said) from error
             retry = retry.increment("GET", url, error=error)
             time.sleep(max(retry.get_backoff_time(), getattr(error, "wait", 0.0)))
 
 
 def check_contact(contact: str | None) -> str:
-    """Return an e-mail or web address as it is; raise `ValueError` that says why one is needed.
+    """Return an e-mail or web address as it is, or raise `ValueError` that says why one is needed.
 
-    Examples
-    --------
     >>> check_contact("you@example.org")
     'you@example.org'
     """

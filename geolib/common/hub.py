@@ -1,7 +1,6 @@
-"""Ask the Hugging Face hub through huggingface_hub's functions, again while it is busy.
+"""Ask the Hugging Face hub through huggingface_hub, which resumes broken transfers, but asks most questions once.
 
-huggingface_hub resumes broken transfers, but asks most questions once, and waits without a word for as long as the hub
-says, be it hours.
+Where it tries again by itself, it would wait for hours without a word if the hub asked for that.
 """
 
 from __future__ import annotations
@@ -21,20 +20,11 @@ TRIES = 6
 
 
 def ask_hub(what: str, ask: Callable[[], T]) -> T:
-    """Return what `ask` returns; call it up to six times while the hub is busy, twice when nothing answers.
+    """Call a function of huggingface_hub, up to six times while the hub is busy, twice when nothing answers.
 
-    Parameters
-    ----------
-    what : names the thing in errors.
-    ask : calls a function of huggingface_hub.
+    `what` names the thing in errors. Raises `DownloadError` when the hub refuses for good, and `UnavailableError` when
+    all attempts failed or the hub asks for a wait of more than ten minutes.
 
-    Raises
-    ------
-    DownloadError : the hub refuses for good.
-    UnavailableError : all attempts failed, or the hub asks for a wait of more than ten minutes.
-
-    Examples
-    --------
     >>> ask_hub("a number", lambda: 7)
     7
     """
@@ -46,7 +36,8 @@ def ask_hub(what: str, ask: Callable[[], T]) -> T:
         except DownloadError:
             raise
         except Exception as error:  # huggingface_hub lets errors of its HTTP library through, and changes that library
-            answer = _answer_behind(error)
+            answers = (getattr(each, "response", None) for each in (error, error.__cause__))
+            answer = next((answer for answer in answers if answer is not None), None)
             answered |= answer is not None
             _raise_if_final(what, error, answer)
             if attempt == TRIES or (attempt == 2 and not answered):
@@ -55,12 +46,6 @@ def ask_hub(what: str, ask: Callable[[], T]) -> T:
             wait = None if answer is None else PatientRetry().get_retry_after(answer)
             time.sleep(max(wait or 0.0, 2.0 ** (attempt - 1)))
     raise AssertionError("unreachable")
-
-
-def _answer_behind(error: Exception) -> Any:
-    """The HTTP response behind an error of huggingface_hub, or None."""
-    answers = (getattr(each, "response", None) for each in (error, error.__cause__))
-    return next((answer for answer in answers if answer is not None), None)
 
 
 def _raise_if_final(what: str, error: Exception, answer: Any) -> None:

@@ -31,12 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from geolib._version import __version__
 from geolib.common.download import DownloadError, UnavailableError
@@ -55,7 +50,6 @@ _SHARD = re.compile(r"images/(train|test)/([0-9]{2,3})\.zip")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _IDS = r"[0-9]{1,20}"
 _CLIENT: dict[str, Any] = {"token": False, "library_name": "geolib", "library_version": __version__}
-_LICENCE, _SOURCE = "CC BY-SA 4.0", "Mapillary, through OSV-5M"
 # What is kept of the tables: our name, theirs (the first that is there).
 _COLUMNS = {
     "id": ("id",),
@@ -280,96 +274,63 @@ def _check_space(home: Path, listing: dict[str, Any], missing: list[str], tell: 
 
 
 def _build_table(home: Path, shards: list[str], tables: dict[str, Path]) -> Counter[str]:
-    """Write `photos.parquet` of the pictures that are here; returns the photos left out by reason."""
+    """Write `photos.parquet` of the pictures that are here; returns the numbers of pictures left out by reason."""
     parts, unmatched = [], Counter[str]()
     for side in SIDES:
         if here := [_unpacked(home, shard) for shard in shards if f"/{side}/" in shard]:
-            parts.append(_rows(tables[side], pa.concat_tables(here), side, unmatched))
-    photos = pa.concat_tables(parts)
-    if photos.num_rows == 0:
+            parts.append(_rows(tables[side], pd.concat(here), unmatched).assign(published_side=side, split="test"))
+    photos = pd.concat(parts)
+    if photos.empty:
         raise CorruptFileError(f"no picture in {home} has a row with coordinates: {dict(unmatched)}; fetch again")
-    photos = photos.append_column("split", pa.array(_split(photos), pa.string()))
+    photos = photos.assign(licence="CC BY-SA 4.0", source="Mapillary, through OSV-5M")
+    train = photos["published_side"] == "train"
+    if train.any():
+        photos.loc[train, "split"] = safe_split(photos[train], seed=0, shares={"calibration": 0.1})
     with atomic_path(home / "photos.parquet") as temporary:
-        pq.write_table(photos, temporary)
+        photos.reset_index().to_parquet(temporary, index=False)
     return unmatched
 
 
-def _unpacked(home: Path, shard: str) -> pa.Table:
-    """id, path, bytes and look of the pictures of a shard."""
+def _unpacked(home: Path, shard: str) -> pd.DataFrame:
+    """bytes, look and path of the pictures of a shard, by id."""
     folder = _pictures(home, shard)
-    photos = pq.read_table(folder.with_suffix(".parquet"))
-    ids = photos["id"].cast(pa.string())
-    paths = pc.binary_join_element_wise(f"{folder.parent.name}/{folder.name}/", ids, ".jpg", "")
-    return pa.table({"id": ids, "path": paths, "bytes": photos["bytes"], "look": photos["look"]})
+    photos = pd.read_parquet(folder.with_suffix(".parquet"))
+    return photos.assign(path=f"{folder.parent.name}/{folder.name}/" + photos.index.astype(str) + ".jpg")
 
 
-def _rows(table: Path, here: pa.Table, side: str, unmatched: Counter[str]) -> pa.Table:
-    """The rows of a published table whose pictures are here, under our names; the table is read in pieces."""
-    here = _without_repeats(here)  # a picture that is in two shards is one
-    ids = here["id"].combine_chunks()
-    rows = pa.concat_tables(batch.filter(pc.is_in(batch["id"], value_set=ids)) for batch in _batches(table))
-    once = _without_repeats(rows)
-    lat, lon = (once[name].to_numpy() for name in ("lat", "lon"))
-    kept = once.filter(pa.array((np.abs(lat) <= 90) & (np.abs(lon) <= 180)))  # NaN is neither
+def _rows(table: Path, here: pd.DataFrame, unmatched: Counter[str]) -> pd.DataFrame:
+    """The rows of a published table whose pictures are here, under our names, by id."""
+    here = here[~here.index.duplicated()]  # a picture that is in two shards is one
+    rows = pd.concat([batch[batch["id"].isin(here.index)] for batch in _batches(table)]).set_index("id")
+    once = rows[~rows.index.duplicated()]
+    lat, lon = (pd.to_numeric(once[name], errors="coerce").astype(float) for name in ("lat", "lon"))
+    kept = once.assign(lat=lat, lon=lon)[lat.between(-90, 90) & lon.between(-180, 180)]
     counts = {
-        "no row in the table": here.num_rows - once.num_rows,
-        "a row twice in the table": rows.num_rows - once.num_rows,
-        "no coordinates on the Earth": once.num_rows - kept.num_rows,
+        "no row in the table": len(here) - len(once),
+        "a row twice in the table": len(rows) - len(once),
+        "no coordinates on the Earth": len(once) - len(kept),
     }
     unmatched.update({reason: n for reason, n in counts.items() if n})
-    files = here.take(pc.index_in(kept["id"], value_set=ids).combine_chunks())
-    for name in ("path", "bytes", "look"):
-        kept = kept.append_column(name, files[name])
-    for name, text in {"licence": _LICENCE, "source": _SOURCE, "published_side": side}.items():
-        kept = kept.append_column(name, pa.array([text] * kept.num_rows, pa.string()))
-    return kept.combine_chunks()
+    return kept.join(here)
 
 
-def _batches(table: Path) -> Iterator[pa.Table]:
-    """Pieces of a published table with our columns: text, but for `lat` and `lon`."""
+def _batches(table: Path) -> Iterator[pd.DataFrame]:
+    """Pieces of a published table with our columns. All is text: NA is Namibia, and an account may be called null."""
     try:
-        with pa.csv.open_csv(table, read_options=pa.csv.ReadOptions(block_size=1 << 20)) as reader:
-            header = set(reader.schema.names)
+        header = set(pd.read_csv(table, nrows=0).columns)
         names = {ours: next((name for name in theirs if name in header), None) for ours, theirs in _COLUMNS.items()}
         absent = [_COLUMNS[ours][0] for ours in ("id", "lat", "lon") if names[ours] is None]
         if absent:
             raise CorruptFileError(f"{table} has no column {', '.join(absent)}; it has {', '.join(sorted(header))}")
-        theirs = [name for name in names.values() if name]
-        # As text, without nulls: NA is Namibia, and an account may be called null.
-        convert = pa.csv.ConvertOptions(include_columns=theirs, column_types=dict.fromkeys(theirs, pa.string()))
-        read = pa.csv.ReadOptions(block_size=64 << 20)
-        with pa.csv.open_csv(table, read_options=read, convert_options=convert) as reader:
-            for batch in reader:
-                yield _renamed(pa.Table.from_batches([batch]), names)
-    except pa.ArrowInvalid as error:
+        known = {theirs: ours for ours, theirs in names.items() if theirs}
+        read = pd.read_csv(table, usecols=list(known), dtype=str, keep_default_na=False, chunksize=100_000)
+        with read as batches:
+            for batch in batches:
+                yield batch.rename(columns=known).reindex(columns=list(_COLUMNS), fill_value="")
+    except CorruptFileError:
+        raise
+    except ValueError as error:  # of pandas: no table, rows of other lengths, bytes that are not text
         raise CorruptFileError(f"{table} is not a readable csv ({one_line(error)}); fetch it again") from error
-
-
-def _renamed(batch: pa.Table, names: dict[str, str | None]) -> pa.Table:
-    columns = {}
-    for ours, theirs in names.items():
-        column = batch[theirs] if theirs else pa.nulls(batch.num_rows, pa.string())
-        if ours in ("lat", "lon"):  # text that is not a number becomes NaN, to be refused by row
-            values = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64)
-            columns[ours] = pa.array(values, pa.float64())
-        else:
-            columns[ours] = pc.fill_null(column, "")
-    return pa.table(columns)
-
-
-def _without_repeats(table: pa.Table) -> pa.Table:
-    """The first row of each id."""
-    return table.filter(pa.array(~table["id"].to_pandas().duplicated().to_numpy()))
-
-
-def _split(photos: pa.Table) -> list[str]:
-    """train, calibration, left_out or test for each photo; see the module."""
-    frame = photos.select(["id", "lat", "lon", "photographer", "published_side"]).to_pandas().set_index("id")
-    train = frame["published_side"] == "train"
-    side = pd.Series("test", index=frame.index)
-    if train.any():
-        side[train] = safe_split(frame[train], seed=0, shares={"calibration": 0.1})
-    return [str(name) for name in side]
 
 
 def _report(home: Path, state: dict[str, Any], unmatched: Counter[str], refused_shards: dict[str, str]) -> Report:

@@ -172,7 +172,7 @@ def test_a_server_that_stays_busy_is_given_up(server, tmp_path, naps):
 @pytest.mark.parametrize("wait", [3600, 100_000, 10**17, "Wed, 21 Oct 2099 07:28:00 GMT"])
 def test_a_server_that_asks_for_an_hour_is_left_alone(server, tmp_path, naps, wait):
     server.faults["/a"] = [status(429, Retry_After=wait)]
-    with pytest.raises(UnavailableError, match=rf"a wait of more than 600 seconds \({wait}\)") as caught:
+    with pytest.raises(UnavailableError, match=rf"a long wait \(Retry-After: {wait}\)") as caught:
         fetch(server, tmp_path / "x")
     assert naps == [] and caught.value.reason == "asked to wait"
 
@@ -388,6 +388,6 @@ def test_what_the_hub_refuses_for_good_is_asked_once(naps, error, said, reason):
 
 def test_the_hubs_client_gets_its_hooks_back(naps):
     before = {kind: list(hooks) for kind, hooks in get_session().event_hooks.items()}
-    with pytest.raises(UnavailableError, match=r"a wait of more than 600 seconds \(3600\)"):
+    with pytest.raises(UnavailableError, match=r"a long wait \(Retry-After: 3600\)"):
         ask_hub("x", asking(busy(429, Retry_After="3600")))
     assert get_session().event_hooks == before and naps == []

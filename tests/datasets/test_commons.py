@@ -634,14 +634,16 @@ def test_licences(code, short, licence):
         ('<span style="display: none;">hidden <b>deep</b></span>Unknown author', "Unknown author"),
         ("<script>alert(1)</script><style>a{}</style>Ada<br>Bob", "Ada Bob"),
         ("Ada\x1b[31m\u202e\nBob\x00", "Ada[31m Bob"),
-        ("<![bad <b>Ada", ""),
+        ("<![bad <b>Ada", "Ada"),
+        ("<b <script>Ada", "Ada"),
+        ("<script>" * 1000, ""),
+        ('<p style="display:none">' * 300, ""),
         ("x" * 500, "x" * 200),
         ("</a></a>Ada", "Ada"),
     ],
 )
 def test_plain_text(markup, text):
-    assert mediawiki.plain_text(markup) in (text, "<![bad Ada", "[bad Ada") if "![" in markup else text
-    assert "![" in markup or mediawiki.plain_text(markup) == text
+    assert mediawiki.plain_text(markup) == text
 
 
 @given(st.text())
@@ -868,7 +870,7 @@ def test_the_command_needs_a_contact(capsys, tmp_path):
 
 
 def test_the_whole_chain_by_command_line(wiki, tmp_path, capsys, monkeypatch):
-    world(wiki, 75, 3)
+    world(wiki, 45, 3)
     wiki.add(*HOME, meta={"License": "gfdl", "LicenseShortName": "GFDL"})
     monkeypatch.setenv("GEOLIB_COMMONS_API", wiki.api)
     monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
@@ -877,12 +879,12 @@ def test_the_whole_chain_by_command_line(wiki, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("GEOLIB_DATASET", "commons")
     assert cli.main(["fit", "--out", str(tmp_path / "model")]) == 2
     assert "python -m geolib fetch commons" in capsys.readouterr().err
-    assert cli.main(["fetch", "commons", "--photos", "210", "--contact", ME]) == 0
+    assert cli.main(["fetch", "commons", "--photos", "130", "--contact", ME]) == 0
     said = capsys.readouterr().out
-    assert "210 photos" in said and "licence not allowed (GFDL)" in said and "opens as commons," in said
+    assert "130 photos" in said and "licence not allowed (GFDL)" in said and "as commons" in said
 
     assert cli.main(["embed", "commons", "--out", str(tmp_path / "store")]) == 0
-    assert "210 vectors of 16 numbers" in capsys.readouterr().out
+    assert "130 vectors of 16 numbers" in capsys.readouterr().out
     model = str(tmp_path / "model")
     assert cli.main(["fit", "--out", model, "--cells", "4,12", "--epochs", "3"]) == 0
     assert cli.main(["evaluate", "--model", model]) == 0
@@ -904,5 +906,5 @@ def test_the_whole_chain_by_command_line(wiki, tmp_path, capsys, monkeypatch):
     manifest = str(tmp_path / "cache" / "commons" / "manifest.jsonl")
     asked = ["--manifest", manifest, "--out", second, "--contact", ME, "--photos", "30"]
     assert cli.main(["fetch", "commons", *asked]) == 0
-    assert f"opens as commons:{second}," in capsys.readouterr().out
+    assert f"as commons:{second}" in capsys.readouterr().out
     pd.testing.assert_frame_equal(open_dataset(f"commons:{second}").photos, dataset.photos[:30])
