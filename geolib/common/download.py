@@ -79,9 +79,7 @@ class PatientRetry(Retry):
         return wait
 
 
-_PATIENT = PatientRetry(
-    total=TRIES - 1, status_forcelist=PASSING_STATUSES, backoff_factor=1, backoff_max=120, raise_on_status=False
-)
+_PATIENT = PatientRetry(TRIES - 1, status_forcelist=PASSING_STATUSES, backoff_factor=1, raise_on_status=False)
 
 
 @dataclass
@@ -139,7 +137,7 @@ class Client:
             target = ascii(response.headers["location"])[:200]
             raise DownloadError(f"{response.url} redirects to a forbidden address: {target}", "bad address")
 
-    def json(self, params: Mapping[str, str], check: Callable[[Any], object] = bool) -> Any:
+    def json(self, params: Mapping[str, str], check: Callable[[Any], object] | None = None) -> Any:
         """The JSON that `base` answers to these parameters, after `check`, which may raise `TryAgainError`."""
 
         def attempt() -> Any:
@@ -147,7 +145,8 @@ class Client:
             wait = self._read(self.base, body, _MAX_JSON, params)
             try:
                 value = json.loads(body.getvalue())
-                check(value)
+                if check:
+                    check(value)
             except RecursionError:
                 raise DownloadError(f"{self.base} answers JSON that is nested too deeply", "bad answer") from None
             except ValueError:

@@ -27,7 +27,7 @@ from geolib.common.download import Client, DownloadError, UnavailableError
 from geolib.common.errors import CorruptFileError, MismatchError, MissingDataError
 from geolib.countries import country_of
 from geolib.datasets import commons, mediawiki, open_dataset
-from geolib.datasets.report import average_hash, format_report, near_duplicates
+from geolib.datasets.report import format_report
 from geolib.images import open_rgb
 from geolib.sphere import haversine_km
 
@@ -582,19 +582,6 @@ def test_at_most_so_many_a_photographer_and_a_block(wiki, tmp_path):
     fetch(wiki, tmp_path / "d", photos=40, caps={"place": 12, "block": 5})
     block = np.floor(table_of(tmp_path / "d")[["lat", "lon"]]).astype(int).astype(str).agg(" ".join, axis=1)
     assert block.value_counts().max() == 5
-
-
-def test_near_duplicates_are_counted_as_brute_force_does():
-    rng = np.random.default_rng(0)
-    small = [Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)) for _ in range(150)]
-    pictures = [each.resize((320, 240)) for each in small] + [each.resize((200, 150)) for each in small[:7]]
-    hashes = [average_hash(each) for each in pictures]
-    assert {len(each) for each in hashes} == {64}
-    assert near_duplicates(hashes) == 7
-    numbers = [int(each, 16) for each in hashes]
-    for bits in (0, 10, 100):
-        slow = sum(any((a ^ b).bit_count() <= bits for b in numbers[:k]) for k, a in enumerate(numbers))
-        assert near_duplicates(hashes, bits) == slow
 
 
 # Words
