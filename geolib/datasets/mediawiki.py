@@ -42,7 +42,7 @@ _NOT_PHOTOGRAPHS = re.compile(
 _HOUSEKEEPING = re.compile(r"(pages|files|images|media|photos|uploaded|taken|created) (with|from|by|using|via)\b", re.I)
 _CC = re.compile(r"cc[ -]by(?P<alike>-sa)?[ -](?P<version>\d\.\d)(?:[-,]\d\.\d)*(?:[ -](?P<port>[a-z]{2,5}))?", re.I)
 _HIDDEN = re.compile(
-    r"<(script|style)\b.*?</\1\s*>|<(\w+)\b[^>]*\bstyle=[^>]*display:\s*none[^>]*>.*?</\2\s*>",
+    r"<(script|style)\b.*?</\1\s*>|<(\w+)\b[^<>]*\bstyle=.[^<>'\"]*display:\s*none[^<>]*>.*?</\2\s*>",
     re.IGNORECASE | re.DOTALL,
 )
 ID = re.compile(r"M[1-9]\d{0,11}")  # of a file, as the structured data of Commons writes it

@@ -624,6 +624,8 @@ def test_licences(code, short, licence):
         ("<![bad <b>Ada", "Ada"),
         ("<b <script>Ada", "Ada"),
         ("<script>" * 1000, ""),
+        ("<a style=" * 1000, ""),
+        ("<a" + " style='display:none'" * 200 + ">Ada", "Ada"),
         ('<p style="display:none">' * 300, ""),
         ("x" * 500, "x" * 200),
         ("</a></a>Ada", "Ada"),
