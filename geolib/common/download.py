@@ -204,7 +204,7 @@ class Client:
             response = self._session.get(url, params=params, stream=True, timeout=_TIMEOUT)
         except (requests.ConnectionError, requests.Timeout) as error:
             reason = getattr(error.args[0] if error.args else error, "reason", error)
-            raise UnavailableError(f"{url} could not be fetched ({type(reason).__name__})") from error
+            raise UnavailableError(f"{url} could not be fetched (no connection: {type(reason).__name__})") from error
         except requests.RequestException as error:
             raise DownloadError(f"{url} cannot be fetched ({one_line(error, 200)})", "bad address") from error
         self._adapter.max_retries = _PATIENT
