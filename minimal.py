@@ -56,13 +56,14 @@ def quadrant_keys(lat, lon):
     """One key per point, int64 (n,): a number in base 4 with one digit per depth, SW 0, SE 1, NE 2, NW 3."""
     x = ((lon + 180) / (360 / SIDE)).astype(np.int64) % SIDE  # 180 E is the same meridian as 180 W
     y = np.minimum(((lat + 90) / (180 / SIDE)).astype(np.int64), SIDE - 1)  # the North Pole joins the row below it
-    # Points of one quadrant share their first digits. In sorted keys they are neighbours, and easy to count.
+    # Points of one quadrant share their first digits: in sorted keys they stand side by side, and are easy to count.
+    # In the order SW, SE, NE, NW a quadrant borders on the next, so that neighbours can be joined to one cell.
     return sum((2 * (y >> bit & 1) + ((x ^ y) >> bit & 1)) * 4**bit for bit in range(DEPTH))
 
 
 def grow(keys, min_photos):
-    """Split cells for as long as possible: the cuts (keys), and how many photos each cut cell held, int64 (n_cuts,)."""
-    cuts, sizes = [], []
+    """Split cells until none can be split: the keys of the cuts, and the photos in the cell that each cut divides."""
+    cuts, sizes = [], []  # a cut is the key at which one cell ends and the next one starts
     cells = [(0, len(keys), 0, SIDE**2)]  # the photos keys[first:last]; first key and area of the quadrant to split
     while cells:
         first, last, corner, area = cells.pop()
@@ -98,15 +99,15 @@ def fit_cells(lat, lon, cells_per_level, min_photos=5):
 
 
 def find_cells(starts, keys):
-    """Number of the cell that holds each key (n,), at a level whose cells start at these keys: the last one before."""
+    """Number of the cell that holds each key, int64 (n,): the last cell of the level whose first key is not larger."""
     return np.searchsorted(starts, keys, side="right") - 1
 
 
 # 4. Heads: one linear softmax classifier per level.
 def smooth_targets(lat, lon, cell, centers):
     """Target probabilities (n, n_cells) of photos in these cells (n,), by haversine smoothing."""
-    # The next cell is a small error, so it gets a share, too: exp(-distance / scale). The scale is half the distance
-    # from the cell's centre to the nearest other centre: short in cities, long in deserts.
+    # To answer with the next cell is a small error, so that cell gets a share, too: exp(-distance / scale), normalised.
+    # The scale is half the distance from the photo's cell to the nearest other: short in cities, long in deserts.
     between = haversine_km(*centers[:, :, None], *centers)
     np.fill_diagonal(between, np.inf)
     km = haversine_km(lat[:, None], lon[:, None], *centers)
@@ -174,7 +175,7 @@ def main(seed=0):
     heads = train_heads(vectors, *places, starts, centers, seed)
     with torch.no_grad():
         posterior = fuse(heads(torch.from_numpy(test_vectors)), starts)
-    prior = max(centers[-1].T, key=lambda center: score(*center, *places)[-1])  # the best answer without a picture
+    prior = max(centers[-1].T, key=lambda center: score(*center, *places)[-1])  # the best constant guess
     nearest = (test_vectors @ vectors.T).argmax(axis=1)  # of unit vectors, the largest product is the smallest angle
     answers = {"prior": prior, "neighbour": np.array(places)[:, nearest], "geocells": decode(posterior, centers)}
     print(f"{len(vectors):,} training postcards in {', '.join(str(len(level)) for level in starts)} cells\n")

@@ -85,14 +85,15 @@ def test_haversine_is_that_of_geolib():
 
 
 def random_points(seed, n):
-    """Points anywhere, in towns, on the lines where quadrants meet, at the poles and the dateline, and some twice."""
+    """Points anywhere, in towns, in one street, where quadrants meet, at the poles and the dateline, and some twice."""
     rng = np.random.default_rng(seed)
     anywhere = np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(-180, 180, n)
     towns = rng.uniform(-80, 80, 5)[rng.integers(5, size=n)], rng.uniform(-180, 180, 5)[rng.integers(5, size=n)]
     in_towns = towns[0] + rng.normal(0, 0.5, n), (towns[1] + rng.normal(0, 0.5, n) + 180) % 360 - 180
     on_lines = rng.choice([-90, -45, 0, 11.25, 90], n), rng.choice([-180, -90, 0, 22.5, 179.99, 180], n)
-    kind = rng.integers(3, size=n)
-    lat, lon = (np.choose(kind, parts) for parts in zip(anywhere, in_towns, on_lines, strict=True))
+    street = 48.2 + rng.normal(0, 3e-5, n), 16.4 + rng.normal(0, 3e-5, n)  # some 3 m: down to the smallest quadrants
+    kind = rng.integers(4, size=n)
+    lat, lon = (np.choose(kind, parts) for parts in zip(anywhere, in_towns, on_lines, street, strict=True))
     again = rng.integers(n, size=n // 5)
     return np.append(lat, lat[again]), np.append(lon, lon[again])
 
