@@ -13,7 +13,7 @@ export GEOLIB_ENCODER := $(ENCODER)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help course notebooks lab test lint clean
+.PHONY: help course notebooks lab test unit lint clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -21,7 +21,7 @@ help: ## say what there is
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "geolib needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,notebooks,postcards]'
 	@touch $@
 
 course: $(READY) ## run every notebook in order, write executed copies to build/, print their headline numbers
@@ -33,14 +33,20 @@ notebooks: $(READY) ## the same, and put the outputs into the notebooks themselv
 lab: $(READY) ## open JupyterLab at the first notebook
 	$(BIN)/jupyter lab "$$(ls notebooks/[0-9]*.ipynb | head -n 1)"
 
-# One thread a worker: two workers with two threads each on two cores wait for one another, many times longer.
-test: $(READY) ## unit and property tests, every notebook at its fast setting, one walk in Chromium if it is installed; no network
-	GEOLIB_FAST=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=600 tests notebooks
+# One thread per worker: two workers with two threads each on two cores wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-lint: $(READY) ## ruff (code and notebooks) and mypy --strict on geolib
+test: $(READY) ## unit and property tests, examples in docstrings, every notebook at its fast setting; no network
+	GEOLIB_FAST=1 $(PYTEST) --doctest-modules --nbmake --nbmake-timeout=600 tests geolib notebooks --ignore=tests/lint
+
+unit: $(READY) ## the same without the notebooks
+	$(PYTEST) --doctest-modules tests geolib --ignore=tests/lint --ignore=tests/course/test_notebooks_on_a_folder.py
+
+lint: $(READY) ## ruff (code and notebooks), mypy --strict, and the tests of packaging, layout and prose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy geolib postcards tools
+	$(BIN)/mypy geolib postcards tools minimal.py
+	$(PYTEST) --quiet tests/lint
 
 clean: ## remove what the other targets made here; downloads and drawn images stay in geolib's cache
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,7 +27,7 @@ from geolib.common.settings import Settings
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
-from geolib.datasets.splits import Photos, _shared, photographer_overlap, split_photos
+from geolib.datasets.splits import Photos, photographer_overlap, split_photos, training_overlap
 from geolib.decoding import decode
 from geolib.encoder import Encoder
 from geolib.evaluate import compare
@@ -224,7 +224,7 @@ class Geolocator:
         made.training |= {"dataset": dataset.name, "dataset_key": dataset.labels_key(encoder), "split": split}
         photos = dataset.photos.loc[parts["train"].ids]
         made.training |= {
-            "overlap": _shared(dataset, parts),
+            "overlap": training_overlap(dataset, parts),
             "unreadable": len(dataset) - sum(len(part.ids) for part in parts.values()),
             "sides": {side: len(part.ids) for side, part in parts.items()},
             "licences": {str(name): int(number) for name, number in photos["licence"].value_counts().items()},

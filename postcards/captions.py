@@ -54,7 +54,7 @@ CONTINENTS = {
 
 
 def phrases(scene: Scene, seen: Mapping[str, bool]) -> list[str]:
-    """Short descriptions of what is visible, one a cue."""
+    """Short descriptions of what is visible, one per cue."""
     country = scene.country
     out = ["at night"] if scene.night else [_WEATHER[scene.weather]]
     if seen["vegetation"]:

@@ -21,7 +21,7 @@ from postcards.scene import describe
 
 
 def visible_facts(photos: pd.DataFrame, learns: npt.NDArray[np.bool_], fewest: int = 3) -> npt.NDArray[np.float32]:
-    """One row a postcard of a photo table, float32 (n, facts), in order.
+    """One row per postcard of a photo table, float32 (n, facts), in order.
 
     learns: the training postcards (n,): a fact that fewer than `fewest` of them show is left out.
     """

@@ -401,7 +401,7 @@ def claims(methods: Sequence[Method]) -> list[tuple[str, Method, Method]]:
 
 
 def differences(methods: Sequence[Method], photos: pd.DataFrame, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """One row a claim: what method `a` has more than `b`, paired."""
+    """One row per claim: what method `a` has more than `b`, paired."""
     rows = []
     for claim, a, b in claims(methods):
         about = {"claim": claim, "a": ", ".join(a.key), "b": ", ".join(b.key)}
@@ -460,7 +460,7 @@ def embed_drawn(
     known: dict[str, tuple[bytes, Vectors]] | None = None,
     batch: int = 64,
 ) -> tuple[Vectors, list[bytes]]:
-    """Vectors (n, dim) of JPEG bytes and their hashes, one an id.
+    """Vectors (n, dim) of JPEG bytes and their hashes, one per id.
 
     known: {id: (hash, vector)} of unhidden pictures; equal bytes get that very vector, so that a cue which was not in
     the picture costs exactly nothing.

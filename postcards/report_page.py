@@ -117,7 +117,7 @@ def _goal_words(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     return (
-        "A goal counts as reached when the value does, whatever its interval. The last goal takes the postcards of "
+        "A goal counts as reached when the value reaches it; the interval is not considered. The last goal takes the postcards of "
         "both test splits whose landmark is also in a postcard that the method was trained on.\n\n" + _grid(head, cells)
     )
 
@@ -347,7 +347,7 @@ def write_figures(out: Path, numbers: Mapping[str, Any]) -> None:
 
 
 def plot_methods(numbers: Mapping[str, Any]) -> Any:
-    """Country accuracy and share within 750 km of each method, one colour and marker a test split."""
+    """Country accuracy and share within 750 km of each method, one colour and marker per test split."""
     labels = []
     for row in _by_split(numbers["methods"])[0][1]:
         name = row["method"] + (f" · {row['captions']}" if row["captions"] != "-" else "")
@@ -371,7 +371,7 @@ def _drawn_from(numbers: Mapping[str, Any]) -> str:
 
 
 def _dots(labels: Sequence[str], series: Mapping[str, Sequence[Row]], unit: str, caption: str, alt: str) -> Any:
-    """Dots with intervals in two panels, a row a label, the first on top."""
+    """Dots with intervals in two panels, one row per label, the first on top."""
     from geolib.plots.charts import plot_intervals
 
     metrics = {COUNTRY: "country named", REGION: "within 750 km"}

@@ -94,7 +94,7 @@ def model_config(recipe: Recipe, vocab_size: int) -> dict[str, Any]:
 
 
 def captions_for(table: pd.DataFrame, recipe: Recipe) -> list[str]:
-    """One caption a scene: `named_share` of them name the place, decided by the seed."""
+    """One caption per scene: `named_share` of them name the place, decided by the seed."""
     named = np.random.default_rng(recipe.seed).random(len(table)) < recipe.named_share
     return [a if use else b for a, b, use in zip(table["caption_named"], table["caption"], named, strict=True)]
 
@@ -150,7 +150,7 @@ def vocabulary(captions: list[str], size: int, always: Iterable[str] = ()) -> li
 def draw_scenes(
     table: pd.DataFrame, workers: int, progress: bool = True
 ) -> tuple[list[npt.NDArray[np.uint8]], pd.DataFrame]:
-    """Draw scenes once into the cache. Returns their pixels and what each shows, a row a scene.
+    """Draw scenes once into the cache. Returns their pixels and what each shows, one row per scene.
 
     table: places, as `build.encoder_places` gives them.
     Pixels are uint8 (n, 128, 128, 3) in chunks, memory-mapped; the table has the columns of `build.portray`.
@@ -203,7 +203,7 @@ def _schedule(recipe: Recipe, step: int) -> float:
 
 
 def _size(recipe: Recipe, step: int) -> int:
-    """Pixels a side of the pictures of a step."""
+    """Pixels per side of the pictures of a step."""
     return recipe.first_size if step < recipe.first_steps else IMAGE_SIZE
 
 
@@ -265,7 +265,7 @@ def train(
 ) -> None:
     """Train on scenes at the places of `table` (`build.encoder_places`) and write the encoder folder `out`.
 
-    A run that was killed goes on from its last checkpoint, in the cache, when called again with the same recipe.
+    A killed run resumes from its last checkpoint, in the cache, when called again with the same recipe.
     """
     open_clip = import_open_clip()
     workers = workers or os.cpu_count() or 1

@@ -1,81 +1,55 @@
-"""`geolib fetch`: what does not ship with the clone."""
+"""`geolib fetch`: download what does not ship with the clone, and look through datasets on disk."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Callable
-from functools import partial
+from pathlib import Path
+from typing import Any
 
-import geolib
-from geolib.app.terminal import _print_lines, _printable
-from geolib.common.files import cache_path
+from geolib.app.terminal import message, print_lines, printable
 
 
-def _fetch(options: argparse.Namespace) -> int:
-    _refuse_strangers(options)
-    if options.name in ("postcards", "gallery"):
-        print(f"{options.name} ships with the clone: there is nothing to fetch")
-        return 0
-    if options.name in _FETCHERS:
-        return _FETCHERS[options.name](options)
-    from geolib.datasets.reference import LAYOUTS
+def add_fetch(commands: Any) -> None:
+    """Add `fetch` and its sub-commands to the parser of `geolib`."""
+    text = "Download what does not ship with the clone. The postcards and the gallery ship with it."
+    sources = commands.add_parser("fetch", help=text, description=text).add_subparsers(required=True, metavar="WHAT")
 
-    kind, _, path = options.name.partition(":")
-    if path and kind in ("folder", "table", "commons", "osv5m", *LAYOUTS):
-        return _report(options.name)
-    if options.name in LAYOUTS:
-        known = LAYOUTS[options.name]
-        raise ValueError(
-            f"{known.title}: geolib does not fetch it, its pictures being others' to give. To get it: {known.get}"
-        )
-    model, _, pretrained = options.name.partition("/")
-    if not pretrained:
-        raise ValueError(
-            f"nothing called {options.name!r} can be fetched in this version; expected an encoder of open_clip such as "
-            f"ViT-L-14/openai, or {', '.join(_FETCHERS)}. The datasets postcards and gallery ship with the clone"
-        )
-    encoder = geolib.Encoder.load(
-        model, pretrained, device="cpu", revision=options.revision, allow_pickle=options.allow_pickle
-    )
-    print(f"{options.name} is here: vectors of {encoder.dim} numbers")
-    print(
-        "{file} of {repository}, {size:.2f} GB\n  revision {revision}\n  sha256 {sha256}".format(
-            size=encoder.weights["bytes"] / 1e9, **encoder.weights
-        )
-    )
-    return 0
+    def source(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = sources.add_parser(name, help=text, description=text)
+        parser.set_defaults(run=run)
+        return parser
 
+    def add_out(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to put it (default: geolib's cache)")
 
-_TAKES = {
-    "commons": {"photos", "width", "seed", "manifest", "contact", "out"},
-    "osv5m": {"shards", "revision", "out"},
-    "osv5m-quadtree": {"out"},
-    "an encoder": {"revision", "allow_pickle"},
-}
+    commons = source("commons", _commons, "Photographs of Wikimedia Commons, spread over land, towns and countries.")
+    commons.add_argument("--contact", metavar="ADDRESS", help="your e-mail or web address; the operators ask for one")
+    commons.add_argument("--photos", type=int, metavar="N", help="number of photographs (default: 10000)")
+    commons.add_argument("--width", type=int, metavar="PIXELS", help="width (default: 500); 0 fetches the originals")
+    commons.add_argument("--seed", type=int, default=0, metavar="S", help="which places are asked for (default: 0)")
+    commons.add_argument("--manifest", type=Path, metavar="FILE", help="fetch the files that this manifest.jsonl lists")
+    add_out(commons)
+
+    osv5m = source("osv5m", _osv5m, "Shards of OSV-5M: street-level photographs of Mapillary.")
+    osv5m.add_argument("--shards", type=int, metavar="N", help="shards per side, training and test (default: all)")
+    osv5m.add_argument("--revision", metavar="COMMIT", help="version on the hub (default: the newest)")
+    add_out(osv5m)
+
+    encoder = source("encoder", _encoder, "Weights of an open_clip encoder from the Hugging Face hub.")
+    encoder.add_argument("name", metavar="MODEL/PRETRAINED", help="for example ViT-L-14/openai")
+    encoder.add_argument("--revision", metavar="COMMIT", help="version on the hub (default: the newest)")
+    encoder.add_argument("--allow-pickle", action="store_true", help="accept a pickle file, which can run code")
+
+    add_out(source("quadtree", _quadtree, "The 11,399 geocells of OSV-5M, to compare with (1.3 MB)."))
+
+    look = source("look", _look, "Look through a dataset on disk and report what it holds. Downloads nothing.")
+    look.add_argument("dataset", metavar="DATASET", help="folder:PATH, table:PATH, or im2gps3k:PATH and the like")
 
 
-def _refuse_strangers(options: argparse.Namespace) -> None:
-    """Refuse an option that belongs to something else, rather than fetch with less than was asked."""
-    known = {key for takes in _TAKES.values() for key in takes}
-    given = {key for key in known if getattr(options, key) not in (None, False)}
-    kind = "an encoder" if "/" in options.name and ":" not in options.name else options.name
-    if strangers := sorted(given - _TAKES.get(kind, set())):
-        raise ValueError(f"fetch {options.name} does not take --{strangers[0].replace('_', '-')}")
-
-
-def _report(name: str) -> int:
-    from geolib.datasets.report import format_report, survey
-
-    dataset = geolib.open_dataset(name)
-    _print_lines(format_report(survey(dataset, progress=True)))
-    print(_printable(f"nothing had to be fetched; it opens as {name}"))
-    return 0
-
-
-def _fetch_commons(options: argparse.Namespace) -> int:
+def _commons(options: argparse.Namespace) -> int:
     from geolib.common.download import check_contact
+    from geolib.common.files import cache_path
     from geolib.datasets import commons
     from geolib.datasets.report import format_report
 
@@ -83,50 +57,76 @@ def _fetch_commons(options: argparse.Namespace) -> int:
         check_contact(options.contact)
     except ValueError as error:
         raise ValueError(f"--{error}") from None
-    seed = options.seed or 0
-    if seed < 0:
-        raise ValueError(f"--seed {seed}: expected 0 or more")
+    if options.seed < 0:
+        raise ValueError(f"--seed {options.seed}: expected 0 or more")
     out = options.out or cache_path("commons")
     report = commons.fetch(
         out,
         options.contact,
         photos=options.photos,
         width=options.width,
-        seed=seed,
+        seed=options.seed,
         manifest=options.manifest,
         api=os.environ.get("GEOLIB_COMMONS_API") or commons.API,
         progress=True,
     )
-    _print_lines(format_report(report))
-    asked = "" if options.out is None else f":{out}"
-    print(_printable(f"in {out}; it opens as commons{asked}, manifest.jsonl in it is for sharing"))
+    print_lines(format_report(report))
+    print(printable(f"The photographs are in {out}. Open them as {_opened_as('commons', options.out)}."))
+    print("Others can fetch the same files with --manifest and its manifest.jsonl.")
     return 0
 
 
-def _fetch_osv5m(options: argparse.Namespace) -> int:
+def _osv5m(options: argparse.Namespace) -> int:
+    from geolib.common.files import cache_path
     from geolib.datasets.osv5m import fetch_osv5m
 
     if options.shards is not None and options.shards < 1:
         raise ValueError(f"--shards {options.shards}: expected at least 1")
     out = options.out or cache_path("osv5m")
-    tell = partial(print, file=sys.stderr, flush=True)
-    _print_lines(str(fetch_osv5m(options.shards, folder=out, revision=options.revision, progress=tell)))
-    asked = "" if options.out is None else f":{out}"
-    print(_printable(f"in {out}; it opens as osv5m{asked}"))
+    print_lines(str(fetch_osv5m(options.shards, folder=out, revision=options.revision, progress=message)))
+    print(printable(f"The photographs are in {out}. Open them as {_opened_as('osv5m', options.out)}."))
     return 0
 
 
-def _fetch_quadtree(options: argparse.Namespace) -> int:
+def _opened_as(name: str, out: Path | None) -> str:
+    """Name for `open_dataset` of what was fetched into `out`."""
+    return name if out is None else f"{name}:{out}"
+
+
+def _encoder(options: argparse.Namespace) -> int:
+    from geolib.encoder import Encoder
+
+    model, _, pretrained = options.name.partition("/")
+    if not pretrained:
+        raise ValueError(f"{options.name}: expected MODEL/PRETRAINED of open_clip, such as ViT-L-14/openai")
+    encoder = Encoder.load(
+        model, pretrained, device="cpu", revision=options.revision, allow_pickle=options.allow_pickle
+    )
+    weights = encoder.weights
+    print(f"{options.name} is ready: vectors of {encoder.dim} numbers")
+    print(f"{weights['file']} of {weights['repository']}, {weights['bytes'] / 1e9:.2f} GB")
+    print(f"  revision {weights['revision']}\n  sha256 {weights['sha256']}")
+    return 0
+
+
+def _quadtree(options: argparse.Namespace) -> int:
     from geolib.datasets.reference import fetch_quadtree
 
-    path, report = fetch_quadtree(options.out, progress=partial(print, file=sys.stderr, flush=True))
+    path, report = fetch_quadtree(options.out, progress=message)
     print(report)
-    print(_printable(f"in {path}"))
+    print(printable(f"The table is {path}."))
     return 0
 
 
-_FETCHERS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "commons": _fetch_commons,
-    "osv5m": _fetch_osv5m,
-    "osv5m-quadtree": _fetch_quadtree,
-}
+def _look(options: argparse.Namespace) -> int:
+    from geolib.datasets import open_dataset
+    from geolib.datasets.reference import LAYOUTS
+    from geolib.datasets.report import format_report, survey
+
+    if known := LAYOUTS.get(options.dataset):
+        raise ValueError(
+            f"{options.dataset}: expected {options.dataset}:PATH. geolib does not download {known.title}, because the "
+            f"photographs belong to others. How to get it: {known.get}"
+        )
+    print_lines(format_report(survey(open_dataset(options.dataset), progress=True)))
+    return 0

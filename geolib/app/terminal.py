@@ -1,4 +1,4 @@
-"""Words for the terminal: errors, notes, progress."""
+"""What the commands write to the terminal: messages, notes and the progress of a training."""
 
 from __future__ import annotations
 
@@ -6,26 +6,34 @@ import sys
 from typing import Any
 
 
-def _epoch(row: dict[str, float]) -> None:
-    """One line that counts the epochs of a training, where somebody is looking."""
+def printable(text: str) -> str:
+    """Text in which control characters are escaped, so that a file name cannot steer the terminal.
+
+    Examples
+    --------
+    >>> printable("a\\x1b[2J.jpg")
+    'a\\\\x1b[2J.jpg'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def print_lines(text: str) -> None:
+    """Print text line by line, with control characters escaped."""
+    for line in text.split("\n"):
+        print(printable(line))
+
+
+def message(text: str) -> None:
+    """Print one line to stderr."""
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def show_warning(warning: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """Show a warning as one line; takes the arguments of `warnings.showwarning`."""
+    message(f"note: {warning}")
+
+
+def show_epoch(row: dict[str, float]) -> None:
+    """Count the epochs of a training in one line, on a terminal only."""
     if sys.stderr.isatty():
         print(f"\rfitting the model, epoch {row['epoch']:.0f} ", end="", file=sys.stderr, flush=True)
-
-
-def _complain(text: str, status: int) -> int:
-    print(_printable(text), file=sys.stderr)
-    return status
-
-
-def _note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-    _complain(f"note: {message}", 0)
-
-
-def _print_lines(text: str) -> None:
-    for line in text.split("\n"):
-        print(_printable(line))
-
-
-def _printable(text: str) -> str:
-    """Text without what a file name could do to a terminal: control characters become escapes."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -1,4 +1,4 @@
-"""Photographs with known places: postcards, Commons, OSV-5M, any table with a folder, one's own folder."""
+"""Photographs with known places: postcards, Commons, OSV-5M, any table with a folder, or your own folder."""
 
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset

@@ -1,9 +1,8 @@
-"""Pictures out of zip archives that may be hostile.
+"""Unpack pictures from zip archives that may be hostile.
 
-Nothing that an archive says of itself is believed: not its sizes (what comes out is counted while it comes out), not
-its names (a photo is called by its checked id, in the folder that the caller names), not its endings (a picture is
-what decodes as one). A bad entry is refused and counted, and the others are kept; an archive that is bad as a whole
-(too many entries, too much inside, no zip) is refused as such.
+Nothing that an archive says is trusted. Sizes are counted while the content is unpacked, a photo is named by its
+checked id in the folder of the caller, and only what decodes as a JPEG is a picture. A bad entry is refused and
+counted, and the others are kept; an archive that is bad as a whole is refused as a whole.
 """
 
 from __future__ import annotations
@@ -14,36 +13,30 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
-from geolib.common.files import atomic_path
+from geolib.common.files import write_bytes
+from geolib.datasets.duplicates import difference_hash
 from geolib.images import open_rgb
 
 _CHUNK = 1 << 18
-_ENTRY_BYTES = 256  # of the directory, for each entry: 46 for its header, the rest for its name and what belongs to it
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others can ask for gigabytes of memory in a few bytes
+_ENTRY_BYTES = 256  # per entry of the directory: 46 for its header, the rest for its name
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods can ask for gigabytes of memory in a few bytes
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may hold: more is refused.
-
-    entries: in all. photo_bytes: of one unpacked picture. total_bytes: of all. ratio: unpacked to packed bytes of one
-    entry; pictures are packed already and hardly shrink.
-    """
+    """What an archive may hold: entries, unpacked bytes of one picture and of all, unpacked to packed bytes of one."""
 
     entries: int = 200_000
     photo_bytes: int = 50_000_000
     total_bytes: int = 20_000_000_000
-    ratio: float = 50.0
+    ratio: float = 50.0  # pictures hardly shrink, bombs do
 
 
 def unpack_pictures(
@@ -52,17 +45,20 @@ def unpack_pictures(
     *,
     ids: str = r"[A-Za-z0-9_-]{1,100}",
     limits: Limits | None = None,
-    progress: Callable[[int, int], object] | None = None,
 ) -> tuple[pd.DataFrame, Counter[str]]:
-    """Write the JPEGs of a zip archive to `folder` as `ID.jpg`, and say what was refused.
+    """Write the JPEGs of a zip archive to `folder` as `ID.jpg` and count what was refused.
 
-    The id of a picture is the name of its entry without folders and ending, and has to match `ids` as a whole. Every
-    picture is decoded before it gets its name. Unpacking again goes on after a kill: what has its name is not written
-    again. `progress` is called with the entries done and all of them.
+    The id is the entry's name without folders and ending; as a whole it matches the regular expression `ids`. A picture
+    is decoded before it is written. One that is there is not written again: a second call resumes an interrupted one.
 
-    Returns a frame indexed by `id` with `bytes` (of the file) and `look` (`difference_hash`, for duplicates), and the
-    number of entries refused by reason. Raises `MissingDataError` for no archive and `CorruptFileError` for one that is
-    no zip, is cut short, or goes beyond `limits` as a whole; the pictures that came before are whole and stay.
+    Returns
+    -------
+    Frame indexed by `id` with `bytes` and `look` (`difference_hash`), and the number of refused entries by reason.
+
+    Raises
+    ------
+    MissingDataError : there is no archive.
+    CorruptFileError : it is not a complete zip, or exceeds `limits`; pictures before the fault stay.
     """
     archive, folder, limits = Path(archive), Path(folder), limits or Limits()
     if not archive.is_file():
@@ -72,53 +68,35 @@ def unpack_pictures(
         left_over.unlink()
     photos: dict[str, tuple[int, int]] = {}
     refused: Counter[str] = Counter()
-    with archive.open("rb") as raw, _opened(archive, raw, limits) as opened:
-        entries, total, taken = opened.infolist(), 0, set[str]()
-        for done, entry in enumerate(entries):
-            if progress:
-                progress(done, len(entries))
+    with archive.open("rb") as raw, _open_zip(archive, raw, limits) as opened:
+        unpacked, taken = 0, set[str]()
+        for entry in opened.infolist():
             if entry.is_dir():
                 continue
-            name = PurePosixPath(entry.filename).stem
             try:
-                _check_entry(entry, name, ids)
-                if name.casefold() in taken:  # some file systems take `a` and `A` for one
-                    raise _Refused("a name that was there before")
-                content = _read(opened, entry, limits, limits.total_bytes - total)
-                total += len(content)
-                photos[name] = len(content), _look(content)
-                taken.add(name.casefold())
+                name = _checked_id(entry, ids, taken)
+                content = _read(opened, entry, limits, limits.total_bytes - unpacked)
+                unpacked += len(content)
+                photos[name] = len(content), _decoded_hash(content)
             except _Refused as reason:
                 refused[str(reason)] += 1
                 continue
+            taken.add(name.casefold())
             if not (folder / f"{name}.jpg").is_file():
-                with atomic_path(folder / f"{name}.jpg") as temporary:
-                    temporary.write_bytes(content)
+                write_bytes(folder / f"{name}.jpg", content)
     frame = pd.DataFrame.from_dict(photos, orient="index", columns=["bytes", "look"], dtype="int64")
     return frame.rename_axis("id"), refused
-
-
-def difference_hash(picture: Image.Image) -> int:
-    """64 bits of where an RGB picture gets brighter from left to right, as a signed integer.
-
-    Equal for copies of one picture in other sizes and qualities, and for hardly any others (the `dHash` of common use).
-    """
-    grey = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
-    return int(np.packbits(grey[:, 1:] > grey[:, :-1]).view(np.int64)[0])
 
 
 class _Refused(Exception):
     """Why one entry is left out."""
 
 
-class _Guarded:
-    """A file of which nobody reads more at once than a zip's directory may take.
-
-    `zipfile` reads the directory in one piece, of a size that the archive states.
-    """
+class _LimitedFile:
+    """A file that refuses to read much at once: `zipfile` reads a directory of any stated size in one piece."""
 
     def __init__(self, stream: IO[bytes], most: int) -> None:
-        self._stream, self._most = stream, most
+        self._stream, self._most, self.name = stream, most, stream.name
         self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
 
     def read(self, size: int = -1) -> bytes:
@@ -127,10 +105,9 @@ class _Guarded:
         return self._stream.read(size)
 
 
-def _opened(archive: Path, raw: IO[bytes], limits: Limits) -> zipfile.ZipFile:
-    most = max(1 << 20, limits.entries * _ENTRY_BYTES)
+def _open_zip(archive: Path, raw: IO[bytes], limits: Limits) -> zipfile.ZipFile:
     try:
-        opened = zipfile.ZipFile(_Guarded(raw, most))
+        opened = zipfile.ZipFile(_LimitedFile(raw, max(1 << 20, limits.entries * _ENTRY_BYTES)))
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
         raise CorruptFileError(f"{archive} is not a whole zip archive ({error}); download it again") from error
     if len(opened.filelist) > limits.entries:
@@ -140,54 +117,50 @@ def _opened(archive: Path, raw: IO[bytes], limits: Limits) -> zipfile.ZipFile:
     return opened
 
 
-def _check_entry(entry: zipfile.ZipInfo, name: str, ids: str) -> None:
-    """Raise `_Refused` for what can be seen without unpacking."""
-    path, kind = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16)
-    if any(ord(letter) < 32 or letter == "\x7f" for letter in path):
-        raise _Refused("control characters in its name")
-    if path.startswith(("/", "\\")) or ":" in path:
-        raise _Refused("an absolute name")
-    if ".." in re.split(r"[/\\]", path):
-        raise _Refused("a name that leads out of the folder")
-    if kind not in (0, stat.S_IFREG):
-        raise _Refused("a link or a device, not a file")
-    if entry.flag_bits & 0x1:
-        raise _Refused("encrypted")
-    if entry.compress_type not in _METHODS:
-        raise _Refused(f"packed by method {entry.compress_type}, not stored or deflated")
-    if not path.lower().endswith((".jpg", ".jpeg")):
-        raise _Refused("not called .jpg")
-    if "\\" in path or not re.fullmatch(ids, name):
-        raise _Refused("a name that is no id")
+def _checked_id(entry: zipfile.ZipInfo, ids: str, taken: set[str]) -> str:
+    """The id of an entry. Raises `_Refused` for what is wrong before anything is unpacked."""
+    path, kind, name = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16), PurePosixPath(entry.filename).stem
+    faults = {
+        "control characters in its name": any(ord(letter) < 32 or letter == "\x7f" for letter in path),
+        "an absolute name": path.startswith(("/", "\\")) or ":" in path,
+        "a name that leads out of the folder": ".." in re.split(r"[/\\]", path),
+        "a link or a device, not a file": kind not in (0, stat.S_IFREG),
+        "encrypted": bool(entry.flag_bits & 0x1),
+        f"packed by method {entry.compress_type}, not stored or deflated": entry.compress_type not in _METHODS,
+        "not called .jpg": not path.lower().endswith((".jpg", ".jpeg")),
+        "a name that is no id": "\\" in path or not re.fullmatch(ids, name),
+        "a name that was there before": name.casefold() in taken,  # some file systems take `a` and `A` for one
+    }
+    if fault := next((fault for fault, found in faults.items() if found), None):
+        raise _Refused(fault)
+    return name
 
 
 def _read(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, left: int) -> bytes:
-    """The bytes of an entry, counted as they come. Raises `_Refused`, or `CorruptFileError` where all was too much."""
+    """Unpack an entry. Raises `_Refused` for a bad one, `CorruptFileError` if all are more than the limit."""
     most = min(limits.photo_bytes, max(_CHUNK, int(limits.ratio * entry.compress_size)))
-    parts, size = [], 0
+    content = bytearray()
     try:
         with opened.open(entry) as stream:
             while part := stream.read(_CHUNK):
-                parts.append(part)
-                size += len(part)
-                if size > left:
+                content += part
+                if len(content) > left:
                     raise CorruptFileError(
-                        f"{opened.filename or 'the archive'} unpacks to more than {limits.total_bytes:,} bytes: "
-                        "refused as a whole"
+                        f"{opened.filename} unpacks to more than {limits.total_bytes:,} bytes: refused as a whole"
                     )
-                if size > most:
+                if len(content) > most:
                     raise _Refused("too large when unpacked")
+    except CorruptFileError:
+        raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
-        if isinstance(error, CorruptFileError):
-            raise
         raise _Refused("damaged or not what the directory says") from error
-    return b"".join(parts)
+    return bytes(content)
 
 
-def _look(content: bytes) -> int:
+def _decoded_hash(content: bytes) -> int:
     try:
         if not content.startswith(b"\xff\xd8\xff"):
-            raise ImageError("is no JPEG")
+            raise ImageError("is not a JPEG")
         return difference_hash(open_rgb(content, min_side=64))
     except ImageError as error:
         raise _Refused("no readable JPEG") from error

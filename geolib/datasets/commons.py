@@ -31,8 +31,9 @@ from geolib.common.download import Client, DownloadError, UnavailableError
 from geolib.common.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import alone_in, atomic_path, data_path, read_json, sha256_file, write_bytes, write_json
 from geolib.countries import country_of
+from geolib.datasets.duplicates import average_hash
 from geolib.datasets.mediawiki import ID, MOST_IDS, SHA1, Page, Row, files_around, files_by_id, read_page
-from geolib.datasets.report import average_hash, describe
+from geolib.datasets.report import describe
 from geolib.images import open_rgb
 
 API = "https://commons.wikimedia.org/w/api.php"

@@ -42,7 +42,7 @@ from geolib.common.texts import one_line
 from geolib.datasets.archives import unpack_pictures
 from geolib.datasets.report import format_report
 from geolib.datasets.splits import safe_split
-from geolib.datasets.tables import _inside, checked, read_table
+from geolib.datasets.tables import checked, file_below, read_table
 
 REPOSITORY = "osv5m/osv5m"
 SIDES = ("train", "test")
@@ -194,7 +194,7 @@ def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     photos = checked(read_table(table), str(table))
     files = dict(zip(photos.index, photos["path"], strict=True))
     version = f"{revision} {sha256_file(table)}"
-    return {"photos": photos, "_file": partial(_inside, table.parent / "images", files), "_version": version}
+    return {"photos": photos, "_file": partial(file_below, table.parent / "images", files), "_version": version}
 
 
 def _listing(root: Path, revision: str | None, tell: Callable[[str], object]) -> dict[str, Any]:

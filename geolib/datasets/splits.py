@@ -1,4 +1,4 @@
-"""Training, calibration and test sides."""
+"""Split photos into training, calibration and test sides without data leakage."""
 
 from __future__ import annotations
 
@@ -13,127 +13,154 @@ if TYPE_CHECKING:
     from geolib.datasets.dataset import Dataset
     from geolib.encoder import Encoder
 
-Vectors = npt.NDArray[np.float32]
+SHARES = {"test": 0.1, "calibration": 0.1}  # the rest trains
+_MIN_KEPT = 0.1  # least share of a side's photos that a good split keeps
 
 
 class Photos(NamedTuple):
-    """Embeddings (n, dim) of photos with their places, degrees (n,), and ids."""
+    """Embeddings (n, dim) of photos with their places, degrees (n,), and ids (n,)."""
 
-    vectors: Vectors
+    vectors: npt.NDArray[np.float32]
     lat: npt.ArrayLike
     lon: npt.ArrayLike
     ids: list[str]
 
 
 def split_photos(dataset: Dataset, encoder: Encoder, kind: str = "safe", seed: int = 0) -> dict[str, Photos]:
-    """The sides of a dataset's split, {"train": ..., "test": ...}, of the photos that have an embedding."""
+    """Embed a dataset and split it: {"train": Photos, "calibration": ..., "test": ...}.
+
+    `kind` is explained in `Dataset.split`. Photos without an embedding (unreadable files) are on no side.
+
+    Examples
+    --------
+    >>> from geolib import Encoder, open_dataset
+    >>> sides = split_photos(open_dataset("postcards"), Encoder.load("postcards"))
+    >>> {side: len(part.ids) for side, part in sides.items() if side in ("calibration", "test")}
+    {'calibration': 3000, 'test': 3000}
+    """
     store = dataset.embeddings(encoder)
     photos = dataset.photos.loc[store.ids]
-    sides = dataset.split(kind, seed).loc[store.ids].to_numpy()
-    parts = {str(side): np.flatnonzero(sides == side) for side in np.unique(sides)}
+    side_of = dataset.split(kind, seed).loc[store.ids].to_numpy()
     lat, lon = photos["lat"].to_numpy(), photos["lon"].to_numpy()
-    return {
-        side: Photos(store.vectors[rows], lat[rows], lon[rows], photos.index[rows].to_list())
-        for side, rows in parts.items()
-    }
+    rows = {str(side): np.flatnonzero(side_of == side) for side in np.unique(side_of)}
+    return {side: Photos(store.vectors[at], lat[at], lon[at], photos.index[at].to_list()) for side, at in rows.items()}
+
+
+def safe_split(photos: pd.DataFrame, seed: int = 0, shares: Mapping[str, float] | None = None) -> pd.Series[str]:
+    """Split photos so that no photographer and no 1-degree block is on two sides.
+
+    Photos of one photographer resemble each other, and so do photos of one place (spatial autocorrelation): with either
+    on two sides, training data leaks into the test. Blocks are assigned to the sides at random. A photographer belongs
+    to the side with most of their photos; their other photos are "left_out". If a side keeps almost nothing, because
+    few photographers took everything, photographers are assigned at random instead and each block belongs to the side
+    with most of its photos; the better split is returned. Photos without a photographer follow their block.
+
+    Parameters
+    ----------
+    photos : columns `lat`, `lon` (degrees) and `photographer` ("" if unknown), indexed by id, in any order
+    shares : of the sides besides "train", default 10 % "test" and 10 % "calibration"
+
+    Returns
+    -------
+    Series id -> side or "left_out".
+
+    Examples
+    --------
+    >>> photos = pd.DataFrame({"lat": [48.2, 48.7, -33.9], "lon": [16.4, 16.1, 151.2], "photographer": ""})
+    >>> sides = safe_split(photos)
+    >>> bool(sides[0] == sides[1])  # both in the block of 48 north, 16 east
+    True
+    """
+    ordered, rng, shares = photos.sort_index(), np.random.default_rng(seed), shares or SHARES
+    block = degree_blocks(ordered)
+    photographer = ordered["photographer"].where(ordered["photographer"] != "")
+    unknown = photographer.isna()
+    by_block = block.map(assign_sides(block.value_counts().sort_index(), rng, shares))
+    best = by_block.where(unknown | (by_block == _majority_side(photographer, by_block)), "left_out")
+    if _least_kept(best, by_block) < _MIN_KEPT:
+        sizes = photographer.value_counts().sort_index()
+        by_photographer = photographer.map(_fill_sides(assign_sides(sizes, rng, shares), sizes, shares))
+        side = _majority_side(block, by_photographer).fillna(by_block)
+        other = side.where(unknown | (side == by_photographer), "left_out")
+        best = max(best, other, key=lambda sides: _least_kept(sides, by_block))
+    return best.reindex(photos.index).rename("split")
+
+
+def degree_blocks(photos: pd.DataFrame) -> pd.Series[int]:
+    """Number of the 1-degree block that each photo (`lat`, `lon` in degrees) lies in.
+
+    Examples
+    --------
+    >>> degree_blocks(pd.DataFrame({"lat": [48.2, 48.7, 47.9], "lon": [16.4, 16.1, 16.4]})).tolist()
+    [48016, 48016, 47016]
+    """
+    blocks: pd.Series[int] = (np.floor(photos["lat"]) * 1000 + np.floor(photos["lon"])).astype(np.int64)
+    return blocks
+
+
+def can_be_kept_apart(photos: pd.DataFrame) -> bool:
+    """Whether `safe_split` can separate these photographers and still keep enough photos on every side."""
+    return _least_kept(safe_split(photos), safe_split(photos.assign(photographer=""))) >= _MIN_KEPT
 
 
 def photographer_overlap(
     dataset: Dataset, photos: Sequence[str], gallery: Dataset, seen: Sequence[str]
 ) -> dict[str, Any] | None:
-    """How many of the test `photos` were taken by somebody who also took `seen` ones of `gallery`, the training photos.
+    """Count the test `photos` whose photographer (or, where unknown, author) also took training photos.
 
-    `photographers` on both sides, their test `photos`, the `share` of all test photos, `known`: how many of them have a
-    photographer, and the `ids`. None where no photo of one side has any. Names are compared as they are written: across
-    two websites, or where names are missing, more can overlap than is found. Where there is no photographer,
-    the author counts: in a folder whose photographers could not be kept apart, that is who they are.
+    `seen` are the ids of the training photos in `gallery`. Returns the number of `photographers` on both sides, number,
+    `share` and `ids` of their test `photos`, and the number of test photos whose photographer is `known`; None if a
+    side has no known one. Names are compared as written, so across two websites the true overlap may be larger.
     """
-    names, theirs = _by_whom(dataset).loc[list(photos)], _by_whom(gallery).loc[list(seen)]
-    known, authors = names[names != ""], set(theirs[theirs != ""])
-    if known.empty or not authors:
+    test, train = _photographer_or_author(dataset, photos), _photographer_or_author(gallery, seen)
+    known, train_names = test[test != ""], set(train[train != ""])
+    if known.empty or not train_names:
         return None
-    both = known[known.isin(authors)]
-    share = len(both) / len(names)
-    counts = {"photographers": int(both.nunique()), "photos": len(both), "share": share, "known": len(known)}
-    return counts | {"ids": list(both.index)}
+    both = known[known.isin(train_names)]
+    counts = {"photographers": int(both.nunique()), "photos": len(both), "share": len(both) / len(test)}
+    return counts | {"known": len(known), "ids": list(both.index)}
 
 
-def _by_whom(dataset: Dataset) -> pd.Series[str]:
-    names = dataset.photos["photographer"]
-    return names.where(names != "", dataset.photos["author"])
-
-
-def _shared(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, int | None]:
-    """How many test photos have their photographer (None: not known), or their 1-degree block, in training too."""
+def training_overlap(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, int | None]:
+    """Count the test photos whose photographer (None: unknown) or 1-degree block is in the training side, too."""
+    train = parts["train"].ids
     test = [photo for side, part in parts.items() if side.startswith("test") for photo in part.ids]
-    people = photographer_overlap(dataset, test, dataset, parts["train"].ids)
-    blocks = degree_blocks(dataset.photos)
-    places = blocks.loc[test].isin(set(blocks.loc[parts["train"].ids]))
-    return {"by_training_photographers": people["photos"] if people else None, "in_training_blocks": int(places.sum())}
+    overlap, blocks = photographer_overlap(dataset, test, dataset, train), degree_blocks(dataset.photos)
+    shared = blocks.loc[test].isin(set(blocks.loc[train]))
+    return {
+        "by_training_photographers": overlap["photos"] if overlap else None,
+        "in_training_blocks": int(shared.sum()),
+    }
 
 
-_SHARES = {"test": 0.1, "calibration": 0.1}  # the rest trains
-_LEAST = 0.1  # of what blocks alone would give to a side: what is left of it once photographers are apart too
-
-
-def safe_split(photos: pd.DataFrame, seed: int = 0, shares: Mapping[str, float] | None = None) -> pd.Series[str]:
-    """Split photos so that neither a photographer nor a 1-degree block is on two sides: a Series id -> side.
-
-    Blocks are dealt out at random, 80 / 10 / 10 % of the photos to train, calibration and test, or other `shares` of
-    sides beside train. A photographer goes where most of their photos lie; their photos elsewhere are "left_out".
-    Where that leaves next to nothing of a side, because few photographers took all, photographers are dealt out, and a
-    block goes where most of its photos are, if that leaves more.
-    Photos without a photographer follow their block. The result does not depend on the order of the rows.
-    """
-    ordered, rng, shares = photos.sort_index(), np.random.default_rng(seed), shares or _SHARES
-    block = degree_blocks(ordered)
-    who = ordered["photographer"].where(ordered["photographer"] != "")
-    by_block = block.map(_deal(block.value_counts().sort_index(), rng, shares))
-    side = by_block.where(who.isna() | (by_block == _home(who, by_block)), "left_out")
-    if _worst_served(side, by_block) < _LEAST:
-        dealt = who.map(_deal_to_all(who.value_counts().sort_index(), rng, shares))
-        there = _home(block, dealt).fillna(by_block)
-        other = there.where(who.isna() | (there == dealt), "left_out")
-        side = max(side, other, key=lambda sides: _worst_served(sides, by_block))
-    done: pd.Series[str] = side.reindex(photos.index)
-    return done.rename("split")
-
-
-def degree_blocks(photos: pd.DataFrame) -> pd.Series[int]:
-    """The block of one degree that each photo (`lat`, `lon`) lies in, as a number."""
-    blocks: pd.Series[int] = (np.floor(photos["lat"]) * 1000 + np.floor(photos["lon"])).astype(np.int64)
-    return blocks
-
-
-def _home(units: pd.Series[Any], sides: pd.Series[str]) -> pd.Series[str]:
-    """The side that most photos of each one's unit are on; missing where no photo of the unit has a side."""
-    votes = pd.crosstab(units, sides)
-    return units.map(votes.idxmax(axis=1)) if len(votes) else sides.where(units.isna())
-
-
-def can_be_kept_apart(photos: pd.DataFrame) -> bool:
-    """Whether `safe_split` leaves enough of every side, with the photographers that these photos have."""
-    return _worst_served(safe_split(photos), safe_split(photos.assign(photographer=""))) >= _LEAST
-
-
-def _worst_served(sides: pd.Series[str], by_block: pd.Series[str]) -> float:
-    """Of the sides that blocks alone fill, the least share of their photos that is left."""
-    return float((sides.value_counts().reindex(by_block.unique()).fillna(0) / by_block.value_counts()).min())
-
-
-def _deal(sizes: pd.Series[int], rng: np.random.Generator, shares: Mapping[str, float]) -> pd.Series[str]:
-    """Deal units (index) of so many photos (value) to the sides in random order, by the middle of each one's turn."""
+def assign_sides(sizes: pd.Series[int], rng: np.random.Generator, shares: Mapping[str, float]) -> pd.Series[str]:
+    """Assign groups (index) of so many photos (values) to sides at random, so that the sides get their shares."""
     shuffled = sizes.iloc[rng.permutation(len(sizes))]
     middle = (shuffled.cumsum() - shuffled / 2) / max(shuffled.sum(), 1)
     edges = np.cumsum(list(shares.values()))
     return pd.Series(np.array([*shares, "train"])[np.searchsorted(edges, middle)], index=shuffled.index)
 
 
-def _deal_to_all(sizes: pd.Series[int], rng: np.random.Generator, shares: Mapping[str, float]) -> pd.Series[str]:
-    """As `_deal`; a side that got none gets the unit of fitting size of those in train, while two others stay there."""
-    dealt = _deal(sizes, rng, shares)
+def _fill_sides(sides: pd.Series[str], sizes: pd.Series[int], shares: Mapping[str, float]) -> pd.Series[str]:
+    """Give each side without a group the training group of the best size, while two others stay in training."""
     for side, share in shares.items():
-        train = sizes[dealt.reindex(sizes.index) == "train"]
-        if not (dealt == side).any() and len(train) > 2:
-            dealt[str((train - share * sizes.sum()).abs().idxmin())] = side
-    return dealt
+        train = sizes[sides.reindex(sizes.index) == "train"]
+        if not (sides == side).any() and len(train) > 2:
+            sides[str((train - share * sizes.sum()).abs().idxmin())] = side
+    return sides
+
+
+def _majority_side(groups: pd.Series[Any], sides: pd.Series[str]) -> pd.Series[str]:
+    """The side of most photos of each photo's group; missing where no photo of the group has a side."""
+    votes = pd.crosstab(groups, sides)
+    return groups.map(votes.idxmax(axis=1)) if len(votes) else sides.where(groups.isna())
+
+
+def _least_kept(sides: pd.Series[str], by_block: pd.Series[str]) -> float:
+    """The least share of photos that a side keeps, of those that its blocks hold."""
+    return float((sides.value_counts().reindex(by_block.unique()).fillna(0) / by_block.value_counts()).min())
+
+
+def _photographer_or_author(dataset: Dataset, photos: Sequence[str]) -> pd.Series[str]:
+    rows = dataset.photos.loc[list(photos)]
+    return rows["photographer"].where(rows["photographer"] != "", rows["author"])

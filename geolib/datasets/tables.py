@@ -1,4 +1,4 @@
-"""Photos listed in a table."""
+"""A dataset from a table: a csv or parquet with id, lat and lon, and a folder of pictures."""
 
 from __future__ import annotations
 
@@ -13,83 +13,75 @@ import pandas as pd
 
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.common.files import cache_path
-from geolib.datasets.reference import applied, layout_of
+from geolib.datasets.reference import LAYOUTS, apply_layout
 
+AnyPath = str | os.PathLike[str]
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 _TEXTS = ("photographer", "licence", "author", "source")
-# The names that published tables use (Im2GPS3k, YFCC4k, OSV-5M), lower case.
+# Names in published tables (Im2GPS3k, YFCC4k, OSV-5M), in lower case.
 _ALIASES = {"id": ("id", "img_id"), "lat": ("lat", "latitude"), "lon": ("lon", "lng", "longitude"), "path": ("path",)}
 
 
-def table(
-    path: str | os.PathLike[str],
-    folder: str | os.PathLike[str] | None = None,
-    columns: Mapping[str, str] | None = None,
-    layout: str | None = None,
-) -> dict[str, Any]:
-    """A csv or parquet with id, lat and lon, and a folder of pictures (default: the folder of the table).
+def table(path: AnyPath, folder: AnyPath | None = None, columns: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Open a csv or parquet with a folder of pictures, by default the table's folder.
 
-    columns: which column of the table is `id`, `lat`, `lon`, `path`, `photographer`, ...; common names are found
-        without. A picture's file is its `path` below the folder, or its id with `.jpg` added when it has no ending.
-    layout: the name of a published table, which says what its other columns are (`reference.LAYOUTS`).
+    A photo's file is its `path` below the folder, or else its id; `.jpg` is added to a name without ending. `columns`
+    names the column for `id`, `lat`, `lon`, `path`, `photographer`, ...; usual names are found without it.
     """
-    known = None if layout is None else layout_of(layout)
-    photos = read_table(Path(path), columns)
-    if known is not None:
-        photos = applied(known, photos, str(path))
-    files = [str(name) for name in photos.get("path", photos.index)]
-    files = [name if Path(name).suffix.lower() in PICTURES else f"{name}.jpg" for name in files]
-    return _with_files(checked(photos, str(path)), Path(folder or Path(path).parent), files)
+    return _with_pictures(read_table(Path(path), columns), Path(path), folder)
 
 
 def published(
-    layout: str,
-    path: str | os.PathLike[str] | None = None,
-    folder: str | os.PathLike[str] | None = None,
-    columns: Mapping[str, str] | None = None,
+    name: str, path: AnyPath | None = None, folder: AnyPath | None = None, columns: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """A published table by its name (`reference.LAYOUTS`): `open_dataset("im2gps3k")`, or with its path.
+    """Open a published table of `LAYOUTS`, by default from the folder of its name in geolib's cache.
 
-    path: the table; without one, under its published name in geolib's cache, in a folder of the layout's name.
-    Raises `MissingDataError` that says where to get it.
+    Raises `MissingDataError` that says where to get the table and the pictures.
     """
-    known = layout_of(layout)
-    path = Path(path or cache_path(layout, known.file))
+    layout = LAYOUTS[name]
+    path = Path(path or cache_path(name, layout.file))
     if not path.is_file():
         raise MissingDataError(
-            f"{path} does not exist. {known.title}; geolib does not fetch it, its pictures being others' to give: "
-            f"{known.get}. Put {known.file} there, or open {layout}:/path/to/{known.file}"
+            f"{path} does not exist. {layout.title}; geolib does not fetch it, because the pictures belong to others: "
+            f"{layout.get}. Put {layout.file} there, or open {name}:/path/to/{layout.file}"
         )
-    return table(path, folder, columns, layout)
+    return _with_pictures(apply_layout(layout, read_table(path, columns), path), path, folder)
 
 
-def _with_files(photos: pd.DataFrame, root: Path, files: list[str]) -> dict[str, Any]:
-    stamps = (f"{name} {_stamp(root / name)}" for name in files)
-    version = hashlib.sha256("\n".join(stamps).encode()).hexdigest()
+def _with_pictures(photos: pd.DataFrame, path: Path, folder: AnyPath | None) -> dict[str, Any]:
+    files = [str(name) for name in photos.get("path", photos.index)]
+    files = [name if Path(name).suffix.lower() in PICTURES else f"{name}.jpg" for name in files]
+    return with_files(checked(photos, path), Path(folder or path.parent), files)
+
+
+def with_files(photos: pd.DataFrame, root: Path, files: list[str]) -> dict[str, Any]:
+    """The opened dataset of photos whose `files` (names below `root`) are in the same order."""
+    stamps = "\n".join(f"{name} {file_stamp(root / name)}" for name in files)
     names = dict(zip(photos.index, files, strict=True))
-    return {"photos": photos, "_file": partial(_inside, root, names), "_version": version}
+    version = hashlib.sha256(stamps.encode()).hexdigest()
+    return {"photos": photos, "_file": partial(file_below, root, names), "_version": version}
 
 
-def _inside(root: Path, names: Mapping[str, str], photo: str) -> Path:
+def file_below(root: Path, names: Mapping[str, str], photo: str) -> Path:
+    """File of a photo. Raises `ImageError` for a name that leads out of the folder `root`."""
     file = root / names[photo]
     if not file.resolve().is_relative_to(root.resolve()):
         raise ImageError(f"photo {photo!r} has a name that leads out of its folder: {names[photo]!r} is not in {root}")
     return file
 
 
-def _stamp(path: Path) -> str:
+def file_stamp(path: Path) -> str:
+    """Size and time of a file: they differ when it was changed."""
     try:
-        stat = path.stat()
+        return "{0.st_size} {0.st_mtime_ns}".format(path.stat())
     except OSError:
         return "missing"
-    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Read a csv or parquet into a frame indexed by `id`, with `lat` and `lon` found under their usual names.
+    """Read a csv or parquet into a frame indexed by `id`, with columns `lat` and `lon`.
 
-    Raises `MissingDataError` for no file, `CorruptFileError` for one that cannot be read, `ValueError` for columns
-    that are not there.
+    Raises `MissingDataError` for no file, `CorruptFileError` for an unreadable one, `ValueError` for absent columns.
     """
     if not path.is_file():
         raise MissingDataError(f"{path} does not exist; expected a csv or parquet with columns id, lat, lon")
@@ -114,8 +106,7 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
 
 
 def _read_csv(path: Path, columns: Mapping[str, str] | None) -> pd.DataFrame:
-    """A csv with `,`, `;` or tabs. Ids are text, for `0012` is not 12, and so is what stands for nothing elsewhere: the
-    country NA is Namibia."""
+    """Read a csv with `,`, `;` or tabs. Ids stay text (0012 is not 12), and so does "NA" (as a country: Namibia)."""
     with open(path, encoding="utf-8-sig", errors="replace") as stream:
         first = stream.readline()
     separator = max(",;\t", key=first.count)
@@ -124,8 +115,8 @@ def _read_csv(path: Path, columns: Mapping[str, str] | None) -> pd.DataFrame:
     return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(ids, str), keep_default_na=False, na_values=[""])
 
 
-def checked(photos: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The table with all columns that every dataset has; raises `ValueError` that names the first bad rows."""
+def checked(photos: pd.DataFrame, where: object) -> pd.DataFrame:
+    """Add the columns that every dataset has. Raises `ValueError` that names the table `where` and its bad rows."""
     photos = photos.rename_axis("id")
     if photos.empty:
         raise ValueError(f"{where} has no rows")
@@ -134,13 +125,13 @@ def checked(photos: pd.DataFrame, where: str) -> pd.DataFrame:
     for column, limit in (("lat", 90), ("lon", 180)):
         values = pd.to_numeric(photos[column], errors="coerce")
         bad = photos.index[~values.between(-limit, limit)]
-        _refuse(bad, where, f"{column} that is not a number in [-{limit}, {limit}]", "mend or drop these rows")
+        _refuse(bad, where, f"{column} that is not a number in [-{limit}, {limit}]", "correct or drop these rows")
         photos = photos.assign(**{column: values.astype("float64")})
     texts = {name: photos[name].astype(object) if name in photos else "" for name in _TEXTS}
     return photos.assign(**texts).fillna(dict.fromkeys(_TEXTS, "")).astype(dict.fromkeys(_TEXTS, str))
 
 
-def _refuse(bad: pd.Index[Any], where: str, what: str, mend: str) -> None:
+def _refuse(bad: pd.Index[Any], where: object, what: str, how_to_fix: str) -> None:
     if len(bad):
         rows = ", ".join(repr(row) for row in bad[:3])
-        raise ValueError(f"{where} has {len(bad):,} rows with {what}, such as {rows}: {mend}")
+        raise ValueError(f"{where} has {len(bad):,} rows with {what}, such as {rows}: {how_to_fix}")

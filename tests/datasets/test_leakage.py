@@ -15,7 +15,7 @@ from geolib.common.files import data_path
 from geolib.sphere import haversine_km, to_lat_lon, unit_vectors
 from postcards import build, places, render_bytes
 
-DRAWN = 400
+DRAWN = 320
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,7 @@ import geolib.__main__ as cli
 from geolib import Encoder, GeocellTree, Geolocator, sphere
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.datasets import folder, open_dataset
-from geolib.datasets import openers as sources
-from geolib.datasets.reference import LAYOUTS, RectangleCells, check_quadtree, fetch_quadtree, layout_of, read_quadtree
+from geolib.datasets.reference import LAYOUTS, check_quadtree, fetch_quadtree, read_quadtree
 from geolib.images import load_rgb
 
 # Published tables
@@ -45,7 +44,7 @@ def im2gps3k(tmp_path):
 
 
 def test_im2gps3k_opens_by_its_name_as_it_was_published(im2gps3k):
-    for dataset in (open_dataset(f"im2gps3k:{im2gps3k}"), open_dataset("table", path=im2gps3k, layout="im2gps3k")):
+    for dataset in (open_dataset(f"im2gps3k:{im2gps3k}"), open_dataset("im2gps3k", path=im2gps3k)):
         photos = dataset.photos
         assert photos["photographer"].tolist() == ["78841376@N00", "91728102@N00", "19355699@N00"]
         assert photos["lat"].tolist() == [32.325436, 29.976052, -16.663606]
@@ -95,16 +94,10 @@ def test_google_landmarks_need_coordinates_joined_and_find_their_files(tmp_path)
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_layout_says_what_it_is_and_where_to_get_it(name):
-    layout = layout_of(name)
+    layout = LAYOUTS[name]
     assert layout.title and "http" in layout.get and layout.checked
-    assert name in sources.OPENERS
     with pytest.raises(MissingDataError, match="geolib does not fetch it"):
         open_dataset(name)
-
-
-def test_unknown_layouts_are_refused_with_the_known(im2gps3k):
-    with pytest.raises(ValueError, match="layout 'flickr' is not known; available: im2gps3k, yfcc4k"):
-        open_dataset("table", path=im2gps3k, layout="flickr")
 
 
 # OSV-5M's geocells
@@ -152,23 +145,20 @@ def test_the_quadtree_is_fetched_once_checked_and_read(server, tmp_path, capfd):
     assert re.fullmatch(r"geolib/[\d.]+ python-requests/[\d.]+", server.asked[0][2]["User-Agent"])
     assert path.read_text() == QUADTREE and list(tmp_path.iterdir()) == [path]
     cells = read_quadtree(path)
-    assert len(cells) == 6 and cells.west[1] == -87.92788457595303 and cells.mean_lon[5] == 158.80286473002002
-    # Their box is that of all 11,399 cells, so this holds of the whole file: what lies outside of it is in no cell.
-    assert report.outside == pytest.approx(0.1119, abs=1e-4)
-    assert report.nested and report.depths == (2, 5) and report.overlap == 0
+    assert len(cells) == 6 and cells["min_lon"][1] == -87.92788457595303 and cells["mean_lon"][5] == 158.80286473002002
+    assert report.cells == 6 and report.overlap == 0
     assert report.photos == 100_000 and report.photos_in_none > 90_000
-    assert "11.19% outside" in str(report) and "broken: every point is in a cell" in str(report)
 
 
 def test_the_command_line_fetches_the_quadtree_and_says_where_to_get_tables(server, tmp_path, monkeypatch, capsys):
     known = {"url": server.base + PATH, "sha256": hashlib.sha256(QUADTREE.encode()).hexdigest()}
     for name, value in known.items():
         monkeypatch.setitem(fetch_quadtree.__kwdefaults__, name, value)
-    assert cli.main(["fetch", "osv5m-quadtree", "--out", str(tmp_path)]) == 0
+    assert cli.main(["fetch", "quadtree", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "6 cells\nthe sphere: " in said and "photos: " in said and "quadtree_10_1000.csv" in said
-    assert cli.main(["fetch", "im2gps3k"]) == 2
-    assert "geolib does not fetch it" in capsys.readouterr().err
+    assert cli.main(["fetch", "look", "im2gps3k"]) == 2
+    assert "geolib does not download" in capsys.readouterr().err
 
 
 def test_a_busy_server_is_asked_again_when_it_says(server, tmp_path, naps):
@@ -235,6 +225,12 @@ def test_another_file_and_an_endless_one_leave_nothing(server, tmp_path):
     assert (tmp_path / "quadtree_10_1000.csv").read_text() == QUADTREE, "one that is wrong is replaced"
 
 
+def cells_of(boxes):
+    south, west, north, east = np.array(boxes, float).T
+    edges = {"min_lat": south, "min_lon": west, "max_lat": north, "max_lon": east}
+    return pd.DataFrame(edges | {"mean_lat": (south + north) / 2, "mean_lon": (west + east) / 2})
+
+
 def quadrants(points, depth, most, box=(-60.0, -170.0, 70.0, 175.0), full=True):
     """Leaves of a plain recursive quadtree, the empty ones left out as OSV-5M does."""
     south, west, north, east = box
@@ -248,61 +244,45 @@ def quadrants(points, depth, most, box=(-60.0, -170.0, 70.0, 175.0), full=True):
     return [leaf for part in parts for leaf in quadrants(inside, depth - 1, most, part, full)]
 
 
-def cells_of(boxes):
-    south, west, north, east = np.array(boxes).T
-    return RectangleCells(south, west, north, east, (south + north) / 2, (west + east) / 2)
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.booleans())
-def test_cells_are_those_of_a_plain_search(seed, depth, full):
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.booleans())
+def test_photos_and_areas_are_counted_as_a_plain_search_does(seed, depth, full):
     rng = np.random.default_rng(seed)
     points = np.column_stack([rng.uniform(-90, 90, 60), rng.uniform(-180, 180, 60)])
-    cells = cells_of(quadrants(points, depth, 3, full=full))
-    edges = np.column_stack([cells.south[:20], cells.west[:20]])  # corners are in one cell, like all other points
-    far = np.column_stack([cells.north[-20:], cells.east[-20:]])
-    lat, lon = np.vstack([points, edges, far, [[cells.north.max(), cells.east.max()]]]).T
-    south, west, north, east = (side[None, :] for side in (cells.south, cells.west, cells.north, cells.east))
-    last_row, last_column = north == cells.north.max(), east == cells.east.max()
+    boxes = np.array(quadrants(points, depth, 3, full=full) or [(0.0, 0.0, 1.0, 1.0)])
+    south, west, north, east = boxes.T
+    corners = [boxes[:20, :2], boxes[-20:, 2:], [[north.max(), east.max()]]]  # they are in at most one cell, too
+    lat, lon = np.vstack([points, *corners]).T
     y, x = lat[:, None], lon[:, None]
-    holds = (y >= south) & ((y < north) | (last_row & (y == north)))
-    holds &= (x >= west) & ((x < east) | (last_column & (x == east)))
-    expected = np.where(holds.any(axis=1), holds.argmax(axis=1), -1)
-    np.testing.assert_array_equal(cells.assign(lat, lon), expected)
-    report = check_quadtree(cells, lat, lon)
-    assert report.photos_in_none == (expected < 0).sum() and report.photos_in_several == 0
+    holds = (y >= south) & ((y < north) | ((north == north.max()) & (y == north)))
+    holds &= (x >= west) & ((x < east) | ((east == east.max()) & (x == east)))
+    report = check_quadtree(cells_of(boxes), lat, lon)
+    assert (report.photos, report.photos_in_none) == (len(lat), (holds.sum(axis=1) == 0).sum())
+    assert report.photos_in_several == 0 and report.overlap == 0
+    photo, cell = holds.nonzero()
+    if len(photo):
+        km = sphere.haversine_km(lat[photo], lon[photo], (south + north)[cell] / 2, (west + east)[cell] / 2)
+        assert report.floor_km == pytest.approx(np.median(km))
     sphere_km2 = 4 * np.pi * sphere.EARTH_RADIUS_KM**2
-    assert report.overlap == 0 and report.gap == pytest.approx(1 - cells.areas_km2().sum() / sphere_km2, abs=1e-12)
-    if full:
-        assert report.gap == pytest.approx(report.outside, abs=1e-9), "no holes where no quadrant was dropped"
-        assert report.nested
+    covered_km2 = sphere.rectangle_area_km2(south, west, north, east).sum()
+    assert report.gap == pytest.approx(1 - covered_km2 / sphere_km2, abs=1e-9)
 
 
-def test_overlaps_and_what_is_no_quadtree_are_seen():
+def test_overlaps_are_seen():
     cells = cells_of([(0.0, 0.0, 40.0, 40.0), (0.0, 20.0, 40.0, 60.0)])
     report = check_quadtree(cells, [10.0, 10.0, 10.0], [10.0, 30.0, 90.0])
     assert report.overlap == pytest.approx(20 * np.sin(np.radians(40)) / 720)
-    assert (report.photos_in_none, report.photos_in_several, report.nested) == (1, 1, False)
-    assert "no point is in two; levels nest" in str(report)
-    assert cells.assign(10.0, 30.0).tolist() == [0] and cells.assign(10.0, 90.0).tolist() == [-1]
+    assert (report.photos_in_none, report.photos_in_several) == (1, 1)
+    assert "1 of 3 (33.33%) in no cell, 1 in several" in str(report)
 
 
-def test_a_rectangle_that_is_no_quadrant_is_seen():
-    assert not check_quadtree(cells_of([(0, 0, 40, 20), (0, 20, 20, 40), (20, 20, 40, 40)])).nested, (
-        "two high, one wide"
-    )
-    assert not check_quadtree(cells_of([(0, 0, 40, 40), (0, 10, 20, 30)])).nested, "of half the size, and off the grid"
-    assert check_quadtree(cells_of([(0, 0, 20, 20), (0, 20, 20, 40), (20, 0, 40, 20), (30, 30, 40, 40)])).nested
-
-
-def test_our_own_tree_breaks_none_of_the_promises_that_are_checked():
+def test_our_own_tree_leaves_out_nothing_and_holds_nothing_twice():
     rng = np.random.default_rng(0)
     lat, lon = rng.uniform(-80, 80, 500), rng.uniform(-180, 180, 500)
     tree = GeocellTree.fit(lat, lon, (4, 16), min_photos=5)
     pieces = [piece for shape in tree.polygons(-1) for piece in getattr(shape, "geoms", [shape])]
     for piece in pieces:
         assert piece.area == pytest.approx(piece.envelope.area)
-    south, west, north, east = np.array([(b[1], b[0], b[3], b[2]) for b in (piece.bounds for piece in pieces)]).T
-    report = check_quadtree(RectangleCells(south, west, north, east, south, west), lat, lon)
+    report = check_quadtree(cells_of([(b[1], b[0], b[3], b[2]) for b in (piece.bounds for piece in pieces)]), lat, lon)
     assert (report.gap, report.overlap, report.photos_in_none, report.photos_in_several) == (0, 0, 0, 0)
 
 
@@ -319,7 +299,7 @@ def test_files_that_are_no_quadtree_are_refused(tmp_path, old, new):
 
 
 def test_a_quadtree_that_is_not_here_says_how_to_get_it():
-    with pytest.raises(MissingDataError, match="python -m geolib fetch osv5m-quadtree"):
+    with pytest.raises(MissingDataError, match="python -m geolib fetch quadtree"):
         read_quadtree()
 
 

@@ -5,15 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
 from geolib import retrieve, sphere
 from geolib.cells import GeocellTree
 from geolib.common.errors import ImageError
-from geolib.datasets.duplicates import near_duplicates
 from geolib.decoding import decode_points
 from geolib.encoder import Encoder
 from geolib.images import Failure
@@ -350,30 +347,3 @@ def test_refine_prototypes_is_pigeons_rule(town_world, cells, temperature):
         kept += far
         assert (lat[row], lon[row]) == pytest.approx(tuple(original) if far else point, abs=1e-9)
     assert (kept > 0) == (cells > 1)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.floats(-0.5, 0.95), st.integers(1, 40), st.integers(1, 40))
-def test_near_duplicates_are_all_pairs_above_the_threshold(seed, threshold, n, m):
-    a, b = unit(n, seed, 4), unit(m, seed + 1, 4)
-    found = near_duplicates(a, b, threshold)
-    similarity = a.astype(float) @ b.astype(float).T
-    pairs = set(zip(found.photo, found.other, strict=True))
-    assert len(pairs) == len(found) and found.similarity.is_monotonic_decreasing
-    assert set(zip(*np.nonzero(similarity >= threshold + 1e-6), strict=True)) <= pairs
-    assert pairs <= set(zip(*np.nonzero(similarity >= threshold - 1e-6), strict=True))
-
-
-def test_planted_copies_are_found_by_name_across_blocks(monkeypatch):
-    monkeypatch.setattr(retrieve, "_GALLERY_ROWS", 90)
-    monkeypatch.setattr(retrieve, "_QUERIES", 16)
-    queries = QUERIES.copy()
-    queries[[3, 40]] = GALLERY[[499, 8]]
-    names, others = [f"q{i}" for i in range(70)], [f"g{i}" for i in range(500)]
-    found = near_duplicates(queries, GALLERY.astype(np.float16), 0.999, ids=names, other_ids=others)
-    assert set(zip(found.photo, found.other, strict=True)) == {("q3", "g499"), ("q40", "g8")}
-    assert near_duplicates(QUERIES, GALLERY, 0.999).empty
-    with pytest.raises(ValueError, match="threshold=2"):
-        near_duplicates(QUERIES, GALLERY, 2)
-    with pytest.raises(ValueError, match=r"others have shape \(500, 15\)|row 0 has length"):
-        near_duplicates(QUERIES, GALLERY[:, 1:])

@@ -276,11 +276,11 @@ def test_fetching_an_encoder_prints_size_and_hash(hub, tmp_path, capsys, monkeyp
     weights = (made / "open_clip_model.safetensors").read_bytes()
     commit = hub.commit("team/tiny", open_clip_model__safetensors=weights)
     hub.commit("team/old", open_clip_pytorch_model__bin=b"a pickle")
-    assert cli.main(["fetch", "tiny/openai"]) == 0
+    assert cli.main(["fetch", "encoder", "tiny/openai"]) == 0
     said = capsys.readouterr()
     assert said.err.startswith("fetching tiny/openai: 0.00 GB")
     assert f"sha256 {hashlib.sha256(weights).hexdigest()}" in said.out and f"revision {commit}" in said.out
-    assert cli.main(["fetch", "tiny/old"]) == 2
+    assert cli.main(["fetch", "encoder", "tiny/old"]) == 2
     assert "may run programs on your machine" in capsys.readouterr().err
-    assert cli.main(["fetch", "tiny/old", "--allow-pickle"]) == 2
+    assert cli.main(["fetch", "encoder", "tiny/old", "--allow-pickle"]) == 2
     assert "is damaged" in capsys.readouterr().err

@@ -1,13 +1,11 @@
-"""The repository's own promises: one list of packages, pins that fit it, a network that is really cut."""
+"""The repository is consistent: one list of packages, pins within its bounds, CI and Makefile in step, links."""
 
 import re
-import socket
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -23,7 +21,7 @@ CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 def requirements():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = project["dependencies"] + extras["notebooks"] + extras["dev"]
+    lines = project["dependencies"] + extras["notebooks"] + extras["postcards"] + extras["dev"]
     return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
 
 
@@ -82,35 +80,6 @@ def test_make_help_names_every_target():
     assert all(f"make {target}" in said for target in phony[1].split())
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "example.org", "2001:db8::1"])
-def test_no_connection_leaves_this_machine(host):
-    with pytest.raises(ConnectionRefusedError, match="without network"):
-        socket.create_connection((host, 80), timeout=1)
-
-
-def test_datagrams_and_raw_connects_are_refused_too():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, pytest.raises(ConnectionRefusedError):
-        sender.sendto(b"x", ("192.0.2.1", 53))
-    with socket.socket() as plain, pytest.raises(ConnectionRefusedError):
-        plain.connect_ex(("192.0.2.1", 80))
-
-
-def test_loopback_and_unix_sockets_work():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        socket.create_connection(server.getsockname(), timeout=5).close()
-    a, b = socket.socketpair()
-    with a, b:
-        a.sendall(b"x")
-        assert b.recv(1) == b"x"
-
-
-def test_the_guard_reaches_processes_started_by_a_test():
-    code = "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert "the tests run without network" in ended.stderr
-
-
 # Links that open a notebook elsewhere
 
 ROWS = "| notebook | you will |\n|---|---|\n| [00 Tour](notebooks/00_tour.ipynb) | locate | 1 |\n"
@@ -141,7 +110,43 @@ def test_binder_installs_the_pinned_versions():
     lines = [line for line in (folder / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
     (pins,) = [line.removeprefix("-c ") for line in lines if line.startswith("-c ")]
     assert (folder / pins).resolve() == ROOT / "constraints.txt"
-    assert "-e .[notebooks]" in lines
+    assert "-e .[notebooks,postcards]" in lines
     python = (folder / "runtime.txt").read_text().strip()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert python == f"python-{project.removeprefix('>=')}"
+
+
+# One version, one name, the same tools everywhere
+
+
+def tracked_texts():
+    """Path and content of every tracked text file, except this one."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    kinds = {".md", ".py", ".ipynb", ".toml", ".yml", ".yaml", ".txt", ".cff", ""}
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if path.suffix in kinds and path != Path(__file__).resolve() and path.is_file():
+            yield name, path.read_text(encoding="utf-8")
+
+
+def test_the_distribution_is_not_called_as_the_one_on_pypi():
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"] == "geolib-course"
+    wrong = re.compile(r"pip3? install (-\S+ )*geolib\b(?!-course)")
+    assert [name for name, text in tracked_texts() if wrong.search(text)] == []
+
+
+def test_the_citation_has_the_version_of_the_library():
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "geolib" / "_version.py").read_text())[1]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+
+
+def test_pre_commit_runs_the_pinned_ruff():
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert hooks["rev"] == f"v{constraints()['ruff']}"
+
+
+def test_github_actions_run_the_targets_of_ci():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    targets = workflow["jobs"]["make"]["strategy"]["matrix"]["target"]
+    commands = (ROOT / ".ci" / "run").read_text().splitlines()[-3:]
+    assert [f"make {target}" for target in targets] == commands
