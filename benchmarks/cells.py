@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from geolib.cells import GeocellTree
-from geolib.cells.quadtree import _keys
+from geolib.cells.quadtree import quadrant_keys
 
 CELLS = (100, 1000, 10_000, 50_000)
 SMALLER = (100_000, 1_000_000)
@@ -79,17 +79,17 @@ def measure(n: int, repeats: int) -> list[dict[str, object]]:
     smaller = {size: photos(size) for size in SMALLER if size < n}
     cells = scaled(n)
     tree = GeocellTree.fit(lat, lon, cells)
-    starts = np.sort(_keys(lat, lon))[:: max(1, n // tree.n_cells[-1])][: tree.n_cells[-1]]
+    starts = np.sort(quadrant_keys(lat, lon))[:: max(1, n // tree.n_cells[-1])][: tree.n_cells[-1]]
 
     fit, keys_sorted, *fits = seconds(
         lambda: GeocellTree.fit(lat, lon, cells),
-        lambda: np.sort(_keys(lat, lon)),
+        lambda: np.sort(quadrant_keys(lat, lon)),
         *(partial(GeocellTree.fit, *few, scaled(size)) for size, few in smaller.items()),
         repeats=repeats,
     )
     assign, keys_found = seconds(
         lambda: tree.assign(lat, lon),
-        lambda: np.searchsorted(starts, _keys(lat, lon), side="right"),
+        lambda: np.searchsorted(starts, quadrant_keys(lat, lon), side="right"),
         repeats=repeats,
     )
     frame = pd.DataFrame({"lat": lat, "lon": lon})

@@ -54,7 +54,7 @@ def compare(encoder: Encoder, files_: list[Path], batch_size: int, budget: float
     ready = encoder.preprocessing.normalise(torch.from_numpy(crops).to(encoder.device))
 
     def forward(batches: int) -> None:
-        with torch.inference_mode(), encoder._autocast():
+        with torch.inference_mode(), encoder.autocast():
             for _ in range(batches):
                 encoder.model.encode_image(ready)
 

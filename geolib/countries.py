@@ -1,8 +1,8 @@
 """Which country a place is in, from the Natural Earth layers that ship with the clone.
 
-Codes are ISO 3166-1 alpha-3 (`"FRA"`), with GeoNames' `"XKX"` for Kosovo; territories with a code of their
-own have it (`"REU"`, `"SJM"`, `"HKG"`). Borders are Natural Earth's: as held on the ground, which says nothing
-about who ought to hold them.
+Codes are ISO 3166-1 alpha-3 (`"FRA"`), with GeoNames' `"XKX"` for Kosovo. Territories with a code of their own have it
+(`"REU"`, `"SJM"`, `"HKG"`). Borders are Natural Earth's: as held on the ground, which says nothing about who ought to
+hold them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ from geolib.common.errors import CorruptFileError
 from geolib.common.files import data_path
 from geolib.sphere import EARTH_RADIUS_KM, check_lat_lon, unit_vectors
 
-OFFSHORE_KM = 50.0  # 1:50m coastlines cut off piers, reefs and islets; beyond this it is the open sea
-_SHORE_STEP = 0.05  # degrees between two points of a shore, at most 5.6 km
+OFFSHORE_KM = 50.0  # 1:50m coastlines cut off piers, reefs and islets; farther out is the open sea
+_SHORE_STEP = 0.05  # degrees between two sampled points of a shore, at most 5.6 km
 Geometries = npt.NDArray[np.object_]
 
 
 def layer(category: str, name: str) -> tuple[Geometries, list[dict[str, Any]]]:
-    """Shapes (WGS84 degrees, x is longitude) and records of a layer, such as `("physical", "ne_50m_land")`.
+    """Shapes (WGS84 degrees, x is longitude) and records of a Natural Earth layer.
 
-    Raises `MissingDataError` when a file of the layer is not in `data/natural_earth` (nothing is ever
-    downloaded) and `CorruptFileError` when one cannot be read.
+    Raises `MissingDataError` when a file of the layer is not in `data/natural_earth` (nothing is ever downloaded) and
+    `CorruptFileError` when a file cannot be read.
+
+    >>> shapes, records = layer("cultural", "ne_110m_admin_0_countries")
+    >>> len(shapes), records[0]["NAME"]
+    (177, 'Afghanistan')
     """
     folder = ("natural_earth", "shapefiles", "natural_earth", category)
     paths = [data_path(*folder, name + suffix) for suffix in (".shp", ".shx", ".dbf")]
@@ -42,7 +46,7 @@ def _read_layer(path: Path) -> tuple[Geometries, list[dict[str, Any]]]:
     try:
         rows = list(BasicReader(path).records())
         shapes = np.array([row.geometry for row in rows], dtype=object)
-    except Exception as error:  # the reader raises whatever a broken header makes it trip over
+    except Exception as error:  # a broken header makes the reader fail in many ways
         raise CorruptFileError(
             f"{path} is not a readable shapefile ({error}); restore it with git or data/natural_earth/build.py"
         ) from error
@@ -50,67 +54,77 @@ def _read_layer(path: Path) -> tuple[Geometries, list[dict[str, Any]]]:
 
 
 @lru_cache(maxsize=1)
-def _facts() -> dict[str, dict[str, Any]]:
-    return {record["ISO_A3"]: record for record in _countries()[1]}
+def countries() -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Shape and record of each country of the 1:50m layer, by code, in the layer's order.
 
-
-def _countries() -> tuple[Geometries, list[dict[str, Any]]]:
-    return layer("cultural", "ne_50m_admin_0_countries")
+    >>> shape, record = countries()["LSO"]
+    >>> record["NAME"], record["CONTINENT"]
+    ('Lesotho', 'Africa')
+    """
+    shapes, records = layer("cultural", "ne_50m_admin_0_countries")
+    return {record["ISO_A3"]: (shape, record) for shape, record in zip(shapes, records, strict=True)}
 
 
 @lru_cache(maxsize=1)
 def _shores() -> tuple[cKDTree, npt.NDArray[np.int64]]:
     """Points along all boundaries, as unit vectors, and the row of their country."""
-    shapes, _ = _countries()
+    shapes, _ = layer("cultural", "ne_50m_admin_0_countries")
     lines = shapely.segmentize(shapely.boundary(shapes), _SHORE_STEP)
     points, rows = shapely.get_coordinates(lines, return_index=True)
     return cKDTree(unit_vectors(points[:, 1], points[:, 0])), rows
 
 
 def country_of(lat: npt.ArrayLike, lon: npt.ArrayLike, offshore_km: float = OFFSHORE_KM) -> npt.NDArray[np.str_]:
-    """ISO 3166-1 alpha-3 code of the country at each place (n,); `""` over the open sea.
+    """ISO 3166-1 alpha-3 code of the country at each place in degrees, str (n,); `""` over the open sea.
 
-    lat, lon: degrees, (n,) each, or one point. A place in the water belongs to the country whose shore is
-    nearest, if that is within `offshore_km` (to about 3 km; measured on the sphere, so across the dateline and
-    at the poles too). Raises `ValueError` for coordinates that `sphere.check_lat_lon` refuses.
+    A place in the water belongs to the country with the nearest shore, if that is within `offshore_km` (to about 3 km).
+    Raises `ValueError` for coordinates that `sphere.check_lat_lon` refuses.
+
+    >>> country_of([48.86, -16.5, 30.0], [2.35, 180.0, -40.0])
+    array(['FRA', 'FJI', ''], dtype='<U3')
     """
     lat, lon = check_lat_lon(lat, lon)
-    shapes, records = _countries()
+    shapes, records = layer("cultural", "ne_50m_admin_0_countries")
     codes: npt.NDArray[np.str_] = np.array([record["ISO_A3"] for record in records] + [""])
-    row = np.full(lat.size, -1)
+    row = np.full(lat.size, -1)  # of no country: the last code
 
-    # Countries ask a tree of points, not points a tree of countries: each large polygon is prepared only once.
+    # An index of the points is asked for each country, so that each large polygon is prepared only once.
     country, point = shapely.STRtree(shapely.points(lon, lat)).query(shapes, predicate="intersects")
     row[point] = country
 
-    (adrift,) = np.nonzero(row < 0)
-    if adrift.size:
+    (at_sea,) = np.nonzero(row < 0)
+    if at_sea.size:
         shores, owner = _shores()
         reach = 2 * np.sin(np.clip(offshore_km / EARTH_RADIUS_KM, 0, np.pi) / 2)  # the chord of that arc
-        _, nearest = shores.query(unit_vectors(lat[adrift], lon[adrift]), distance_upper_bound=reach)
-        row[adrift] = np.append(owner, -1)[nearest]  # where nothing is in reach, the tree answers with its size
+        _, nearest = shores.query(unit_vectors(lat[at_sea], lon[at_sea]), distance_upper_bound=reach)
+        row[at_sea] = np.append(owner, -1)[nearest]  # where no shore is in reach, the index is len(owner)
     found: npt.NDArray[np.str_] = codes[row]
     return found
 
 
 def country_name(code: str) -> str:
-    """English name of a country code (GeoNames); `""` for `""`. Raises `ValueError` for a code that is not one."""
-    return _look_up(code, "NAME")
+    """English name of a country code (GeoNames); `""` for `""`. Raises `ValueError` for an unknown code.
+
+    >>> country_name("CIV")
+    'Ivory Coast'
+    """
+    return _fact(code, "NAME")
 
 
 def continent_of(code: str) -> str:
-    """Continent of a country code, one of seven (GeoNames); `""` for `""`.
+    """Continent of a country code, one of seven (GeoNames); `""` for `""`. Raises `ValueError` for an unknown code.
 
     A country is on one continent only: all of Russia counts as Europe, all of Turkey as Asia.
-    Raises `ValueError` for a code that is not one.
+
+    >>> continent_of("TUR")
+    'Asia'
     """
-    return _look_up(code, "CONTINENT")
+    return _fact(code, "CONTINENT")
 
 
-def _look_up(code: str, field: str) -> str:
+def _fact(code: str, field: str) -> str:
     if code == "":
         return ""
-    facts = _facts()
-    if code not in facts:
+    if code not in (known := countries()):
         raise ValueError(f"unknown country code {code!r}: expected ISO 3166-1 alpha-3, such as 'FRA'")
-    return str(facts[code][field])
+    return str(known[code][1][field])

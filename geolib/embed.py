@@ -1,9 +1,11 @@
-"""Photographs to unit vectors: a frozen CLIP encoder, and a store on disk for what it computed.
+"""Thousands of images to unit vectors, in files that survive a kill.
 
-The encoder is any model of open_clip (Radford et al. 2021, arXiv 2103.00020; Ilharco et al. 2021,
-doi 10.5281/zenodo.5143773). Weights are read from safetensors; a pickle only where the caller allows it by hand.
-Downloads go through huggingface_hub and were tried against a local server that speaks the hub's protocol, never
-against the live one.
+`embed_photos` is the job. Worker processes decode and crop the images, the encoder turns batches of them into vectors,
+and a second thread writes the vectors to disk, one file (a shard) per 4,096 images. If the job is killed, the next call
+computes only the shards that are missing. `EmbeddingStore` reads the folder that it makes:
+
+    meta.json                    the encoder, the list of images, and at the end the SHA-256 of every shard
+    shard-00000.safetensors ...  vectors, ids and failures of 4,096 images each, in input order
 """
 
 from __future__ import annotations
@@ -12,13 +14,11 @@ import hashlib
 import json
 import os
 import shutil
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,15 +34,16 @@ from geolib._version import __version__
 from geolib.common import files
 from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
-from geolib.encoder import Encoder, _to_numpy
+from geolib.encoder import Encoder, to_numpy
 from geolib.images import ImageSource
 from geolib.openclip.model import Preprocessing
 
 Vectors = npt.NDArray[np.float32]
+Batch = tuple[torch.Tensor, list[str | None]]  # crops of the readable images; for every image None or what is wrong
+Meta = dict[str, Any]  # the content of meta.json
 _FORMAT = "geolib-embeddings/1"
-_CHUNK = 32  # photos that a worker hands over at once: small enough that the first ones come soon
-_MEND = "delete the folder and embed again"
-_COMPILE_FROM = 200_000  # photos; a shorter run would not earn back the minute that compiling takes
+_REMEDY = "delete the folder and embed again"
+_CHUNK = 32  # images that a worker hands over at once; small, so that the first batch does not wait for long
 
 
 def embed_photos(
@@ -55,83 +56,97 @@ def embed_photos(
     shard_size: int = 4096,
     dtype: Literal["float16", "float32"] = "float16",
     *,
-    reduced: bool = False,
     progress: bool = False,
 ) -> EmbeddingStore:
-    """Embed photos into the store `out`, going on where an earlier call was stopped.
+    """Embed images into the folder `out`. Resumes an interrupted job, and opens a finished one at once.
 
-    paths: one image source a photo; only indexed in the worker processes, so it may also make them on demand.
-    ids: one distinct string a photo.
-    batch_size: photos in a forward pass; None is 256 on a GPU, 64 on a CPU (larger ones leave its caches).
-    workers: processes that decode and resize; 0 does it in this one.
-    shard_size: photos in a file. A shard's content depends on the input alone, so a run that was killed and
-        started again gives the same bytes as one that was not.
-    reduced: decode large JPEGs at a fraction of their size (`Preprocessing.crop`): faster, slightly other vectors.
+    Parameters
+    ----------
+    paths, ids : one image source and one distinct name per image. `paths` may make its images on demand: only the
+        workers index it. Images that cannot be read become `failures` of the store.
+    batch_size : images per forward pass. Default 256 on a GPU, 64 on a CPU, whose caches are small.
+    workers : processes that decode and crop; 0 does it in this process.
+    shard_size : images per file. A file depends on the input alone: a resumed job writes the same bytes.
 
-    Unreadable photos become `.failures`; only when all are does this raise (`ImageError`). A store of another
-    encoder, preprocessing or photo list is refused (`MismatchError`); a finished one is opened at once.
+    Raises
+    ------
+    ImageError, MismatchError
+        If not one image can be read; if `out` is the store of another encoder, preprocessing or list of images.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> encoder, image = Encoder.load("postcards", device="cpu"), np.zeros((60, 90, 3), np.uint8)
+    >>> with TemporaryDirectory() as folder:
+    ...     store = embed_photos(encoder, [image, b"a text"], ["first", "second"], folder)
+    >>> store.vectors.shape, store.ids, store.failures[0][0]
+    ((1, 128), ['first'], 'second')
     """
     batch_size = (64 if encoder.device == "cpu" else 256) if batch_size is None else batch_size
     if min(batch_size, shard_size) < 1:
         raise ValueError(f"batch_size={batch_size}, shard_size={shard_size}: expected at least 1")
     if len(paths) != len(ids):
-        raise ValueError(f"{len(paths)} paths and {len(ids)} ids: expected one id a path")
-    folder, ids = Path(out), _checked_ids(ids)
-    plan = _plan(encoder.describe(), ids, shard_size, dtype, encoder.precision, reduced)
-    if _finished(folder, plan):
-        return EmbeddingStore.open(folder)
-    todo = [rows for rows in pieces(range(len(ids)), shard_size) if not _is_whole(_shard_path(folder, rows, plan))]
-    crops = _Crops(paths, encoder.preprocessing, reduced)
-    # Compiled or not by the length of the list, not of what is left of it: resuming must change no bit.
-    compiling = encoder.device == "cuda" and len(ids) >= _COMPILE_FROM
-    tower = _compiled(encoder, batch_size) if compiling else None
-    with ThreadPoolExecutor(1) as writer, tqdm(total=len(ids), unit="photo", disable=not progress) as bar:
-        bar.update(len(ids) - sum(map(len, todo)))
-        writing: Future[None] | None = None
-        batches = _batches(encoder, crops, todo, batch_size, workers)
-        for rows in todo:
-            vectors, reasons = [], []
-            for pixels, failed in islice(batches, len(pieces(rows, batch_size))):
-                vectors += [encoder.forward(pixels, tower)] if len(pixels) else []
-                reasons += failed
-                bar.update(len(failed))
+        raise ValueError(f"{len(paths)} paths and {len(ids)} ids: expected one id per path")
+    folder, plan = Path(out), _plan(encoder, list(ids), shard_size, dtype)
+    if not _is_complete(folder, plan):
+        todo = {path: rows for path, rows in _shards(folder, plan).items() if not _is_whole(path)}
+        batches = _batches(encoder, paths, list(todo.values()), batch_size, workers)
+        names = {path: list(ids[rows.start : rows.stop]) for path, rows in todo.items()}
+        _embed(encoder, batches, names, plan, progress)
+        _complete(folder, plan)
+    return EmbeddingStore.open(folder)
+
+
+def _embed(encoder: Encoder, batches: Iterator[Batch], todo: dict[Path, list[str]], plan: Meta, progress: bool) -> None:
+    """Embed the batches, and write the files of `todo` with the ids that each of them holds."""
+    done = plan["photos"] - sum(map(len, todo.values()))
+    writing: Future[None] | None = None
+    bar = tqdm(total=plan["photos"], initial=done, unit="photo", disable=not progress)
+    with ThreadPoolExecutor(1) as writer, bar:
+        for path, ids in todo.items():
+            vectors: list[torch.Tensor] = []
+            problems: list[str | None] = []
+            while len(problems) < len(ids):
+                crops, found = next(batches)
+                vectors += [encoder.forward(crops)] if len(crops) else []
+                problems += found
+                bar.update(len(found))
             if writing:
-                writing.result()
-            # The other thread fetches the vectors from the GPU and writes them; this one goes on without waiting.
-            path, names = _shard_path(folder, rows, plan), ids[rows.start : rows.stop]
-            writing = writer.submit(_write_shard, path, names, reasons, vectors, plan)
+                writing.result()  # raises if the shard before could not be written
+            # The writer waits for the GPU to finish these vectors, while this thread goes on with the next shard.
+            writing = writer.submit(_write_shard, path, dict(zip(ids, problems, strict=True)), vectors, plan)
         if writing:
             writing.result()
-    return _finish(folder, plan)
+
+
+# The loader
 
 
 @dataclass(frozen=True)
 class _Crops(Dataset[npt.NDArray[np.uint8] | str]):
-    """What the worker processes hold: indexing gives a crop, or the reason why there is none."""
+    """Crops of images by position. In place of a crop that cannot be made stands what is wrong with the image."""
 
     sources: Sequence[ImageSource]
     preprocessing: Preprocessing
-    reduced: bool
 
     def __getitem__(self, position: int) -> npt.NDArray[np.uint8] | str:
         try:
-            return self.preprocessing.crop(self.sources[position], self.reduced)
+            return self.preprocessing.crop(self.sources[position])
         except ImageError as error:
             return str(error)
 
-    def collate(self, items: Sequence[npt.NDArray[np.uint8] | str]) -> tuple[torch.Tensor, list[str | None]]:
-        """The crops of the readable photos, uint8 (k, size, size, 3), and for every photo None or a reason."""
-        crops = [item for item in items if not isinstance(item, str)]
-        none = np.empty((0, self.preprocessing.size, self.preprocessing.size, 3), np.uint8)
-        stacked = torch.from_numpy(np.stack(crops) if crops else none)
-        return stacked, [item if isinstance(item, str) else None for item in items]
+    def collate(self, items: Sequence[npt.NDArray[np.uint8] | str]) -> Batch:
+        size = self.preprocessing.size
+        crops = np.array([item for item in items if not isinstance(item, str)], np.uint8).reshape(-1, size, size, 3)
+        return torch.from_numpy(crops), [item if isinstance(item, str) else None for item in items]
 
 
 def _batches(
-    encoder: Encoder, crops: _Crops, shards: Sequence[range], batch_size: int, workers: int | Literal["auto"]
-) -> Iterator[tuple[torch.Tensor, list[str | None]]]:
-    """Crops on the device and reasons, batch after batch. No batch reaches over the end of a shard."""
-    batches = [batch for shard in shards for batch in pieces(shard, batch_size)]
+    encoder: Encoder, sources: Sequence[ImageSource], shards: list[range], size: int, workers: int | Literal["auto"]
+) -> Iterator[Batch]:
+    """Batches on the encoder's device. No batch crosses the end of a shard."""
+    crops = _Crops(sources, encoder.preprocessing)
+    batches = [batch for shard in shards for batch in pieces(shard, size)]
     chunks = [chunk for batch in batches for chunk in pieces(batch, _CHUNK)]
     loader = DataLoader(
         crops,
@@ -139,108 +154,78 @@ def _batches(
         num_workers=_worker_count(encoder, len(chunks)) if workers == "auto" else workers,
         collate_fn=crops.collate,
         pin_memory=encoder.device == "cuda",
-        generator=torch.Generator(),  # else it draws from the global one
+        generator=torch.Generator(),  # otherwise it draws from torch's global generator
     )
     ready = iter(loader)
     for batch in batches:
         parts = [next(ready) for _ in pieces(batch, _CHUNK)]
         on_device = [part.to(encoder.device, non_blocking=encoder.device == "cuda") for part, _ in parts]
-        yield torch.cat(on_device), [reason for _, reasons in parts for reason in reasons]
+        yield torch.cat(on_device), [problem for _, problems in parts for problem in problems]
 
 
 def _worker_count(encoder: Encoder, chunks: int) -> int:
-    """A process a core, but none for a handful of photos and no more than shared memory has room for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """One worker per core, none for a single chunk, and no more than shared memory can serve (64 MB in containers)."""
     if chunks < 2:
         return 0
-    shared = Path("/dev/shm")  # containers often give it 64 MB
-    in_flight = 4 * _CHUNK * 3 * encoder.image_size**2
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    shared, in_flight = Path("/dev/shm"), 4 * _CHUNK * 3 * encoder.image_size**2
     room = shutil.disk_usage(shared).free // in_flight if shared.is_dir() else cores
     return max(0, min(cores, chunks, room))
 
 
-def _compiled(encoder: Encoder, batch_size: int) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """The image tower compiled for one batch shape, to which smaller batches are filled up; None where that fails."""
-    try:
-        tower: Callable[..., torch.Tensor] = torch.compile(encoder.model.encode_image, dynamic=False)
-
-        def padded(pixels: torch.Tensor) -> torch.Tensor:
-            fill = pixels[:1].expand(batch_size - len(pixels), -1, -1, -1)
-            return tower(torch.cat([pixels, fill]).contiguous(memory_format=torch.channels_last))[: len(pixels)]
-
-        encoder.forward(torch.zeros(1, encoder.image_size, encoder.image_size, 3, dtype=torch.uint8), padded)
-        return padded
-    except Exception as error:  # compilers fail in as many ways as there are machines; eager always works
-        warnings.warn(f"torch.compile failed ({error}); embedding without it, which is slower", stacklevel=3)
-        return None
+# The store
 
 
 @dataclass(eq=False)
 class EmbeddingStore:
-    """Unit vectors of photos on disk: safetensors shards with their rows in input order, and `meta.json`.
+    """Unit vectors of images, read from the folder that `embed_photos` made.
 
-    ids: of the photos that could be read.  vectors: float32 (n, dim), unit length, a row an id.
-    failures: (id, reason) of the others, also in input order.
-    meta: encoder (name, fingerprint, preprocessing), hash of the photo list, counts, dtype, sha256 of each shard.
+    ids : of the images that could be read, in input order.
+    vectors : float32 (n, dim), one row per id.
+    failures : (id, reason) of the other images, in input order.
+    meta : encoder (name, fingerprint, preprocessing), SHA-256 of the list of ids, counts, dtype, shards.
+
+    >>> store = EmbeddingStore(["a", "b"], np.eye(2, dtype=np.float32), [("c", "c is empty")], {})
+    >>> store.subset(["b"])
+    array([[0., 1.]], dtype=float32)
     """
 
     ids: list[str]
     vectors: Vectors
     failures: list[tuple[str, str]]
-    meta: dict[str, Any]
+    meta: Meta
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> EmbeddingStore:
-        """Read a store into memory, checking every shard against its sha256.
+        """Read a store, and check the SHA-256 of each shard.
 
-        Raises `MissingDataError` for no store or an unfinished one, `CorruptFileError`, naming the file, for a
-        shard that was cut short or changed.
+        Raises `MissingDataError` if it is absent or unfinished, `CorruptFileError` with the name of a damaged file.
         """
         folder = Path(folder)
         meta = _read_meta(folder)
         if not meta["complete"]:
             raise MissingDataError(f"{folder} is unfinished; call embed_photos again with the same arguments")
+        ids: list[str] = []
+        failures: list[tuple[str, str]] = []
         try:
-            ids, vectors, failures = _read_rows(folder, meta)
+            vectors = np.empty((meta["vectors"], meta["encoder"]["dim"]), np.float32)
+            for path, recorded in zip(_shards(folder, meta), meta["shards"], strict=True):
+                shard = _read_shard(path, recorded["sha256"])
+                vectors[len(ids) : len(ids) + recorded["vectors"]] = shard["vectors"]
+                ids += _from_bytes(shard["ids"])
+                failures += map(tuple, _from_bytes(shard["failures"]))
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, CorruptFileError):
                 raise
-            raise CorruptFileError(f"{folder / 'meta.json'} does not fit its shards ({error!r}): {_MEND}") from error
+            raise CorruptFileError(f"{folder / 'meta.json'} does not fit its shards ({error!r}): {_REMEDY}") from error
+        if meta["dtype"] == "float16":  # rounding changed the lengths by up to 0.0005
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return cls(ids, vectors, failures, meta)
-
-    @classmethod
-    def write(
-        cls,
-        folder: str | os.PathLike[str],
-        ids: Sequence[str],
-        vectors: npt.NDArray[np.floating[Any]],
-        encoder: Encoder | Mapping[str, Any],
-        *,
-        dtype: Literal["float16", "float32"] = "float16",
-        shard_size: int = 4096,
-    ) -> EmbeddingStore:
-        """Write vectors (n, dim) of unit length as a store that `embed_photos` would also have made.
-
-        encoder: what made them, or the `meta["encoder"]` of another store.
-        """
-        folder, ids = Path(folder), _checked_ids(ids)
-        identity = encoder.describe() if isinstance(encoder, Encoder) else dict(encoder)
-        if vectors.shape != (len(ids), identity["dim"]):
-            raise ValueError(f"vectors of shape {vectors.shape}: expected {(len(ids), identity['dim'])}")
-        if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
-            raise ValueError("vectors must be finite and of unit length: divide each by its norm")
-        plan = _plan(identity, ids, shard_size, dtype, getattr(encoder, "precision", "unknown"), reduced=False)
-        _start(folder, plan)
-        for shard in pieces(range(len(ids)), shard_size):
-            names, part = ids[shard.start : shard.stop], torch.from_numpy(vectors[shard.start : shard.stop])
-            _write_shard(_shard_path(folder, shard, plan), names, [None] * len(names), [part], plan)
-        return _finish(folder, plan)
 
     def subset(self, ids: Sequence[str]) -> Vectors:
         """Vectors of these ids in their order, float32 (len(ids), dim). Raises `ValueError` for an unknown id."""
-        unknown = [name for name in ids if name not in self._row]
-        if unknown:
-            reason = dict(self.failures).get(unknown[0], "it is not among the photos of this store")
+        if unknown := [name for name in ids if name not in self._row]:
+            reason = dict(self.failures).get(unknown[0], "it is not among the images of this store")
             raise ValueError(f"no vector for {unknown[0]!r} ({len(unknown)} such ids): {reason}")
         return self.vectors[[self._row[name] for name in ids]]
 
@@ -249,19 +234,23 @@ class EmbeddingStore:
         return {name: row for row, name in enumerate(self.ids)}
 
 
-def _plan(
-    encoder: dict[str, Any], ids: list[str], shard_size: int, dtype: str, precision: str, reduced: bool
-) -> dict[str, Any]:
-    """`meta.json` of a store that is about to be made: all that a later call has to agree with."""
+# The files of a store
+
+
+def _plan(encoder: Encoder, ids: list[str], shard_size: int, dtype: str) -> Meta:
+    """`meta.json` of a store that is about to be made: all that a resumed job has to agree with."""
+    wrong = [name for name, count in Counter(ids).items() if count > 1 or not isinstance(name, str)]
+    if wrong or not ids:
+        raise ValueError(f"{len(ids)} ids, {wrong[:3]} among them: expected at least one, and distinct strings")
     if dtype not in ("float16", "float32"):
         raise ValueError(f"dtype={dtype!r}: expected float16 or float32")
     return {
         "format": _FORMAT,
         "complete": False,
         "geolib": __version__,
-        "encoder": encoder,
-        "precision": precision,
-        "decode": "reduced" if reduced else "full",
+        "encoder": encoder.describe(),
+        "precision": encoder.precision,
+        "decode": "full",  # stores of earlier versions may say "reduced"
         "dtype": dtype,
         "photos": len(ids),
         "photos_sha256": hashlib.sha256(json.dumps(ids).encode()).hexdigest(),
@@ -269,14 +258,15 @@ def _plan(
     }
 
 
-def _finished(folder: Path, plan: dict[str, Any]) -> bool:
-    """Whether the store is there and whole; starts it where there is none. Raises `MismatchError`."""
+def _is_complete(folder: Path, plan: Meta) -> bool:
+    """Whether the store is finished. Starts it if there is none. Raises `MismatchError` if it is not as planned."""
     if not (folder / "meta.json").exists():
-        _start(folder, plan)
+        if any(folder.glob("shard-*")):  # they could be of any encoder
+            raise MismatchError(f"{folder} holds shards without meta.json: delete it, or choose another folder")
+        files.write_json(folder / "meta.json", plan)
         return False
     meta = _read_meta(folder)
-    shards = pieces(range(meta["photos"]), meta["shard_size"])
-    done = bool(meta["complete"]) and all(_shard_path(folder, shard, meta).exists() for shard in shards)
+    done = bool(meta["complete"]) and all(path.exists() for path in _shards(folder, meta))
     ours, theirs = plan | plan["encoder"], meta | meta["encoder"]
     keys = ["preprocessing", "fingerprint", "decode", "photos", "photos_sha256", "dtype"]
     for key in keys if done else [*keys, "precision", "shard_size"]:
@@ -288,103 +278,63 @@ def _finished(folder: Path, plan: dict[str, Any]) -> bool:
     return done
 
 
-def _start(folder: Path, plan: dict[str, Any]) -> None:
-    """Write `meta.json` before any shard. Shards without it could be of any encoder: they are not built upon."""
-    if (folder / "meta.json").exists() or any(folder.glob("shard-*")):
-        raise MismatchError(f"{folder} already holds a store or parts of one: delete it, or choose another folder")
-    files.write_json(folder / "meta.json", plan)
-
-
-def _finish(folder: Path, plan: dict[str, Any]) -> EmbeddingStore:
-    """Record counts and hashes of the shards, and open the store."""
-    paths = [_shard_path(folder, rows, plan) for rows in pieces(range(plan["photos"]), plan["shard_size"])]
-    shards: list[dict[str, Any]] = []
+def _complete(folder: Path, plan: Meta) -> None:
+    """Add counts and the SHA-256 of every shard to `meta.json`. If no image was readable, delete the store, raise."""
+    paths, shards, count = list(_shards(folder, plan)), [], 0
     for path in paths:
         shard = _read_shard(path)
         shards.append({"file": path.name, "vectors": len(shard["vectors"]), "sha256": files.sha256_file(path)})
-    count = sum(entry["vectors"] for entry in shards)
+        count += len(shard["vectors"])
     if count == 0:
         for path in [*paths, folder / "meta.json"]:
-            path.unlink()  # so that a run after the mend does not find the failures of this one
+            path.unlink()  # so that the next run tries again
         name, reason = _from_bytes(shard["failures"])[-1]
         raise ImageError(f"none of the {plan['photos']} photos could be read; {name}: {reason}")
-    counts = {"complete": True, "vectors": count, "failures": plan["photos"] - count}
-    files.write_json(folder / "meta.json", plan | counts | {"shards": shards})
-    return EmbeddingStore.open(folder)
+    counts = {"complete": True, "vectors": count, "failures": plan["photos"] - count, "shards": shards}
+    files.write_json(folder / "meta.json", plan | counts)
 
 
-def _write_shard(
-    path: Path, ids: list[str], reasons: list[str | None], parts: list[torch.Tensor], plan: dict[str, Any]
-) -> None:
-    vectors = _to_numpy(torch.cat(parts)) if parts else np.empty((0, plan["encoder"]["dim"]), np.float32)
-    kept = [name for name, reason in zip(ids, reasons, strict=True) if reason is None]
-    failures = [(name, reason) for name, reason in zip(ids, reasons, strict=True) if reason is not None]
-    tensors = {"vectors": vectors.astype(plan["dtype"]), "ids": _to_bytes(kept), "failures": _to_bytes(failures)}
-    files.write_tensors(path, tensors)
-
-
-def _read_meta(folder: Path) -> dict[str, Any]:
-    path = folder / "meta.json"
-    if not path.exists():
-        raise MissingDataError(f"{folder} holds no embeddings ({path.name} is missing): make them with embed_photos")
-    meta = files.read_json(path)
+def _read_meta(folder: Path) -> Meta:
+    if not (folder / "meta.json").exists():
+        raise MissingDataError(f"{folder} holds no embeddings (meta.json is missing): make them with embed_photos")
+    meta = files.read_json(folder / "meta.json")
     needed = {"complete", "encoder", "precision", "decode", "dtype", "photos", "photos_sha256", "shard_size"}
     if not isinstance(meta, dict) or meta.get("format") != _FORMAT or needed - meta.keys():
-        raise CorruptFileError(f"{path} does not describe a store of format {_FORMAT}: {_MEND}")
+        raise CorruptFileError(f"{folder / 'meta.json'} does not describe a store of format {_FORMAT}: {_REMEDY}")
     return meta
 
 
-def _read_rows(folder: Path, meta: dict[str, Any]) -> tuple[list[str], Vectors, list[tuple[str, str]]]:
-    ids: list[str] = []
-    failures: list[tuple[str, str]] = []
-    vectors = np.empty((meta["vectors"], meta["encoder"]["dim"]), np.float32)
-    for rows, recorded in zip(pieces(range(meta["photos"]), meta["shard_size"]), meta["shards"], strict=True):
-        shard = _read_shard(_shard_path(folder, rows, meta), recorded["sha256"])
-        vectors[len(ids) : len(ids) + recorded["vectors"]] = shard["vectors"]
-        ids += _from_bytes(shard["ids"])
-        failures += map(tuple, _from_bytes(shard["failures"]))
-    if meta["dtype"] == "float16":  # rounding moved the lengths by up to 0.0005
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return ids, vectors, failures
+def _shards(folder: Path, meta: Meta) -> dict[Path, range]:
+    """The file of each shard, and the positions of its images in the input."""
+    parts = pieces(range(meta["photos"]), meta["shard_size"])
+    return {folder / f"shard-{number:05d}.safetensors": rows for number, rows in enumerate(parts)}
+
+
+def _write_shard(path: Path, problems: dict[str, str | None], parts: list[torch.Tensor], plan: Meta) -> None:
+    vectors = to_numpy(torch.cat(parts)) if parts else np.empty((0, plan["encoder"]["dim"]), np.float32)
+    kept = [name for name, problem in problems.items() if problem is None]
+    failures = [(name, problem) for name, problem in problems.items() if problem is not None]
+    texts = {key: np.frombuffer(json.dumps(x).encode(), np.uint8) for key, x in (("ids", kept), ("failures", failures))}
+    files.write_tensors(path, {"vectors": vectors.astype(plan["dtype"]), **texts})
 
 
 def _read_shard(path: Path, sha256: str | None = None) -> dict[str, npt.NDArray[Any]]:
-    """The tensors of a shard, hashed and parsed from one reading."""
+    """The arrays of a shard. Raises `CorruptFileError` if it is damaged or has another SHA-256 than recorded."""
+    remedy = "delete this file and call embed_photos again, which writes a new one"
     try:
         content = path.read_bytes()
-        changed = sha256 is not None and hashlib.sha256(content).hexdigest() != sha256
-        problem = "was changed or cut short since it was written" if changed else None
-        tensors = {} if changed else parse_tensors(content)
+        if sha256 not in (None, hashlib.sha256(content).hexdigest()):
+            raise CorruptFileError(f"{path} was changed or cut short since it was written: {remedy}")
+        return parse_tensors(content)
     except (OSError, SafetensorError) as error:
-        problem = f"is not a whole shard ({error})"
-    if problem:
-        raise CorruptFileError(f"{path} {problem}: delete this file and call embed_photos again, which remakes it")
-    return tensors
+        raise CorruptFileError(f"{path} is not a whole shard ({error}): {remedy}") from error
 
 
 def _is_whole(path: Path) -> bool:
     try:
         return bool(_read_shard(path))
-    except CorruptFileError:  # a power cut can leave an empty file behind a name
+    except CorruptFileError:  # a power cut can leave an empty file
         return False
-
-
-def _shard_path(folder: Path, rows: range, plan: Mapping[str, Any]) -> Path:
-    return folder / f"shard-{rows.start // plan['shard_size']:05d}.safetensors"
-
-
-def _checked_ids(ids: Sequence[str]) -> list[str]:
-    counts = Counter(ids)
-    if not counts:
-        raise ValueError("no photos: expected at least one path and id")
-    for name, count in counts.items():
-        if not isinstance(name, str) or count > 1:
-            raise ValueError(f"id {name!r} ({count} times): expected strings, each of one photo only")
-    return list(ids)
-
-
-def _to_bytes(value: Any) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(json.dumps(value).encode(), np.uint8)
 
 
 def _from_bytes(array: npt.NDArray[np.uint8]) -> Any:

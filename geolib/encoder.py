@@ -1,4 +1,7 @@
-"""A frozen CLIP: photos become unit vectors."""
+"""A frozen CLIP image encoder: an image becomes a unit vector, and similar images get similar vectors.
+
+CLIP: Radford et al. 2021, arXiv 2103.00020. The models are those of open_clip, doi 10.5281/zenodo.5143773.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +25,34 @@ from geolib.common import files
 from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError
 from geolib.images import ImageSource
-from geolib.openclip.model import ClipModel, Tokenizer
+from geolib.openclip.model import ClipModel
 from geolib.openclip.weights import from_folder, from_open_clip
 
 Vectors = npt.NDArray[np.float32]
-
 _SHIPPED = {"postcards": "encoder", "postcards-no-names": "encoder-no-names"}  # folders of data/postcards
 
 
 class Encoder:
-    """A frozen CLIP that turns images, and texts, into unit vectors of one space. Made by `Encoder.load`.
+    """Turns images, and texts, into unit vectors. Made by `Encoder.load`.
 
-    name, pretrained: as given to `load` (`pretrained` is None for random weights and model folders).
-    dim: length of a vector.  image_size: side of the model's input, pixels.
-    device, precision ("fp32" or "bf16") and reason: where it runs, how, and why in one sentence.
-    preprocessing: how a photo becomes the model's input.
-    weights: of a downloaded one, which file it is: repository, revision (a commit), file, bytes, sha256; else empty.
+    name, pretrained : as given to `load`; `pretrained` is None for random weights and for model folders.
+    dim : length of a vector.
+    preprocessing, image_size : how an image becomes the model's input, and the side of that input in pixels.
+    device, precision, reason : where it runs, "fp32" or "bf16", and why.
+    weights : if downloaded, which file they are (repository, revision, file, bytes, sha256).
+
+    >>> encoder = Encoder.load("postcards", device="cpu")
+    >>> grey, white = encoder.embed_images([np.full((60, 90, 3), value, np.uint8) for value in (128, 255)])
+    >>> grey.shape, bool(grey @ grey > grey @ white)
+    ((128,), True)
     """
 
     def __init__(self, model: ClipModel, name: str, pretrained: str | None, device: str, precision: str) -> None:
-        self.device, self.precision, self.reason = _choose(device, precision)
-        self.name, self.pretrained = name, pretrained
+        self.device, self.precision, self.reason = choose_device(device, precision)
+        self.name, self.pretrained, self.image_size = name, pretrained, model.preprocessing.size
         self.dim, self.preprocessing, self.quick_gelu = model.dim, model.preprocessing, model.quick_gelu
-        self.image_size = self.preprocessing.size
         self.model = model.module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
-        self._make_tokenizer = model.make_tokenizer
+        self._tokenizer = cache(model.make_tokenizer)
         self.weights: dict[str, Any] = dict(model.weights)
 
     @classmethod
@@ -62,36 +68,73 @@ class Encoder:
     ) -> Encoder:
         """Load an encoder.
 
-        name: an open_clip model; or "postcards", the small one that ships with the clone, or
-            "postcards-no-names", its twin whose training captions never named a place, once
-            `python -m postcards train-encoder --no-names` has made it; or a model folder with
-            `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json` (`pretrained` is then ignored).
-        pretrained: a tag that open_clip knows for this model; None gives random weights, always the same, and warns.
-        device: "auto", "cpu", "cuda" or "mps".  precision: "auto", "fp32" or "bf16".
-        revision: commit of the weights on the Hugging Face hub. None is the newest when they are first fetched; that
-            commit is recorded in geolib's cache (`encoders/`, delete the record to take a newer one) and kept to, and
-            no later load sends a request.
-        allow_pickle: read weights that are published as a pickle only, once, and keep them as safetensors. Whoever
-            made a pickle may run programs on this machine: torch's `weights_only=True`, which is on, has been
-            bypassed twice (CVE-2025-32434, CVE-2026-24747).
+        Parameters
+        ----------
+        name : an open_clip model; "postcards", which ships with the clone; "postcards-no-names", trained on captions
+            without place names (`python -m postcards train-encoder --no-names` makes it); or a model folder with
+            `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json`. Folders ignore `pretrained`.
+        pretrained : a name that open_clip has for weights of this model. None gives random weights, always the same.
+        device, precision : "auto", "cpu", "cuda" or "mps"; "auto", "fp32" or "bf16".
+        revision : a commit of the weights on the Hugging Face hub. None takes the newest at the first download. geolib
+            records that commit in its cache (`encoders/`) and uses it from then on, without asking the network.
+        allow_pickle : read weights that exist only as a pickle, once, and keep them as safetensors. Only if you trust
+            the author: a pickle can run programs, and torch's protection (`weights_only=True`) was bypassed twice
+            (CVE-2025-32434, CVE-2026-24747).
 
-        Raises `ValueError` for what does not exist, `MissingDataError` for weights that are not here and
-        cannot be fetched, `CorruptFileError` for a damaged file.
+        Raises
+        ------
+        ValueError, MissingDataError, CorruptFileError
+            For an argument that does not exist; weights that cannot be downloaded; a damaged file.
         """
-        _choose(device, precision)  # refuse before minutes of loading
+        choose_device(device, precision)  # raises now, not after minutes of loading
         if revision is not None and not re.fullmatch("[0-9a-f]{40}", revision):
             raise ValueError(f"revision={revision!r}: expected a commit, 40 digits from 0 to f, or None")
         folder = files.data_path("postcards", _SHIPPED[str(name)]) if str(name) in _SHIPPED else Path(name)
-        with torch.random.fork_rng(devices=[]):  # building a model draws its first weights
+        with torch.random.fork_rng(devices=[]):  # building a model draws numbers; the global generator must not move
             torch.default_generator.manual_seed(0)
             if folder.is_dir():
                 return cls(from_folder(folder), str(name), None, device, precision)
             model = from_open_clip(str(name), pretrained, revision, allow_pickle)
-            return cls(model, str(name), pretrained, device, precision)
+        return cls(model, str(name), pretrained, device, precision)
+
+    def embed_images(self, images: Sequence[ImageSource], batch_size: int = 64) -> Vectors:
+        """Unit vectors of images, float32 (n, dim). For thousands of images see `embed_photos`.
+
+        Each image is decoded, cut to the square that the model sees, and sent through the network in a batch. Raises
+        `ImageError` for the first one that cannot be read, and `ValueError` for an empty list.
+        """
+        _check_list(images, "images", str | bytes | os.PathLike | Image.Image)
+        vectors = []
+        for part in pieces(images, batch_size):
+            crops = np.stack([self.preprocessing.crop(image) for image in part])
+            vectors.append(self.forward(torch.from_numpy(crops)))
+        return to_numpy(torch.cat(vectors))
+
+    @torch.inference_mode()
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        """Unit vectors, float32 (n, dim) on the device, of crops uint8 (n, size, size, 3)."""
+        with self.autocast():
+            features = self.model.encode_image(self.preprocessing.normalise(crops.to(self.device)))
+        return torch.nn.functional.normalize(features.float(), dim=-1)
+
+    def embed_text(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors of texts, float32 (n, dim). Their dot product with an image's vector says how well they fit."""
+        _check_list(texts, "texts", str)
+        tokens = self._tokenizer()(list(texts)).to(self.device)
+        with torch.inference_mode(), self.autocast():
+            return to_numpy(torch.nn.functional.normalize(self.model.encode_text(tokens).float(), dim=-1))
+
+    def preprocess(self, image: ImageSource) -> torch.Tensor:
+        """The model's input for one image, float32 (3, size, size). Raises `ImageError`."""
+        return self.preprocessing.normalise(torch.from_numpy(self.preprocessing.crop(image)[None].copy()))[0]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """What a forward pass runs under: bfloat16 or nothing."""
+        return torch.autocast(self.device, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hex sha256 over every weight and the preprocessing: equal exactly when the vectors mean the same."""
+        """SHA-256 of all weights and the preprocessing. Encoders with the same fingerprint give the same vectors."""
         config = {"preprocessing": asdict(self.preprocessing), "quick_gelu": self.quick_gelu}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for key, tensor in sorted(self.model.state_dict().items()):
@@ -101,52 +144,20 @@ class Encoder:
         return digest.hexdigest()
 
     def describe(self) -> dict[str, Any]:
-        """What identifies the encoder, for JSON: name, pretrained, dim, fingerprint, preprocessing, and its weights."""
-        preprocessing = json.loads(json.dumps(asdict(self.preprocessing)))  # lists, as they come back from a file
+        """What identifies the encoder, for JSON: name, pretrained, dim, fingerprint, preprocessing, weights."""
+        preprocessing = json.loads(json.dumps(asdict(self.preprocessing)))  # lists, as a JSON file returns them
         identity = {key: getattr(self, key) for key in ("name", "pretrained", "dim", "fingerprint")}
         return identity | {"preprocessing": preprocessing} | ({"weights": self.weights} if self.weights else {})
 
-    def preprocess(self, image: ImageSource) -> torch.Tensor:
-        """The model's input for one image, float32 (3, size, size). Raises `ImageError`."""
-        return self.preprocessing.normalise(torch.from_numpy(self.preprocessing.crop(image)[None].copy()))[0]
 
-    def embed_images(self, images: Sequence[ImageSource], batch_size: int = 64) -> Vectors:
-        """Unit vectors of images, float32 (n, dim); for thousands of photos see `embed_photos`.
+def choose_device(device: str, precision: str) -> tuple[str, str, str]:
+    """Device, precision and the reason for the choice. Raises `ValueError` for what this machine cannot do.
 
-        Raises `ImageError` for the first image that cannot be read, and `ValueError` for an empty list.
-        """
-        _check_list(images, "images", str | bytes | os.PathLike | Image.Image)
-        crops = [np.stack([self.preprocessing.crop(x) for x in part]) for part in pieces(images, batch_size)]
-        return _to_numpy(torch.cat([self.forward(torch.from_numpy(part)) for part in crops]))
-
-    def embed_text(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors of texts, float32 (n, dim), comparable with those of images by dot product."""
-        _check_list(texts, "texts", str)
-        tokens = self._tokenizer(list(texts)).to(self.device)
-        with torch.inference_mode(), self._autocast():
-            return _to_numpy(torch.nn.functional.normalize(self.model.encode_text(tokens).float(), dim=-1))
-
-    @torch.inference_mode()
-    def forward(self, crops: torch.Tensor, tower: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
-        """Unit vectors, float32 (n, dim) on the device, of crops uint8 (n, size, size, 3)."""
-        with self._autocast():
-            features = (tower or self.model.encode_image)(self.preprocessing.normalise(crops.to(self.device)))
-        return torch.nn.functional.normalize(features.float(), dim=-1)
-
-    @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return self._make_tokenizer()
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device, torch.bfloat16) if self.precision == "bf16" else nullcontext()
-
-
-def _choose(device: str, precision: str) -> tuple[str, str, str]:
-    """(device, precision, reason), or a `ValueError` in words for what this machine cannot do."""
+    >>> choose_device("cpu", "fp32")
+    ('cpu', 'fp32', 'cpu: as asked; fp32: as asked')
+    """
     if device not in ("auto", "cpu", "cuda", "mps") or precision not in ("auto", "fp32", "bf16"):
-        raise ValueError(
-            f"device={device!r}, precision={precision!r}: expected auto, cpu, cuda or mps, and auto, fp32 or bf16"
-        )
+        raise ValueError(f"device={device!r}, precision={precision!r}: expected auto, cpu, cuda, mps; auto, fp32, bf16")
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     why = "as asked"
     if device == "auto":
@@ -172,7 +183,8 @@ def _check_list(items: Any, what: str, single: Any) -> None:
         raise ValueError(f"no {what}: expected a list of at least one")
 
 
-def _to_numpy(vectors: torch.Tensor) -> Vectors:
+def to_numpy(vectors: torch.Tensor) -> Vectors:
+    """Vectors as numpy. Raises `CorruptFileError` if one is not finite."""
     array: Vectors = vectors.cpu().numpy()
     if not np.isfinite(array).all():
         raise CorruptFileError("the encoder gives vectors that are not finite: its weights are damaged, load it again")

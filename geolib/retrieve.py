@@ -1,127 +1,117 @@
-"""Training photos looked up: the baselines that print beside every result, and refinement inside likely cells.
+"""Baselines: look up the most similar training photo, answer every photo with one place, or with the prior.
 
-A classifier can answer no finer than a cell. Its training photos have exact places, so among those in the likely cells
-the ones that look like the query say where in the cell it is. `refine` takes the best of them, `photo_posterior` weighs
-them all, `refine_prototypes` is PIGEON's way (Haas et al., CVPR 2024, section 3.4).
+They need no training and are printed beside every result. `geolib.refine` uses the same search inside likely cells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 from torch import Tensor
 
-from geolib.cells.quadtree import Partition
+from geolib.cells.nested import IntArray, Partition
 from geolib.common.arrays import Vectors, as_vectors
-from geolib.countries import country_of
-from geolib.encoder import Encoder
-from geolib.images import Failure, ImageSource, answer_each
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, geoscore, unit_vectors
 
-IntArray = npt.NDArray[np.int64]
 Posterior = npt.NDArray[Any] | Tensor
-_GALLERY_ROWS = 65_536  # similarities of a block of queries to so many gallery photos are held at a time
-_QUERIES = 256  # with a posterior over 50,000 cells each, 51 MB
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """Where the gallery photos that look most like one picture were taken.
-
-    lat, lon: of the most similar, degrees.
-    top: the most similar, best first: `lat`, `lon`, `similarity` (cosine), `photo` (its row in the gallery, or its id),
-        `country` (ISO A3).
-    """
-
-    lat: float
-    lon: float
-    top: pd.DataFrame = field(repr=False)
+Score = Callable[[Tensor, slice], Tensor]
 
 
 class NearestNeighbour:
-    """Exact nearest neighbours by cosine similarity: "it was taken where the most similar training photo was".
+    """Exact nearest neighbours by cosine similarity: "it was taken where the most similar training photo was taken".
 
-    vectors: unit-length embeddings (n, dim) of the gallery, numpy or torch; searched where a tensor lies. They are
-        never copied: an `np.memmap`, float16 too, stays on disk, and is read and converted a block at a time.
-    lat, lon: degrees, (n,).  ids: of the photos, (n,), for `Neighbours.top`.
-    encoder: what made the vectors, for `predict`.
+    Parameters
+    ----------
+    vectors : (n, dim) floats of unit length
+        Embeddings of the gallery, numpy or torch; the search runs where a tensor lies. They are never copied: an
+        `np.memmap`, also of float16, stays on disk, and is read and converted in blocks.
+    lat, lon : (n,) degrees
+
+    Raises
+    ------
+    ValueError
+        For vectors that are not (n, dim), finite and of unit length, and for bad coordinates.
+
+    Examples
+    --------
+    >>> gallery = NearestNeighbour(np.eye(3), lat=[48.9, 52.5, -33.9], lon=[2.4, 13.4, 151.2])
+    >>> gallery.predict_vectors(np.array([[0.0, 0.6, 0.8]]))
+    (array([-33.9]), array([151.2]))
     """
 
-    def __init__(
-        self,
-        vectors: Vectors,
-        lat: npt.ArrayLike,
-        lon: npt.ArrayLike,
-        *,
-        ids: Sequence[str] | None = None,
-        encoder: Encoder | None = None,
-    ) -> None:
+    gallery_rows = 65_536  # photos per block of the gallery
+    query_rows = 1024  # queries per block; query_rows x gallery_rows similarities are held at a time
+
+    def __init__(self, vectors: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike) -> None:
         self.lat, self.lon = check_lat_lon(lat, lon)
-        dim = None if encoder is None else encoder.dim
-        self.vectors = _unit_length(as_vectors(vectors, len(self.lat), dim, name="gallery vectors"))
-        if ids is not None and len(ids) != len(self.lat):
-            raise ValueError(f"{len(ids)} ids for {len(self.lat)} photos: expected one each")
-        self.ids, self.encoder = ids, encoder
+        self.vectors = check_unit_length(as_vectors(vectors, len(self.lat), name="gallery vectors"))
 
-    def top_k(
-        self, vectors: Vectors, k: int, block: int = 1024
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """The `k` most similar gallery photos of each query (m, dim): similarity and index, each (m, k), best first.
+    def top_k(self, vectors: Vectors, k: int) -> tuple[npt.NDArray[np.float32], IntArray]:
+        """Cosine similarity and row of the `k` most similar gallery photos per query (m, dim): (m, k) each, best first.
 
-        The gallery is read once a block of queries, and never more than block x 65,536 similarities are held.
+        Raises `ValueError` for queries that the gallery would refuse as vectors, and for k outside 1 to n.
+
+        >>> NearestNeighbour(np.eye(3), [0, 1, 2], [0, 1, 2]).top_k(np.array([[0.0, 0.6, 0.8]]), k=2)
+        (array([[0.8, 0.6]], dtype=float32), array([[2, 1]]))
         """
-        if not 1 <= k <= len(self.vectors) or block < 1:
-            raise ValueError(f"k={k}, block={block}: expected k from 1 to {len(self.vectors)} photos, block at least 1")
-        queries = _unit_length(as_vectors(vectors, dim=self.vectors.shape[1], name="query vectors"))
-        found = [self._search(part.to(self.vectors.device).float(), k) for part in torch.split(queries, block)]
-        return torch.cat([near[0] for near in found]).cpu().numpy(), torch.cat(
-            [near[1] for near in found]
-        ).cpu().numpy()
+        if not 1 <= k <= len(self.vectors):
+            raise ValueError(f"k={k}: expected from 1 to {len(self.vectors)}, the photos of the gallery")
+        queries = self.check_queries(vectors)
+        found = [self.search(part.to(self.vectors.device).float(), k) for part in torch.split(queries, self.query_rows)]
+        similarity, photo = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+        return similarity, photo
 
-    def predict_vectors(self, vectors: Vectors, block: int = 1024) -> tuple[FloatArray, FloatArray]:
-        """Coordinates (lat, lon) of each query's nearest gallery photo, float64 (m,)."""
-        nearest = self.top_k(vectors, 1, block)[1][:, 0]
+    def predict_vectors(self, vectors: Vectors) -> tuple[FloatArray, FloatArray]:
+        """Coordinates (lat, lon) in degrees of the nearest gallery photo per query (m, dim), float64 (m,) each."""
+        nearest = self.top_k(vectors, 1)[1][:, 0]
         return self.lat[nearest], self.lon[nearest]
 
-    def predict(self, image: ImageSource, top_k: int = 5) -> Neighbours:
-        """The `top_k` gallery photos most like a picture. Raises `ImageError`, and `ValueError` without an encoder."""
-        if self.encoder is None:
-            raise ValueError("this gallery has no encoder to see pictures with: give it one, or use predict_vectors")
-        (similarity,), (photo,) = self.top_k(self.encoder.embed_images([image]), top_k)
-        lat, lon = self.lat[photo], self.lon[photo]
-        names = photo if self.ids is None else [self.ids[row] for row in photo]
-        top = pd.DataFrame({"lat": lat, "lon": lon, "similarity": similarity, "photo": names})
-        top["country"] = country_of(lat, lon)
-        top.index = pd.RangeIndex(1, top_k + 1, name="rank")
-        return Neighbours(float(lat[0]), float(lon[0]), top)
+    def check_queries(self, vectors: Vectors) -> Tensor:
+        """Embeddings (m, dim) as a tensor. Raises `ValueError` unless they fit the gallery and have unit length."""
+        return check_unit_length(as_vectors(vectors, dim=self.vectors.shape[1], name="query vectors"))
 
-    def predict_many(self, images: Sequence[ImageSource], top_k: int = 5) -> list[Neighbours | Failure]:
-        """One answer an image, in order; an image that cannot be read gives a `Failure` in its place."""
-        return answer_each(lambda image: self.predict(image, top_k), images)
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """The gallery in blocks: rows, and their vectors as float32."""
+        for start in range(0, len(self.vectors), self.gallery_rows):
+            rows = slice(start, start + self.gallery_rows)
+            yield rows, self.vectors[rows].float()
 
-    def _search(
-        self, queries: Tensor, k: int, score: Callable[[Tensor, slice], Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The best `k` by similarity, or by what `score` makes of the similarities (q, rows) to a slice of rows."""
-        best = (
-            queries.new_empty(len(queries), 0),
-            torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device),
-        )
-        for start in range(0, len(self.vectors), _GALLERY_ROWS):
-            rows = slice(start, start + _GALLERY_ROWS)
-            similarity = queries @ self.vectors[rows].float().T
-            scores = similarity if score is None else score(similarity, rows)
-            here = scores.topk(min(k, scores.shape[1]), dim=1)
-            both = torch.cat([best[0], here.values], dim=1), torch.cat([best[1], here.indices + start], dim=1)
-            values, order = both[0].topk(min(k, both[0].shape[1]), dim=1)
-            best = values, both[1].gather(1, order)
-        return best
+    def search(self, queries: Tensor, k: int, score: Score | None = None) -> tuple[Tensor, Tensor]:
+        """The best `k` photos per query (m, dim), or all if there are fewer: scores and rows, (m, k) each, best first.
+
+        score: makes scores (m, rows) of the similarities (m, rows) to a slice of rows; by default they are the scores.
+        """
+        scores = queries.new_empty(len(queries), 0)
+        photos = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
+        for rows, vectors in self.blocks():
+            similarity = queries @ vectors.T
+            block = similarity if score is None else score(similarity, rows)
+            best = block.topk(min(k, block.shape[1]), dim=1)
+            both = torch.cat([scores, best.values], dim=1), torch.cat([photos, best.indices + rows.start], dim=1)
+            scores, order = both[0].topk(min(k, both[0].shape[1]), dim=1)
+            photos = both[1].gather(1, order)
+        return scores, photos
+
+
+def check_unit_length(vectors: Tensor) -> Tensor:
+    """The vectors (n, dim), if all have length 1; else their products are no cosines, and long ones would always win.
+
+    >>> check_unit_length(torch.tensor([[3.0, 4.0]]))
+    Traceback (most recent call last):
+    ValueError: row 0 has length 5, expected 1: divide each row by its norm
+    """
+    for start in range(0, len(vectors), NearestNeighbour.gallery_rows):
+        lengths = torch.linalg.vector_norm(vectors[start : start + NearestNeighbour.gallery_rows].float(), dim=1)
+        if not ((lengths - 1).abs() < 1e-2).all():
+            row = start + int((lengths - 1).abs().argmax())
+            raise ValueError(
+                f"row {row} has length {lengths[row - start]:.4g}, expected 1: divide each row by its norm"
+            )
+    return vectors
 
 
 def constant_guess(
@@ -130,7 +120,11 @@ def constant_guess(
     """The best single answer to every photo: the training photo (lat, lon) with the highest mean GeoScore to all.
 
     The point of least mean distance would lie between the continents, near nobody; the GeoScore rewards being near
-    many. Exact for up to `candidates` photos; else `candidates` are scored on `points`, both drawn from `seed`.
+    many. Exact for up to `candidates` photos (n,) in degrees; of more, `candidates` drawn at random are scored on
+    `points` others.
+
+    >>> constant_guess([48, 49, 50, -34], [2, 2, 2, 151])
+    (49.0, 2.0)
     """
     lat, lon = check_lat_lon(lat, lon)
     order = np.random.default_rng(seed).permutation(len(lat))
@@ -142,18 +136,11 @@ def constant_guess(
 
 
 def prior(tree: Partition) -> npt.NDArray[np.float32]:
-    """Share of the training photos in each finest cell, float32 (n_finest,): the posterior before seeing a photo."""
+    """Share of the training photos in each finest cell, float32 (n_finest,): the posterior before seeing a photo.
+
+    >>> from geolib.cells import GeocellTree
+    >>> prior(GeocellTree.fit([50, 51, 52, -30], [9, 10, 11, 140], (2,), min_photos=1))
+    array([0.25, 0.75], dtype=float32)
+    """
     counts = tree.counts(-1).astype(np.float64)
     return np.asarray(counts / counts.sum(), dtype=np.float32)
-
-
-def _unit_length(vectors: Tensor) -> Tensor:
-    """Refuse vectors that are not unit-length: their dot product is not a cosine, and long ones would always win."""
-    for start in range(0, len(vectors), _GALLERY_ROWS):
-        lengths = torch.linalg.vector_norm(vectors[start : start + _GALLERY_ROWS].float(), dim=1)
-        if not ((lengths - 1).abs() < 1e-2).all():
-            row = start + int((lengths - 1).abs().argmax())
-            raise ValueError(
-                f"row {row} has length {lengths[row - start]:.4g}, expected 1: divide each row by its norm"
-            )
-    return vectors

@@ -35,6 +35,7 @@ from geolib.embed import EmbeddingStore, Vectors, embed_photos
 from geolib.encoder import Encoder
 from geolib.fusion import fuse
 from geolib.heads import HierarchicalHeads, predict_logits, train_heads
+from geolib.images import open_rgb
 from geolib.openclip.model import Preprocessing
 from geolib.openclip.torchvision import import_open_clip
 from geolib.predict import cells_for
@@ -306,7 +307,7 @@ def thumbnails(dataset: Dataset, side: int = 16, progress: bool = False) -> Vect
         return cast(Vectors, np.load(out / "pixels.npy") / np.float32(255))
     small = Preprocessing(side, (0.0,) * 3, (1.0,) * 3, "bilinear")
     paths = tqdm(dataset.paths, desc="thumbnails", unit="photo", mininterval=5, disable=not progress)
-    pixels = np.stack([small.crop(path, reduced=True).ravel() for path in paths])
+    pixels = np.stack([small.crop(open_rgb(path, min_side=2 * side)).ravel() for path in paths])
     assert len(pixels) == len(ids)
     with tempfile.TemporaryFile() as stream:
         np.save(stream, pixels)

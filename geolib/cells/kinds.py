@@ -1,4 +1,4 @@
-"""All kinds of cells behind one function."""
+"""The quadtree and its rivals behind one function, and the error that none of their classifiers can go below."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from geolib.cells.nested import _format
-from geolib.cells.quadtree import GeocellTree, Partition
+from geolib.cells.nested import Partition, read_format
+from geolib.cells.quadtree import GeocellTree
 from geolib.cells.s2 import S2Cells
 from geolib.cells.semantic import SemanticCells
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km
 
+KINDS = ("quadtree", "uniform", "s2", "semantic")
+
 
 def load_partition(path: str | os.PathLike[str]) -> Partition:
-    """Read the partition that any `save` wrote; its format says which.
+    """Read the cells that any `save` wrote; the format in the file says which kind.
 
-    Raises `MissingDataError`, `CorruptFileError`.
+    Raises `MissingDataError`, and `CorruptFileError` that says what is wrong with the file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fit_partition("quadtree", [50.0, -50.0], [10.0, 10.0], (1,)).save(f"{folder}/cells.safetensors")
+    ...     load_partition(f"{folder}/cells.safetensors")
+    GeocellTree(1 cells on 2 photos, at least 5 per cell)
     """
-    loaders: dict[str, type[Partition]] = {cls._FORMAT: cls for cls in (S2Cells, SemanticCells)}
-    return loaders.get(_format(path), GeocellTree).load(path)  # of any other file the quadtree says what is wrong
-
-
-KINDS = ("quadtree", "uniform", "s2", "semantic")
+    kinds: dict[str, type[Partition]] = {kind.FORMAT: kind for kind in (S2Cells, SemanticCells)}
+    return kinds.get(read_format(path), GeocellTree).load(path)  # of any other file the quadtree says what is wrong
 
 
 def fit_partition(
@@ -32,21 +37,25 @@ def fit_partition(
 ) -> Partition:
     """Draw cells of a kind on training photos, about as many finest ones as asked for.
 
-    kind: one of `KINDS`. cells_per_level: coarse to fine. Quadtree and uniform grid come closest to every level; S2
-    takes bounds of photos in proportion, semantic cells have levels of their own. seed: of the semantic cells.
+    Quadtree and uniform grid come closest to each of `cells_per_level`, coarse to fine. S2 takes maximum numbers of
+    photos in proportion. Semantic cells have levels of their own, take the finest number only, and need a `seed`.
 
-    Raises `ValueError` for an unknown kind, and as each kind does.
+    Raises `ValueError` for a kind that is not in `KINDS`, and as `fit` of each kind does.
+
+    >>> lat, lon = np.random.default_rng(0).normal([[48], [5]], 3, (2, 500))
+    >>> fit_partition("uniform", lat, lon, (4, 16))
+    GeocellTree(3 > 15 cells on 500 photos, at least 5 per cell)
     """
     if kind not in KINDS:
         raise ValueError(f"partition={kind!r}: expected one of {', '.join(KINDS)}")
     if kind in ("quadtree", "uniform"):
         draw = GeocellTree.fit if kind == "quadtree" else GeocellTree.uniform
         return draw(lat, lon, cells_per_level)
-    photos_a_cell = len(np.atleast_1d(lat)) / cells_per_level[-1]
+    n, finest = len(np.atleast_1d(lat)), cells_per_level[-1]
     if kind == "semantic":
-        least = max(int(photos_a_cell / 1.5), 2)
+        least = max(int(n / finest / 1.5), 2)
         return SemanticCells.fit(lat, lon, least, 2 * least, seed)
-    most = [max(round(2.2 * photos_a_cell * cells_per_level[-1] / cells), 10) for cells in cells_per_level]
+    most = [max(round(2.2 * (n / finest) * finest / cells), 10) for cells in cells_per_level]
     decreasing = [number for level, number in enumerate(most) if number < min([*most[:level], np.inf])]
     return S2Cells.fit(lat, lon, decreasing)
 
@@ -54,7 +63,11 @@ def fit_partition(
 def floor_km(partition: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike, level: int = -1) -> FloatArray:
     """Error in km, (n,), of photos (degrees, (n,)) that are put in their right cells and answered with the centres.
 
-    The floor of the perfect classifier: no head on these cells can come below it without refinement inside them.
+    This is the error of a perfect classifier: no head on these cells can go below it without refinement inside them.
+
+    >>> tree = fit_partition("quadtree", [50.0, 51.0], [10.0, 10.0], (1,))
+    >>> floor_km(tree, [50.0], [10.0]).round(1)  # the centre is half a degree away
+    array([55.6])
     """
     lat, lon = check_lat_lon(lat, lon)
     center_lat, center_lon = partition.centers(level)

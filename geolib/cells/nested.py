@@ -1,9 +1,10 @@
-"""What all nested partitions share."""
+"""What can be asked of nested geocells, whatever their kind: photos, centres, shapes, ancestors, files."""
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,29 +14,56 @@ import shapely
 from safetensors import safe_open
 from scipy.spatial import cKDTree
 
-from geolib.cells.quadtree import IntArray
 from geolib.common.errors import CorruptFileError
 from geolib.common.files import read_tensors, write_tensors
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
 
+IntArray = npt.NDArray[np.int64]
+Arrays = dict[str, npt.NDArray[Any]]
+Kinds = dict[str, tuple[str | int, ...]]  # of the arrays in a file: type and shape
+NESTED: Kinds = {"ancestors": ("int64", "n", "levels"), "counts": ("int64", "n"), "sums": ("float64", "n", 3)}
+NESTED |= {"min_photos": ("int64", 1)}
 
-class _Nested(ABC):
-    """Cells that are told by the chain of their ancestors: what S2 and semantic cells share.
 
-    ancestors: for each finest cell its cell at every level. counts: its training photos. sums: of their unit vectors,
-    (n, 3).
+class Partition(ABC):
+    """Nested levels of geocells that cover the Earth. Made by `fit` or `load` of its kinds, never changed afterwards.
+
+    Every point on Earth is in exactly one cell at every level, poles and both sides of the dateline included. Level 0
+    is the coarsest, level -1 the finest. Cells of a level are numbered from 0; those with the same parent are in a row.
+
+    Attributes
+    ----------
+    n_levels : int
+    n_cells : tuple of int
+        Number of cells per level, coarse to fine.
+    parents : list of int64 arrays
+        `parents[level]`, (n_cells[level],), is the cell one level up; all -1 at level 0.
+    ancestors : int64 (n_cells[-1], n_levels)
+        For each finest cell its cell at every level; the last column is the cell itself.
+    min_photos : int
+        Every cell holds at least so many training photos (or all, if there are fewer).
+
+    Examples
+    --------
+    >>> from geolib.cells import GeocellTree
+    >>> paris_nice_sydney = [48.9, 48.8, 43.7, 43.6, -33.9, -33.8], [2.4, 2.3, 7.2, 7.3, 151.2, 151.1]
+    >>> tree = GeocellTree.fit(*paris_nice_sydney, cells_per_level=(2, 3), min_photos=2)
+    >>> tree.parents[1]  # cell 0 is Sydney, on both levels
+    array([0, 1, 1])
+    >>> tree.ancestors.tolist()
+    [[0, 0], [1, 1], [1, 2]]
     """
 
-    _FORMAT: ClassVar[str]
+    FORMAT: ClassVar[str]  # names the kind in the header of its files
+    KINDS: ClassVar[Kinds]  # what these files hold
 
     def __init__(self, ancestors: IntArray, counts: IntArray, sums: FloatArray, min_photos: int) -> None:
+        """For `fit` and `load`. counts, sums: per finest cell the number of photos, the sum of their unit vectors."""
         self.ancestors, self._counts, self._sums, self.min_photos = ancestors, counts, sums, min_photos
         self.n_levels = ancestors.shape[1]
-        self.n_cells: tuple[int, ...] = tuple((ancestors.max(axis=0) + 1).tolist())
+        self.n_cells: tuple[int, ...] = tuple((ancestors[-1] + 1).tolist())
         self.parents = [np.full(self.n_cells[0], -1, np.int64)]
-        for level in range(1, self.n_levels):
-            first = np.unique(ancestors[:, level], return_index=True)[1]
-            self.parents.append(ancestors[first, level - 1])
+        self.parents += [ancestors[self._first(level), level - 1] for level in range(1, self.n_levels)]
 
     @abstractmethod
     def _finest(self, lat: FloatArray, lon: FloatArray) -> IntArray:
@@ -52,157 +80,229 @@ class _Nested(ABC):
         """The areas of the finest cells in km2."""
 
     @abstractmethod
-    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What a file holds beside ancestors, counts, sums and min_photos."""
+    def _arrays(self) -> Arrays:
+        """What a file holds."""
+
+    @classmethod
+    @abstractmethod
+    def _from_arrays(cls, arrays: Arrays) -> Self:
+        """The partition of arrays of `KINDS`. Raises `ValueError` that says what is wrong with them."""
 
     def assign(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> IntArray:
-        """Cell of each point (degrees, (n,)) at every level, int64 (n, n_levels), coarse to fine. Every point has one.
+        """Cell of each point (n,) in degrees at every level, int64 (n, n_levels), coarse to fine.
 
-        Raises `ValueError` for bad coordinates.
+        Every point has a cell. Raises `ValueError` for coordinates that `sphere.check_lat_lon` refuses.
+
+        >>> from geolib.cells import GeocellTree
+        >>> tree = GeocellTree.fit([48.9, 43.7, -33.9], [2.4, 7.2, 151.2], (2, 3), min_photos=1)
+        >>> tree.assign([48.5, -40.0], [2.0, 170.0])
+        array([[1, 2],
+               [0, 0]])
         """
         return self.ancestors[self._finest(*check_lat_lon(lat, lon))]
 
     def counts(self, level: int) -> IntArray:
-        """Number of training photos in each cell, int64 (n_cells[level],)."""
-        return np.bincount(self._own(level), weights=self._counts).astype(np.int64)
+        """Number of training photos in each cell of a level, int64 (n_cells[level],).
+
+        >>> from geolib.cells import GeocellTree
+        >>> GeocellTree.fit([48.9, 43.7, -33.9], [2.4, 7.2, 151.2], (2, 3), min_photos=1).counts(0)
+        array([1, 2])
+        """
+        return np.add.reduceat(self._counts, self._first(level))
 
     def centers(self, level: int, kind: Literal["photos", "middle"] = "photos") -> tuple[FloatArray, FloatArray]:
-        """Centre of each cell, (lat, lon) in degrees, each (n_cells[level],).
+        """Centre of each cell of a level, (lat, lon) in degrees, each (n_cells[level],).
 
-        photos: the spherical mean of the training photos. middle: the middle of the largest part of the polygon, or a
-        point inside where the middle lies outside; it also stands in for a mean that does not exist, as of antipodes.
+        Parameters
+        ----------
+        kind : "photos" or "middle"
+            The spherical mean of the training photos, or a point in the middle of the cell. New photos are expected
+            where photos have been: in a cell that is a town and much sea, in the town. The middle also stands in for a
+            mean that does not exist, as of antipodes.
+
+        Examples
+        --------
+        >>> from geolib.cells import GeocellTree
+        >>> tree = GeocellTree.fit([48.9, 43.7, -33.9], [2.4, 7.2, 151.2], (2, 3), min_photos=1)
+        >>> [degrees.round(1).tolist() for degrees in tree.centers(0)]
+        [[-33.9, 46.3], [151.2, 4.9]]
         """
         if kind not in ("photos", "middle"):
             raise ValueError(f"kind={kind!r}: expected 'photos' or 'middle'")
-        own = self._own(level)
-        sums = np.column_stack([np.bincount(own, weights=axis) for axis in self._sums.T])
-        lost = np.linalg.norm(sums, axis=1) <= 1e-6 * self.counts(level)
-        if kind == "middle" or lost.any():
-            middle = np.array([_middle(shape) for shape in self.polygons(level)])
-            if kind == "middle":
-                return middle[:, 1], middle[:, 0]
-            sums[lost] = unit_vectors(middle[lost, 1], middle[lost, 0])
-        return to_lat_lon(sums)
+        sums = np.add.reduceat(self._sums, self._first(level), axis=0)
+        defined = np.linalg.norm(sums, axis=1) > 1e-6 * self.counts(level)  # a shorter sum is rounding
+        if kind == "photos" and defined.all():
+            return to_lat_lon(sums)
+        lat, lon = self._middles(level)
+        if kind == "photos":
+            lat[defined], lon[defined] = to_lat_lon(sums[defined])
+        return lat, lon
 
     def bounds(self, level: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Bounding boxes of the polygons (south, west, north, east) in degrees, each (n_cells[level],)."""
+        """Bounding boxes (south, west, north, east) in degrees, each (n_cells[level],). A cell may not fill its box.
+
+        >>> from geolib.cells import GeocellTree
+        >>> tree = GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1)
+        >>> [edge.tolist() for edge in tree.bounds(0)]
+        [[-90.0, 0.0], [-180.0, -180.0], [0.0, 90.0], [180.0, 180.0]]
+        """
         west, south, east, north = shapely.bounds(np.array(self.polygons(level), dtype=object)).T
         return south, west, north, east
 
     def polygons(self, level: int) -> list[Any]:
-        """Each cell as a shapely geometry in degrees (x = lon, y = lat), cut at the dateline."""
-        own, shapes = self._own(level), np.array(self._shapes, dtype=object)
-        order = np.argsort(own, kind="stable")
-        groups = np.split(shapes[order], np.flatnonzero(np.diff(own[order])) + 1)
+        """Each cell as a shapely geometry in degrees (x is longitude), cut at the dateline; of semantic cells the land.
+
+        >>> from geolib.cells import GeocellTree
+        >>> tree = GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1)
+        >>> [shape.bounds for shape in tree.polygons(0)]
+        [(-180.0, -90.0, 180.0, 0.0), (-180.0, 0.0, 180.0, 90.0)]
+        """
+        groups = np.split(np.array(self._shapes, dtype=object), self._first(level)[1:])
         return [shapely.union_all(group) if len(group) > 1 else group[0] for group in groups]
 
     def areas_km2(self, level: int) -> FloatArray:
-        """Area of each cell in km2, float64 (n_cells[level],)."""
-        return np.bincount(self._own(level), weights=self._areas).astype(np.float64)
+        """Area of each cell's polygon in km2, float64 (n_cells[level],).
+
+        The areas of a level sum to the area of the sphere; those of semantic cells to the land.
+
+        >>> from geolib.cells import GeocellTree
+        >>> GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1).areas_km2(0).round(-5)
+        array([2.55e+08, 2.55e+08])
+        """
+        return np.add.reduceat(self._areas, self._first(level))
+
+    def _middles(self, level: int) -> tuple[FloatArray, FloatArray]:
+        """A point (lat, lon) in the middle of each cell of a level."""
+        return middle_of(self.polygons(level))
 
     def border_km(self, lat: npt.ArrayLike, lon: npt.ArrayLike, level: int = -1) -> FloatArray:
-        """Distance in km from each point (degrees, (n,)) to the nearest edge of its cell's polygon at a level, (n,).
+        """Distance in km from each point (n,) in degrees to the nearest edge of its cell's polygon, float64 (n,).
 
-        Edges are sampled every 0.02 degrees, so it is never too small, and too large by at most 1.2 km. The cut at the
-        dateline is an edge only where two cells meet; a coast is one where polygons end at it.
+        Exact for the quadtree. Edges of other kinds are sampled every 0.02 degrees, so the distance is never too small,
+        and too large by at most 1.2 km; the dateline is an edge only where two cells meet at it.
+
+        >>> from geolib.cells import GeocellTree
+        >>> tree = GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1)
+        >>> tree.border_km([1.0], [20.0]).round()  # one degree from the equator
+        array([111.])
         """
         lat, lon = check_lat_lon(lat, lon)
-        own, shapes = self.assign(lat, lon)[:, level], self.polygons(level)
-        points, out = unit_vectors(lat, lon), np.full(len(lat), np.pi * EARTH_RADIUS_KM)
+        own, shapes, km = self.assign(lat, lon)[:, level], self.polygons(level), np.empty(len(lat))
         for cell in np.unique(own):
-            rows = np.flatnonzero(own == cell)
-            edge = self._edge(shapes[cell], level)
-            if len(edge):
-                chord, _ = cKDTree(edge).query(points[rows])
-                out[rows] = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1))
-        return out
+            rows = own == cell
+            km[rows] = self._edge_km(lat[rows], lon[rows], shapes[cell], level)
+        return km
 
-    def _edge(self, shape: Any, level: int) -> FloatArray:
-        """Points along the edges of a polygon, unit vectors (m, 3)."""
+    def _edge_km(self, lat: FloatArray, lon: FloatArray, shape: Any, level: int) -> FloatArray:
+        """Distance in km of points (n,) to the edges of a polygon, by points along these edges."""
         x, y = shapely.get_coordinates(shapely.segmentize(shapely.boundary(shape), 0.02)).T
         x, y = x[np.abs(y) < 90], y[np.abs(y) < 90]
-        cut = np.flatnonzero(np.abs(x) == 180)
-        if len(cut):
-            inside = 180 - 1e-6
-            west, east = (self.assign(y[cut], np.full(len(cut), side))[:, level] for side in (inside, -inside))
-            kept = np.ones(len(x), bool)
-            kept[cut[west == east]] = False
-            x, y = x[kept], y[kept]
-        return unit_vectors(y, x)
+        seam = np.flatnonzero(np.abs(x) == 180)  # the dateline
+        if len(seam):
+            west, east = (self.assign(y[seam], np.full(len(seam), side))[:, level] for side in (180 - 1e-6, 1e-6 - 180))
+            x, y = np.delete(x, seam[west == east]), np.delete(y, seam[west == east])
+        if not len(x):
+            return np.full(len(lat), np.pi * EARTH_RADIUS_KM)
+        chord, _ = cKDTree(unit_vectors(y, x)).query(unit_vectors(lat, lon))
+        km: FloatArray = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1))
+        return km
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the cells as one safetensors file, whole or not at all."""
-        arrays = {"ancestors": self.ancestors, "counts": self._counts, "sums": self._sums}
-        arrays |= {"min_photos": np.array([self.min_photos])} | self._arrays()
-        write_tensors(path, arrays, metadata={"format": self._FORMAT})
+        """Write the cells as one safetensors file, whole or not at all. `load` shows an example."""
+        write_tensors(path, self._arrays(), metadata={"format": self.FORMAT})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote. Raises `MissingDataError`, or `CorruptFileError` that says what does not fit."""
-        arrays, found = read_tensors(path), _format(path)
-        fault = f"its format is {found!r}" if found != cls._FORMAT else _fault(arrays) or cls._own_fault(arrays)
-        if fault:
-            raise CorruptFileError(
-                f"{path} is not a file of {cls.__name__}: {fault}; restore it, or fit and save the cells again"
-            )
-        parts: dict[str, Any] = {**arrays, "min_photos": int(arrays["min_photos"][0])}
-        return cls(**parts)
+        """Read what `save` wrote.
 
-    @classmethod
-    @abstractmethod
-    def _own_fault(cls, arrays: dict[str, npt.NDArray[Any]]) -> str | None:
-        """What is wrong with the arrays of `_arrays`, or None."""
+        Raises `MissingDataError`, and `CorruptFileError` that says what does not fit.
+
+        >>> import tempfile
+        >>> from geolib.cells import GeocellTree
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1).save(f"{folder}/cells.safetensors")
+        ...     GeocellTree.load(f"{folder}/cells.safetensors")
+        GeocellTree(2 cells on 2 photos, at least 1 per cell)
+        """
+        arrays, found = read_tensors(path), read_format(path)
+        try:
+            if found != cls.FORMAT:
+                raise ValueError(f"its format is {found!r}, expected {cls.FORMAT!r}")
+            check_kinds(arrays, cls.KINDS)
+            return cls._from_arrays(arrays)
+        except CorruptFileError:  # of the map of countries, not of this file
+            raise
+        except ValueError as error:
+            raise CorruptFileError(
+                f"{path} is not a file of {cls.__name__}: {error}; restore it, or fit and save the cells again"
+            ) from error
+
+    def _nested_arrays(self) -> Arrays:
+        """What files of S2 and semantic cells have in common."""
+        arrays: Arrays = {"ancestors": self.ancestors, "counts": self._counts, "sums": self._sums}
+        return arrays | {"min_photos": np.array([self.min_photos])}
 
     def __repr__(self) -> str:
         levels = " > ".join(f"{n:,}" for n in self.n_cells)
-        photos = f"{self._counts.sum():,} photos, at least {self.min_photos} a cell"
+        photos = f"{self._counts.sum():,} photos, at least {self.min_photos} per cell"
         return f"{type(self).__name__}({levels} cells on {photos})"
 
-    def _own(self, level: int) -> IntArray:
+    def _first(self, level: int) -> IntArray:
+        """The finest cell with which each cell of a level begins, (n_cells[level],)."""
         if not -self.n_levels <= level < self.n_levels:
             raise ValueError(f"level={level}: expected 0 (coarsest) to {self.n_levels - 1} (finest), or -1 (finest)")
-        return self.ancestors[:, level]
+        return np.flatnonzero(np.diff(self.ancestors[:, level], prepend=-1))
 
 
-def _middle(shape: Any) -> tuple[float, float]:
-    """A point (lon, lat) in the middle of the largest part of a shape."""
-    part = max(shapely.get_parts(shape), key=shapely.area)
-    point = part.centroid if part.contains(part.centroid) else part.representative_point()
-    return point.x, point.y
-
-
-def _format(path: str | os.PathLike[str]) -> str:
-    read_tensors(path)  # says what is wrong with a file that is not there or not whole
+def read_format(path: str | os.PathLike[str]) -> str:
+    """The format in the header of a safetensors file, `""` if none. Raises as `load` for a missing or damaged file."""
+    read_tensors(path)
     with safe_open(path, framework="np") as file:
         return str((file.metadata() or {}).get("format", ""))
 
 
-def _fault(arrays: dict[str, npt.NDArray[Any]]) -> str | None:
-    """What is wrong with what every file of nested cells holds, or None."""
-    ancestors, counts, sums = (arrays.get(name, np.zeros(0)) for name in ("ancestors", "counts", "sums"))
-    n = len(counts)
-    if not n or counts.shape != (n,) or ancestors.ndim != 2 or len(ancestors) != n or not ancestors.shape[1]:
-        return f"ancestors {ancestors.shape} and counts {counts.shape} do not fit together"
-    if ancestors.dtype != np.int64 or counts.dtype != np.int64 or sums.dtype != np.float64 or sums.shape != (n, 3):
-        return f"ancestors {ancestors.dtype}, counts {counts.dtype}, sums {sums.dtype} {sums.shape}: of another kind"
-    if not np.array_equal(ancestors[:, -1], np.arange(n)):
-        return "the finest cells are not numbered in order"
+def check_kinds(arrays: Arrays, kinds: Kinds) -> None:
+    """Raise `ValueError` unless the arrays have these types and shapes; axes with the same letter are equally long.
+
+    >>> check_kinds({"counts": np.ones(3, np.int64)}, {"counts": ("int64", "n")})
+    """
+    sizes: dict[str | int, int] = {}
+    for name, (_, *axes) in kinds.items():
+        shape = arrays[name].shape if name in arrays else ()
+        sizes = dict(zip(axes, shape, strict=False)) | sizes
+    found = {name: (array.dtype.name, *array.shape) for name, array in arrays.items()}
+    expected = {
+        name: (dtype, *(axis if isinstance(axis, int) else sizes.get(axis, axis) for axis in axes))
+        for name, (dtype, *axes) in kinds.items()
+    }
+    if found != expected or 0 in sizes.values():
+        raise ValueError(f"it holds {found}, expected {expected}, none of them empty")
+
+
+def check_nested(ancestors: IntArray, counts: IntArray, sums: FloatArray, min_photos: int) -> None:
+    """Raise `ValueError` unless the levels nest, every cell holds enough photos, and sums can be of unit vectors."""
+    if not np.array_equal(ancestors[:, -1], np.arange(len(ancestors))):
+        raise ValueError("the finest cells are not numbered in order")
     steps = np.diff(ancestors, axis=0)
     if ancestors[0].any() or steps.min(initial=0) < 0 or steps.max(initial=1) > 1 or np.any(np.diff(steps, axis=1) < 0):
-        return "the levels do not nest"
-    least = arrays.get("min_photos", np.zeros(0))
-    if least.shape != (1,) or least.dtype != np.int64 or least[0] < 1:
-        return f"min_photos is {least}"
-    if counts.min() < (least[0] if n > 1 else 1):
-        return f"a cell holds {counts.min()} photos with min_photos={least[0]}"
+        raise ValueError("the levels do not nest")
+    if min_photos < 1 or counts.min() < (min_photos if len(counts) > 1 else 1):
+        raise ValueError(f"a cell holds {counts.min()} photos with min_photos={min_photos}")
     if not np.all(np.linalg.norm(sums, axis=1) <= counts * (1 + 1e-9)):
-        return "`sums` are not sums of so many unit vectors"
-    return None
+        raise ValueError("`sums` are not sums of so many unit vectors")
 
 
-def _check_limits(max_photos: int, min_photos: int) -> None:
-    if min_photos < 1 or min_photos != int(min_photos) or max_photos < 2 * min_photos or max_photos != int(max_photos):
+def check_limits(max_photos: int, min_photos: int) -> None:
+    """Raise `ValueError` unless a cell with more than the maximum can be split into parts with the minimum."""
+    if not 1 <= min_photos <= max_photos / 2 or min_photos != int(min_photos) or max_photos != int(max_photos):
         raise ValueError(
-            f"max_photos={max_photos}, min_photos={min_photos}: expected whole numbers, at least 1 photo, and a "
-            "maximum of at least twice the minimum, so that a full cell can be split"
+            f"max_photos={max_photos}, min_photos={min_photos}: expected whole numbers, the minimum at least 1, the "
+            "maximum at least twice the minimum"
         )
+
+
+def middle_of(shapes: Sequence[Any]) -> tuple[FloatArray, FloatArray]:
+    """A point (lat, lon) in the middle of the largest part of each shape (n,)."""
+    parts = [max(shapely.get_parts(shape), key=shapely.area) for shape in shapes]
+    points = [part.centroid if part.contains(part.centroid) else part.representative_point() for part in parts]
+    return shapely.get_y(points), shapely.get_x(points)

@@ -1,22 +1,28 @@
-"""Cells of Google's S2 geometry."""
+"""Cells of Google's S2 geometry, the partition of PlaNet (Weyand et al., ECCV 2016): a rival of the quadtree.
+
+S2 projects the sphere onto the six faces of a cube and divides each face into four, again and again. A Hilbert curve
+runs through all leaves of 1 cm2, so a cell is a range of leaves, as a cell of our quadtree is a range of keys. PlaNet
+drops cells with too few photos; here they join a neighbour on the curve.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geolib.cells.nested import _check_limits, _Nested
-from geolib.cells.quadtree import IntArray, join_thin
+from geolib.cells.nested import NESTED, Arrays, Partition, check_limits, check_nested
+from geolib.cells.quadtree import IntArray, aligned_blocks, join_thin
 from geolib.common.errors import GeolibError
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
 
-_FACE = 1 << 60  # the keys of a face of the cube: half the ids of its leaves, which are odd numbers
+_LEAF_DEPTH = 30  # a face has 4**30 leaves
+_FACE = 4**_LEAF_DEPTH  # leaves are counted by half their S2 ids, which are odd numbers
 
 
 def _s2() -> ModuleType:
@@ -28,14 +34,15 @@ def _s2() -> ModuleType:
     return found
 
 
-class S2Cells(_Nested):
-    """Cells of S2 (s2geometry.io), fine where photographs are dense. Made by `fit` or `load`.
+class S2Cells(Partition):
+    """Cells of S2 (s2geometry.io), small where photos are dense. Made by `fit` or `load`.
 
-    A cell is a range of the Hilbert curve that runs through all S2 leaves: mostly one S2 cell, sometimes a few that
-    joined. The cells of a level are numbered in the order of the curve.
+    A cell is a range of S2's Hilbert curve: mostly one S2 cell, sometimes a few that were joined. The cells of a level
+    are numbered in the order of the curve. Needs the package `s2geometry`, also to look up places.
     """
 
-    _FORMAT = "geolib-s2/1"
+    FORMAT = "geolib-s2/1"
+    KINDS = NESTED | {"starts": ("int64", "n")}
 
     def __init__(
         self, starts: IntArray, ancestors: IntArray, counts: IntArray, sums: FloatArray, min_photos: int
@@ -50,21 +57,30 @@ class S2Cells(_Nested):
     ) -> S2Cells:
         """Draw the cells on training photos at `lat`, `lon` (degrees, (n,)), in any order.
 
-        max_photos: of each level, coarse to fine: a cell with more is split in four. Cells that had to be joined, and
-        leaves of 1 cm2, may hold more. min_photos: of every cell; a thinner one joins a neighbour on the curve, its
-        sibling first.
+        Raises `ValueError` for bad coordinates, and for maxima that do not decrease or are below twice the minimum.
 
-        Raises `ValueError` for bad coordinates, maxima that do not decrease or are below twice the minimum.
+        Parameters
+        ----------
+        max_photos : sequence of int
+            Per level, coarse to fine: a cell with more photos is divided into four. Joined cells may hold more.
+        min_photos : int
+            Every cell holds at least so many; a thinner one joins a neighbour on the curve, its sibling first.
+
+        Examples
+        --------
+        >>> lat, lon = np.random.default_rng(0).normal([[48], [5]], 5, (2, 1000))
+        >>> S2Cells.fit(lat, lon, max_photos=(500, 100))
+        S2Cells(8 > 28 cells on 1,000 photos, at least 5 per cell)
         """
         lat, lon = check_lat_lon(lat, lon)
         limits = np.asarray(max_photos)
         if limits.ndim != 1 or not limits.size or np.any(np.diff(limits) >= 0):
-            raise ValueError(f"max_photos={max_photos}: expected numbers that decrease, one a level, coarse to fine")
-        _check_limits(limits[-1], min_photos)
+            raise ValueError(f"max_photos={max_photos}: expected numbers that decrease, one per level, coarse to fine")
+        check_limits(limits[-1], min_photos)
         unsorted = _leaves(lat, lon)
         order = np.argsort(unsorted, kind="stable")
         keys = unsorted[order]
-        cuts, weights = join_thin(keys, *_s2_cuts(keys, int(limits[-1])), min_photos)
+        cuts, weights = join_thin(keys, *_cuts(keys, int(limits[-1])), min_photos)
         begins = np.vstack([np.ones(len(limits), bool), weights[:, None] > limits])
         starts = np.append(0, cuts)
         first = np.searchsorted(keys, starts)
@@ -73,62 +89,63 @@ class S2Cells(_Nested):
         return cls(starts, ancestors, np.diff(first, append=len(keys)), sums, int(min_photos))
 
     def tokens(self) -> list[list[str]]:
-        """The S2 cells of each finest cell by their tokens, as S2's tools write them."""
+        """The S2 cells that make up each finest cell, by their tokens, as S2's tools write them.
+
+        >>> S2Cells.fit([48.9, 43.7, -33.9], [2.4, 7.2, 151.2], max_photos=(2,), min_photos=1).tokens()[0]
+        ['04', '0c', '14', '1c', '24', '2c', '34', '3c']
+        """
         made: list[list[str]] = [[] for _ in self._starts]
         for cell, piece in zip(*self._pieces, strict=True):
             made[cell].append(piece.ToToken())
         return made
 
     def _finest(self, lat: FloatArray, lon: FloatArray) -> IntArray:
-        return np.searchsorted(self._starts, _leaves(lat, lon), side="right").astype(np.int64) - 1
+        return np.searchsorted(self._starts, _leaves(lat, lon), side="right") - 1
 
     @cached_property
     def _pieces(self) -> tuple[IntArray, list[Any]]:
-        """The fewest S2 cells below the faces that fill each finest cell: whose they are (n,), and their ids."""
-        keys, side = _s2_tile(np.append(self._starts, 6 * _FACE))
-        library = _s2()
-        owner = np.searchsorted(self._starts, keys, side="right").astype(np.int64) - 1
-        return owner, [library.S2CellId(2 * key + size) for key, size in zip(keys.tolist(), side.tolist(), strict=True)]
+        """The fewest S2 cells below the faces that fill the finest cells: the finest cell of each (n,), their ids."""
+        keys, size = aligned_blocks(np.append(self._starts, 6 * _FACE), _LEAF_DEPTH - 1)
+        owner = np.searchsorted(self._starts, keys, side="right") - 1
+        cell_id = _s2().S2CellId
+        return owner, [cell_id(2 * key + half) for key, half in zip(keys.tolist(), size.tolist(), strict=True)]
 
     @cached_property
     def _shapes(self) -> list[Any]:
         owner, ids = self._pieces
-        pieces = np.array([_s2_polygon(piece) for piece in ids], dtype=object)
+        pieces = np.array([_polygon(piece) for piece in ids], dtype=object)
         groups = np.split(pieces, np.flatnonzero(np.diff(owner)) + 1)
         return [shapely.union_all(group) if len(group) > 1 else group[0] for group in groups]
 
     @cached_property
     def _areas(self) -> FloatArray:
         owner, ids = self._pieces
-        library = _s2()
-        steradians = [library.S2Cell(piece).ExactArea() for piece in ids]
+        steradians = [_s2().S2Cell(piece).ExactArea() for piece in ids]
         return np.bincount(owner, weights=steradians).astype(np.float64) * EARTH_RADIUS_KM**2
 
-    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        return {"starts": self._starts}
+    def _arrays(self) -> Arrays:
+        return {"starts": self._starts, **self._nested_arrays()}
 
     @classmethod
-    def _own_fault(cls, arrays: dict[str, npt.NDArray[Any]]) -> str | None:
-        starts = arrays.get("starts", np.zeros(0))
-        if set(arrays) != {"starts", "ancestors", "counts", "sums", "min_photos"} or starts.dtype != np.int64:
-            return f"it holds {sorted(arrays)}, starts as {starts.dtype}"
-        if starts.shape != arrays["counts"].shape or starts[0] != 0 or np.any(np.diff(starts) <= 0):
-            return "`starts` are not keys that increase from 0"
-        return "`starts` end beyond the last face" if starts[-1] >= 6 * _FACE else None
+    def _from_arrays(cls, arrays: Arrays) -> Self:
+        starts, min_photos = arrays["starts"], int(arrays["min_photos"][0])
+        if starts[0] != 0 or np.any(np.diff(starts) <= 0) or starts[-1] >= 6 * _FACE:
+            raise ValueError("`starts` are not leaves that increase from 0")
+        check_nested(arrays["ancestors"], arrays["counts"], arrays["sums"], min_photos)
+        return cls(starts, arrays["ancestors"], arrays["counts"], arrays["sums"], min_photos)
 
 
 def _leaves(lat: FloatArray, lon: FloatArray) -> IntArray:
-    """The S2 leaf of each point, as half its id: in [0, 6 * 4**30), int64 (n,)."""
-    library = _s2()
-    cell, place = library.S2CellId, library.S2LatLng.FromDegrees
-    west = np.where(lon == 180, -180.0, lon)  # S2 puts the two names of the meridian into two leaves
-    west = np.where(np.abs(lat) == 90, 0.0, west)  # and every name of a pole
+    """The S2 leaf of each point (n,), as half its id, in [0, 6 * 4**30)."""
+    cell, place = _s2().S2CellId, _s2().S2LatLng.FromDegrees
+    west = np.where(lon == 180, -180.0, lon)  # to S2, 180 and -180 are two places,
+    west = np.where(np.abs(lat) == 90, 0.0, west)  # and so is a pole with each longitude
     ids = [cell(place(y, x)).id() for y, x in zip(lat.tolist(), west.tolist(), strict=True)]
     return (np.array(ids, np.uint64) >> np.uint64(1)).astype(np.int64)
 
 
-def _s2_cuts(keys: IntArray, most: int) -> tuple[IntArray, IntArray]:
-    """All cuts of S2 cells that hold more than `most` of the sorted keys: (keys, weights), in order.
+def _cuts(keys: IntArray, most: int) -> tuple[IntArray, IntArray]:
+    """All cuts of S2 cells that hold more than `most` of the sorted keys: (cuts, weights), in order.
 
     A cut weighs as many photos as the cell that it divides. Those between the six faces weigh most.
     """
@@ -146,43 +163,22 @@ def _s2_cuts(keys: IntArray, most: int) -> tuple[IntArray, IntArray]:
     return np.concatenate(cuts)[order], np.concatenate(weights)[order]
 
 
-def _s2_tile(edges: IntArray) -> tuple[IntArray, IntArray]:
-    """The fewest S2 cells below the faces that fill the ranges between `edges`: (first keys, sizes), in order."""
-    sizes = np.int64(4) ** np.arange(30)
-    key, end = edges[:-1], edges[1:]
-    keys, chosen = [], []
-    while len(key):
-        fits = (key[:, None] % sizes == 0) & (sizes <= (end - key)[:, None])
-        size = sizes[len(sizes) - 1 - np.argmax(fits[:, ::-1], axis=1)]
-        keys.append(key)
-        chosen.append(size)
-        key = key + size
-        key, end = key[key < end], end[key < end]
-    order = np.argsort(np.concatenate(keys))
-    return np.concatenate(keys)[order], np.concatenate(chosen)[order]
-
-
-def _s2_polygon(piece: Any) -> Any:
+def _polygon(piece: Any) -> Any:
     """The polygon of an S2 cell of level 1 or more, which may touch the dateline or a pole, but holds neither inside.
 
-    Edges are great circles; points on them stand where finer S2 cells have their corners, so that neighbours of any
-    size have points in common.
+    Edges get points where the corners of finer S2 cells lie, so that neighbours of any size have points in common.
     """
-    library = _s2()
-    cell = library.S2Cell(piece)
-    raw = (library.S2Point_ToRaw(cell.GetVertex(corner)) for corner in range(4))
-    axis = piece.face() % 3
-    sign = 1.0 if piece.face() < 3 else -1.0
-    cube = np.array([np.delete(np.array(xyz), axis) / abs(xyz[axis]) for xyz in raw])
-    corners = np.round(_to_square(cube) * 2.0**30) / 2.0**30
+    cell, to_xyz = _s2().S2Cell(piece), _s2().S2Point_ToRaw
+    axis, sign = piece.face() % 3, 1.0 if piece.face() < 3 else -1.0
+    corners_xyz = np.array([to_xyz(cell.GetVertex(corner)) for corner in range(4)])
+    on_cube = np.delete(corners_xyz, axis, axis=1) / np.abs(corners_xyz[:, [axis]])
+    corners = np.round(_to_square(on_cube) * 2.0**_LEAF_DEPTH) / 2.0**_LEAF_DEPTH
     steps = np.arange(max(1, 2 ** (7 - piece.level()))) * min(1.0, 2.0 ** (piece.level() - 7))
-    edges = np.roll(corners, -1, axis=0) - corners
-    ring = (corners[:, None] + steps[:, None] * edges[:, None]).reshape(-1, 2)
+    ring = (corners[:, None] + steps[:, None] * (np.roll(corners, -1, axis=0) - corners)[:, None]).reshape(-1, 2)
     lat, lon = to_lat_lon(np.insert(_to_cube(ring), axis, sign, axis=1))
-    middle = cell.GetCenter()
-    x, y, _ = library.S2Point_ToRaw(middle)
-    around = np.degrees(np.arctan2(y, x))
-    lon = np.clip(around + (lon - around + 180) % 360 - 180, -180, 180)
+    x, y, _ = to_xyz(cell.GetCenter())
+    middle = np.degrees(np.arctan2(y, x))
+    lon = np.clip(middle + (lon - middle + 180) % 360 - 180, -180, 180)  # the side of the dateline that it is on
     pole = np.flatnonzero(np.abs(lat) > 90 - 1e-9)
     if len(pole):  # a corner on the sphere, an edge in degrees
         at, n = int(pole[0]), len(lat)
@@ -192,9 +188,9 @@ def _s2_polygon(piece: Any) -> Any:
 
 
 def _to_square(u: FloatArray) -> FloatArray:
-    """S2's quadratic projection, from coordinates on a face of the cube (-1..1) to those of equal cells (0..1)."""
-    root = np.sqrt(1 + 3 * np.abs(u))
-    s: FloatArray = np.where(u >= 0, root / 2, 1 - root / 2)
+    """S2's quadratic projection, from coordinates on a face of the cube (-1 to 1) to those of equal cells (0 to 1)."""
+    root = np.sqrt(1 + 3 * np.abs(u)) / 2
+    s: FloatArray = np.where(u >= 0, root, 1 - root)
     return s
 
 

@@ -1,23 +1,27 @@
-"""The one exception family of geolib: what was wrong, what was expected, how to mend it."""
+"""The errors that geolib raises. Each message says what was wrong, what was expected, and what to do."""
 
 from __future__ import annotations
 
 
 class GeolibError(Exception):
-    """Base of every error that geolib raises on purpose and that is not a plain ValueError."""
+    """Base class of the errors below. Wrong arguments raise Python's own `ValueError`.
+
+    >>> issubclass(ImageError, ValueError), issubclass(MissingDataError, FileNotFoundError)
+    (True, True)
+    """
 
 
 class ImageError(GeolibError, ValueError):
-    """A file or array is not a picture that geolib accepts (see `geolib.images`)."""
+    """A file or an array is not an image that geolib can read (`geolib.images`)."""
 
 
 class MissingDataError(GeolibError, FileNotFoundError):
-    """Data that should ship with the clone, or should have been fetched, is not there."""
+    """A file is missing that belongs to the clone or has to be downloaded first."""
 
 
 class MismatchError(GeolibError, ValueError):
-    """Two artefacts do not belong together: a store, a tree, heads or an encoder of another run."""
+    """Two files do not belong together, for example vectors of one encoder and heads trained on another."""
 
 
 class CorruptFileError(GeolibError, ValueError):
-    """A file's content is not what its format or its recorded hash says."""
+    """A file's content does not fit its format or its recorded SHA-256."""

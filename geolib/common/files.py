@@ -1,15 +1,11 @@
-"""Reading and writing artefacts: whole or not at all, and checked.
-
-Every file that geolib writes goes to a temporary file in the same folder first and gets its name by
-`os.replace`, so that a kill at any moment leaves either the old file or the new one.
-"""
+"""Files that are written completely or not at all: a program that is killed leaves the old file or the new one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,15 +23,15 @@ from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error."""
+    """Yield a temporary path beside `path`, and rename it to `path` if the block ends without an error."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode  # follows the user's umask; safetensors would make the file private
         yield temporary
-        temporary.chmod(0o644)  # mkstemp makes files private; artefacts are meant to be shared
+        temporary.chmod(mode)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -43,87 +39,71 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold a folder, made if need be, for one process: a kill at any moment lets it go.
-
-    Raises `GeolibError` where another process holds it.
-    """
+    """Lock a folder, created if needed, for this process. Raises `GeolibError` if another process holds the lock."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(Path(folder) / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock = FileLock(Path(folder) / ".lock").acquire(timeout=0)
     except Timeout as error:
-        raise GeolibError(f"another process is at work in {folder}: wait for it, or name another folder") from error
-    try:
+        raise GeolibError(f"another process is working in {folder}: wait for it, or choose another folder") from error
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` as indented JSON with sorted keys (equal values give equal bytes)."""
+    """Write `value` as indented JSON with sorted keys: equal values give equal bytes."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file. Raises `MissingDataError` when absent and `CorruptFileError` when not JSON."""
+    """Read a JSON file. Raises `MissingDataError` if there is none, `CorruptFileError` if it is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingDataError(f"{path} does not exist") from error
     except ValueError as error:
-        raise CorruptFileError(f"{path} is not JSON ({error}); restore or rebuild it") from error
+        raise CorruptFileError(f"{path} is not JSON ({error}): restore or remake it") from error
 
 
 def write_tensors(
-    path: str | os.PathLike[str],
-    tensors: Mapping[str, npt.NDArray[Any]],
-    metadata: Mapping[str, str] | None = None,
+    path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write numpy arrays as one safetensors file, whole or not at all."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    """Write numpy arrays to one safetensors file."""
     with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, metadata=dict(metadata) if metadata else None)
+        save_file({key: np.ascontiguousarray(x) for key, x in tensors.items()}, temporary, dict(metadata or {}) or None)
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
-    """Read a safetensors file into numpy arrays. Raises `MissingDataError` or `CorruptFileError`."""
+    """Read the arrays of a safetensors file. Raises `MissingDataError` or `CorruptFileError`."""
     if not Path(path).is_file():
         raise MissingDataError(f"{path} does not exist")
     try:
         return load_file(path)
     except (SafetensorError, ValueError) as error:
-        raise CorruptFileError(f"{path} is not a whole safetensors file ({error}); restore or rebuild it") from error
+        raise CorruptFileError(f"{path} is not a whole safetensors file ({error}): restore or remake it") from error
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
-    """Hex sha256 of a file's bytes."""
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def data_path(*parts: str) -> Path:
-    """Path inside the `data/` folder that ships with the clone (or inside `GEOLIB_DATA`).
-
-    Raises `MissingDataError` when the file or folder is not there.
-    """
-    root = Path(os.environ.get("GEOLIB_DATA") or Path(__file__).resolve().parents[2] / "data")
-    path = root.joinpath(*parts)
+    """Path in the `data/` folder of the clone, or of `GEOLIB_DATA`. Raises `MissingDataError` if it does not exist."""
+    path = Path(os.environ.get("GEOLIB_DATA") or Path(__file__).resolve().parents[2] / "data", *parts)
     if not path.exists():
-        raise MissingDataError(
-            f"{path} is missing: geolib reads it from the clone. Install with `pip install -e .` "
-            "inside a full clone, or set GEOLIB_DATA to the clone's data folder."
-        )
+        remedy = "run `pip install -e .` inside a complete clone, or set GEOLIB_DATA to a clone's data folder"
+        raise MissingDataError(f"{path} is missing: {remedy}")
     return path
 
 
 def cache_path(*parts: str) -> Path:
-    """Path inside geolib's cache: `GEOLIB_CACHE`, or the user's cache folder. It may not exist yet."""
-    root = os.environ.get("GEOLIB_CACHE") or pooch.os_cache("geolib")
-    return Path(root).joinpath(*parts)
+    """Path in geolib's cache (`GEOLIB_CACHE`, else the user's cache folder). It need not exist."""
+    return Path(os.environ.get("GEOLIB_CACHE") or pooch.os_cache("geolib"), *parts)

@@ -1,13 +1,13 @@
-"""Words from elsewhere, fit to be shown: authors, licences, and what other libraries say when they fail."""
+"""Text from elsewhere (authors, licences, errors of other libraries), made safe to print."""
 
 from __future__ import annotations
 
 
 def one_line(text: object, limit: int | None = None) -> str:
-    """A text, or an error's, on one line: printable characters only, at most `limit` of them.
+    r"""Text or an error's message on one line: printable characters, at most `limit`. An empty message gives the type.
 
-    An error without words gives the name of its kind.
+    >>> one_line("two\n lines"), one_line(KeyError())
+    ('two lines', 'KeyError')
     """
-    words = " ".join(str(text).split())
-    shown = "".join(letter for letter in words if letter.isprintable())[:limit].strip()
+    shown = "".join(x for x in " ".join(str(text).split()) if x.isprintable())[:limit].strip()
     return shown or (type(text).__name__ if isinstance(text, BaseException) else "")

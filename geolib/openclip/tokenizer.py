@@ -1,4 +1,4 @@
-"""A word tokenizer with open_clip's tokenizer interface, for CLIPs with a small vocabulary."""
+"""A tokenizer that splits texts into words, for CLIPs with a small vocabulary. Called like open_clip's tokenizers."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ from collections.abc import Sequence
 
 import torch
 
-_WORD = re.compile(r"[^\W_]+")
-
 
 def words(text: str) -> list[str]:
-    """Lower-case words of `text` without accents: `"São Paulo, BR"` gives `["sao", "paulo", "br"]`."""
+    """Lower-case words of `text`, without accents.
+
+    >>> words("São Paulo, BR")
+    ['sao', 'paulo', 'br']
+    """
     plain = unicodedata.normalize("NFKD", text.lower())
-    return _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+    return re.findall(r"[^\W_]+", "".join(c for c in plain if not unicodedata.combining(c)))
 
 
 class WordTokenizer:
-    """Texts to token ids, called exactly like `open_clip.get_tokenizer(...)`.
+    """Texts to token ids: 0 is padding, 1 an unknown word, 2 the start, then the vocabulary, then the end.
 
-    Ids: 0 pads, 1 is an unknown word, 2 starts a text, then the words in order; the end token has the
-    highest id, because open_clip's text tower pools where the id is largest.
+    The end token has the largest id, because open_clip's text encoder reads its vector where the id is largest.
+
+    >>> WordTokenizer(["in", "peru"], context_length=6)("Somewhere in Peru")
+    tensor([[2, 1, 3, 4, 5, 0]])
     """
 
     def __init__(self, vocabulary: Sequence[str], context_length: int = 32) -> None:
         if len(set(vocabulary)) != len(vocabulary):
-            raise ValueError("the vocabulary names a word twice")
+            raise ValueError("the vocabulary contains a word twice")
         if context_length < 3:
             raise ValueError(f"context_length={context_length}: expected at least 3 (start, one word, end)")
-        self.vocabulary = list(vocabulary)
-        self.context_length = context_length
+        self.vocabulary, self.context_length = list(vocabulary), context_length
         self.ids = {word: number for number, word in enumerate(self.vocabulary, start=3)}
-        self.start, self.end = 2, len(self.vocabulary) + 3
-        self.vocab_size = self.end + 1
+        self.start, self.end, self.vocab_size = 2, len(self.vocabulary) + 3, len(self.vocabulary) + 4
 
     def __call__(self, texts: str | Sequence[str], context_length: int | None = None) -> torch.Tensor:
-        """Token ids, int64 (n, context_length); long texts are cut, their end token kept."""
+        """Token ids, int64 (n, context_length). Long texts are cut, but keep their end token."""
         texts = [texts] if isinstance(texts, str) else list(texts)
         length = context_length or self.context_length
         tokens = torch.zeros(len(texts), length, dtype=torch.int64)

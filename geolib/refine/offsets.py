@@ -1,9 +1,8 @@
-"""The hybrid head: a class says which cell, a regression says where in it.
+"""The hybrid head of OSV-5M (Astruc et al., CVPR 2024, section 4): a class says which cell, a regression where in it.
 
-After OSV-5M's hybrid approach (Astruc et al., CVPR 2024, section 4): for each finest cell a linear map of the embedding
-gives a relative place inside the cell's box, squashed by tanh so that it can never leave it. It starts at the mean of
-the cell's photos, so an untrained hybrid answers like `argmax`, and breaks the floor of the perfect classifier only
-where embeddings tell places inside a cell apart.
+Per finest cell, a linear map of the embedding gives a relative place inside the cell's box; tanh keeps it inside. It
+starts at the mean of the cell's photos, so an untrained hybrid answers like `argmax`. It goes below the error of a
+perfect classifier only where embeddings tell places inside a cell apart.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from geolib.cells.quadtree import Partition
+from geolib.cells.nested import Partition
 from geolib.common.arrays import Vectors, as_vectors
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray
 
@@ -23,9 +22,9 @@ _EDGE = 0.9999  # a start on the very edge of a box would need an infinite numbe
 
 
 class OffsetHead(nn.Module):
-    """Places inside cells: centre + tanh(o) * half size of the cell's box, o linear in the embedding.
+    """Places inside cells: middle of the box + tanh(offset) * half its size, with the offset linear in the embedding.
 
-    Made by `train_offsets`. Needs 2 x dim weights a finest cell: as many again as two heads of the finest level.
+    Made by `train_offsets`, which shows an example. Has 2 x dim weights per finest cell.
     """
 
     middle: Tensor
@@ -52,9 +51,9 @@ class OffsetHead(nn.Module):
 
     @torch.no_grad()
     def place(self, vectors: Vectors, cells: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-        """Where in its cell (n,) each photo is, (lat, lon) in degrees, float64 (n,), from embeddings (n, dim).
+        """Places (lat, lon) in degrees, float64 (n,) each, of embeddings (n, dim) in their finest cells (n,).
 
-        Raises `ValueError` for vectors of another encoder, and cells that are not as many or not of this tree.
+        Raises `ValueError` for vectors of another encoder, and for cells that are not as many or not of this tree.
         """
         rows, chosen = as_vectors(vectors, dim=self.dim), torch.from_numpy(np.asarray(cells))
         if chosen.shape != rows.shape[:1] or chosen.min() < 0 or chosen.max() >= len(self.start):
@@ -78,11 +77,30 @@ def train_offsets(
     weight_decay: float = 1.0,
     seed: int = 0,
 ) -> OffsetHead:
-    """Train the offsets on photos (n, dim) in their own cells: the least mean distance, in units of the cell's size.
+    """Train the offsets on photos in their own cells; the loss is the mean distance, in units of the cell's size.
 
-    calibration: (vectors, lat, lon) of other photographers; with it the best epoch's weights are kept, the start among
-        them: where a cell's photos look no different from each other, nothing is better than their mean.
-    Raises `ValueError` for vectors that are not (n, dim), finite and as many as the coordinates.
+    Parameters
+    ----------
+    vectors : (n, dim)
+    lat, lon : (n,) degrees
+    calibration : (vectors, lat, lon) of other photographers
+        With it the weights of the best epoch are kept, the start among them: where a cell's photos all look alike,
+        nothing is better than their mean.
+
+    Raises
+    ------
+    ValueError
+        For vectors that are not (n, dim), finite and as many as the coordinates.
+
+    Examples
+    --------
+    >>> from geolib.cells import GeocellTree
+    >>> lat, lon = np.linspace(45.0, 50.0, 40), np.linspace(0.0, 10.0, 40)
+    >>> vectors = np.stack([np.cos(lat), np.sin(lat)], axis=1)  # they tell the latitude
+    >>> head = train_offsets(vectors, lat, lon, GeocellTree.fit(lat, lon, (1,)))
+    >>> south, north = head.place(vectors[[0, -1]], np.array([0, 0]))[0]
+    >>> bool(south < 47 < 48 < north)  # the centre of the cell is at 47.5
+    True
     """
     head = OffsetHead(as_vectors(vectors).shape[1], tree)
     train = _sample(vectors, lat, lon, tree, head)
@@ -91,20 +109,18 @@ def train_offsets(
     groups = [{"params": [head.slope], "weight_decay": weight_decay}, {"params": [head.start], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=lr)
     generator = torch.Generator().manual_seed(seed)
-    best, kept = math.inf, {name: value.clone() for name, value in head.state_dict().items()}
+    best, kept = math.inf, head.state_dict()
     for epoch in range(epochs + 1):
-        if held_out is not None or epoch == epochs:
+        for rows in torch.split(torch.randperm(len(train[0]), generator=generator), batch_size) if epoch else ():
+            optimiser.zero_grad()
+            _relative_error(head, *(part[rows] for part in train)).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        if held_out is not None:
             with torch.no_grad():
-                loss = float(_relative(head, *(held_out or train)))
+                loss = float(_relative_error(head, *held_out))
             if loss < best:
                 best, kept = loss, {name: value.clone() for name, value in head.state_dict().items()}
-        if epoch == epochs:
-            break
-        for rows in torch.split(torch.randperm(len(train[0]), generator=generator), batch_size):
-            optimiser.zero_grad()
-            _relative(head, *(part[rows] for part in train)).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-    head.load_state_dict(kept)
+    head.load_state_dict(kept)  # without calibration photos, `kept` are the weights after the last epoch
     return head.eval()
 
 
@@ -117,11 +133,11 @@ def _sample(
     return as_vectors(vectors, len(cells), head.dim).float(), places, cells
 
 
-def _relative(head: OffsetHead, x: Tensor, places: Tensor, cells: Tensor) -> Tensor:
+def _relative_error(head: OffsetHead, x: Tensor, places: Tensor, cells: Tensor) -> Tensor:
     """Mean distance of the predicted places, each as a share of half the diagonal of its cell's box.
 
-    A cell's size sets its scale, or the few huge cells would be all that is learnt. Inside a cell the Earth is flat
-    enough: degrees of longitude are shortened by the cosine of the latitude.
+    Otherwise the few huge cells would be all that is learnt. Inside a cell the Earth is flat enough: degrees of
+    longitude are shortened by the cosine of the latitude.
     """
     shrink = torch.stack([torch.ones_like(places[:, 0]), places[:, 0].deg2rad().cos().clamp_min(1e-3)], dim=1)
     km = shrink * (math.pi / 180 * EARTH_RADIUS_KM)

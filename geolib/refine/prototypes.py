@@ -1,4 +1,4 @@
-"""Prototypes inside cells, as PIGEON has them."""
+"""PIGEON's refinement (Haas et al., CVPR 2024, section 3.4): clusters of training photos inside the likely cells."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from geolib.cells.quadtree import Partition
+from geolib.cells.nested import IntArray, Partition
 from geolib.common.arrays import Vectors
 from geolib.decoding import decode
-from geolib.refine.photos import _pairs
-from geolib.retrieve import IntArray, NearestNeighbour, Posterior
+from geolib.refine.photos import query_blocks
+from geolib.retrieve import NearestNeighbour, Posterior
 from geolib.sphere import FloatArray, haversine_km, to_lat_lon, unit_vectors
 
-_KEPT_KM = 1000.0  # PIGEON: a refined point farther away than this is not believed
+_LIMIT_KM = 1000.0  # as PIGEON: a refined point farther away than this is not believed
 
 
 class Prototypes(NamedTuple):
     """Clusters of training photos inside finest cells, made by `cell_prototypes`.
 
     gallery: the mean embedding of each cluster, scaled to unit length, at the spherical mean of its places.
-    cells: the finest cell of each, int64 (n,).
+    cells: the finest cell of each cluster, int64 (n,).
     """
 
     gallery: NearestNeighbour
@@ -33,13 +33,19 @@ class Prototypes(NamedTuple):
 
 
 def cell_prototypes(gallery: NearestNeighbour, tree: Partition, photos: int = 5, seed: int = 0) -> Prototypes:
-    """Cluster the photos of each finest cell by place, about `photos` to a cluster.
+    """Cluster the photos of each finest cell by place, about `photos` per cluster, with k-means.
 
-    By k-means on the unit vectors of the places. PIGEON has OPTICS, which leaves out what it calls noise; in a cell of
-    20 photos that is most of them. `seed` draws the first means. Raises `ValueError` for `photos` < 1.
+    PIGEON clusters with OPTICS, which leaves out what it calls noise; in a cell of 20 photos that is most of them.
+    `seed` draws the first means. Raises `ValueError` for `photos` < 1.
+
+    >>> from geolib.cells import GeocellTree
+    >>> lat, lon = [50.0, 50.1, 52.0, 52.1], [9.0, 9.0, 9.0, 9.0]
+    >>> tree = GeocellTree.fit(lat, lon, (1,))
+    >>> cell_prototypes(NearestNeighbour(np.eye(4), lat, lon), tree, photos=2).gallery.lat.round(2)
+    array([50.05, 52.05])
     """
     if photos < 1:
-        raise ValueError(f"photos={photos}: expected at least 1 to a cluster")
+        raise ValueError(f"photos={photos}: expected at least 1 per cluster")
     rng, units = np.random.default_rng(seed), unit_vectors(gallery.lat, gallery.lon)
     cells = tree.assign(gallery.lat, gallery.lon)[:, -1]
     order = np.argsort(cells, kind="stable")
@@ -65,17 +71,24 @@ def refine_prototypes(
     cells: int = 5,
     temperature: float = 1.6,
 ) -> tuple[FloatArray, FloatArray]:
-    """The place of the best prototype in the likeliest `cells`, (lat, lon) in degrees: PIGEON's refinement.
+    """The place of the best prototype in the likeliest `cells`: (lat, lon) in degrees, float64 (n,) each.
 
-    The best has the greatest p(cell) * exp(-distance / temperature), the distance being between embeddings. Where it
-    is over 1,000 km from the centre of the likeliest cell, the answer is that centre. Raises `ValueError` as `refine`
-    does, for `cells` < 1 and a temperature <= 0.
+    The best prototype has the greatest p(cell) * exp(-distance / temperature), with the distance between embeddings. If
+    it is over 1,000 km from the centre of the likeliest cell, the answer is that centre. Arguments and errors are those
+    of `refine`; `cells` < 1 and a temperature <= 0 are errors, too.
+
+    >>> from geolib.cells import GeocellTree
+    >>> lat, lon = [50.0, 50.1, 52.0, 52.1], [9.0, 9.0, 9.0, 9.0]
+    >>> tree, gallery = GeocellTree.fit(lat, lon, (1,)), NearestNeighbour(np.eye(4), lat, lon)
+    >>> seen, found = np.array([[0.0, 0.0, 0.6, 0.8]]), cell_prototypes(gallery, tree, photos=2)
+    >>> [degrees.round(2).tolist() for degrees in refine_prototypes(np.ones((1, 1)), seen, found, tree)]
+    [[52.05], [9.0]]
     """
     if cells < 1 or not temperature > 0:
         raise ValueError(f"cells={cells}, temperature={temperature}: expected at least 1, and above 0")
     owner, gallery = torch.from_numpy(prototypes.cells).to(prototypes.gallery.vectors.device), prototypes.gallery
     best = []
-    for queries, mass in _pairs(posterior, vectors, gallery, owner, tree):
+    for queries, mass in query_blocks(posterior, vectors, gallery, owner, tree):
         kept = torch.zeros_like(mass, dtype=torch.bool)
         kept.scatter_(1, mass.topk(min(cells, mass.shape[1]), dim=1).indices, True)
         bias = torch.where(kept, mass.log(), -torch.inf)
@@ -83,10 +96,10 @@ def refine_prototypes(
         def score(similarity: Tensor, rows: slice, bias: Tensor = bias) -> Tensor:
             return bias[:, owner[rows]] - (2 - 2 * similarity).clamp_min(0).sqrt() / temperature
 
-        best.append(gallery._search(queries, 1, score)[1][:, 0])
+        best.append(gallery.search(queries, 1, score)[1][:, 0])
     row = torch.cat(best).cpu().numpy()
     lat, lon = decode(posterior, tree)
-    near = haversine_km(lat, lon, gallery.lat[row], gallery.lon[row]) <= _KEPT_KM
+    near = haversine_km(lat, lon, gallery.lat[row], gallery.lon[row]) <= _LIMIT_KM
     return np.where(near, gallery.lat[row], lat), np.where(near, gallery.lon[row], lon)
 
 
@@ -98,6 +111,6 @@ def _clusters(units: FloatArray, k: int, rng: np.random.Generator) -> npt.NDArra
         return np.zeros(len(units), np.intp)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="One of the clusters is empty")  # then there is one fewer
-        spread = places - places.mean(axis=0)  # k-means in full precision, however small the cell
-        labels = kmeans2(spread, k, minit="++", seed=rng)[1]
+        centred = places - places.mean(axis=0)  # k-means in full precision, however small the cell
+        labels = kmeans2(centred, k, minit="++", seed=rng)[1]
     return np.asarray(labels[which.ravel()], dtype=np.intp)

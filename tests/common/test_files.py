@@ -1,6 +1,7 @@
-"""Artefacts are whole or not there, and what is not right is refused by name."""
+"""Files are complete or absent, and a damaged file is refused by name."""
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -19,11 +20,21 @@ def test_a_file_appears_whole(tmp_path):
         assert not target.exists()
         assert temporary.parent == target.parent, "a rename is atomic only inside one folder"
     assert target.read_bytes() == b"whole"
-    assert stat.S_IMODE(target.stat().st_mode) == 0o644
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_an_error_while_writing_leaves_the_old_file_and_no_litter(tmp_path):
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_follow_the_umask(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        files.write_bytes(tmp_path / "a", b"")
+        files.write_tensors(tmp_path / "b", {"x": np.ones(1)})
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {mode}
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_no_temporary_file(tmp_path):
     target = tmp_path / "a.bin"
     target.write_bytes(b"old")
     with pytest.raises(RuntimeError), files.atomic_path(target) as temporary:
@@ -46,7 +57,7 @@ def test_json_refuses_nan(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_json_that_is_missing_or_torn(tmp_path):
+def test_missing_and_damaged_json(tmp_path):
     with pytest.raises(MissingDataError, match=r"a\.json does not exist"):
         files.read_json(tmp_path / "a.json")
     for content in (b"", b'{"a": ', b"\xff\xfe\x00"):
@@ -55,7 +66,7 @@ def test_json_that_is_missing_or_torn(tmp_path):
             files.read_json(tmp_path / "a.json")
 
 
-def test_tensors_round_trip_also_when_not_contiguous(tmp_path):
+def test_tensors_round_trip_even_if_not_contiguous(tmp_path):
     array = np.arange(12, dtype=np.float32).reshape(3, 4)
     files.write_tensors(tmp_path / "a.safetensors", {"turned": array.T, "whole": array}, {"format": "1"})
     back = files.read_tensors(tmp_path / "a.safetensors")
@@ -100,15 +111,15 @@ def test_data_and_cache_folders_follow_the_environment(tmp_path, monkeypatch):
         files.data_path("nothing")
 
 
-def test_a_folder_is_held_by_one_process_until_it_ends_however_it_ends(tmp_path):
+def test_one_process_locks_a_folder_until_it_ends_or_is_killed(tmp_path):
     code = (
         "import sys, time; from geolib.common import files\n"
-        "with files.alone_in(sys.argv[1]): print('held', flush=True); time.sleep(60)"
+        "with files.alone_in(sys.argv[1]): print('locked', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(GeolibError, match="another process is at work in"), files.alone_in(tmp_path):
-            raise AssertionError("not to be reached")
+        assert other.stdout.readline() == "locked\n"
+        with pytest.raises(GeolibError, match="another process is working in"), files.alone_in(tmp_path):
+            pytest.fail("two processes hold the folder")
         other.kill()
     with files.alone_in(tmp_path / "new"), files.alone_in(tmp_path):
         pass

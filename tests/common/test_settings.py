@@ -1,3 +1,5 @@
+"""The environment variables of the course: read, defaulted, or refused."""
+
 import pytest
 
 from geolib.common.settings import Settings
@@ -23,12 +25,12 @@ def test_the_process_environment_is_the_default(monkeypatch):
     assert Settings.from_env().seed == 11
 
 
-def test_an_empty_variable_is_no_variable():
+def test_an_empty_variable_counts_as_unset():
     assert Settings.from_env(dict.fromkeys(["GEOLIB_DATASET", "GEOLIB_SEED", "GEOLIB_FAST"], "")) == Settings()
 
 
 @pytest.mark.parametrize("seed", ["-1", "1.5", "one", "0x1"])
-def test_a_seed_that_is_no_natural_number_is_refused(seed):
+def test_a_seed_that_is_not_a_natural_number_is_refused(seed):
     with pytest.raises(ValueError, match=f"GEOLIB_SEED='{seed}': expected a non-negative integer"):
         Settings.from_env({"GEOLIB_SEED": seed})
 

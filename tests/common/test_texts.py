@@ -1,4 +1,4 @@
-"""Words from elsewhere, as they may be shown."""
+"""Text from elsewhere is made safe to print."""
 
 import pytest
 

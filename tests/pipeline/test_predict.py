@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import ExifTags, Image
-from tiny import world, write_encoder
+from tiny import world, write_encoder, write_store
 
 import geolib
 from geolib import predict, predict_location
@@ -462,7 +462,7 @@ def dataset(encoder, tmp_path):
     photos = pd.DataFrame({"lat": lat, "lon": lon, "photographer": [f"by {n % 12}" for n in range(120)]}, index=ids)
     photos["split"] = ["train"] * 80 + ["calibration"] * 20 + ["test"] * 20
     photos[["author", "licence", "source"]] = ""
-    EmbeddingStore.write(tmp_path / "store", ids, vectors, encoder)
+    write_store(tmp_path / "store", ids, vectors, encoder)
     (tmp_path / "pictures").mkdir()
     return Dataset(
         "small", photos.rename_axis("id"), partial(_picture, tmp_path / "pictures"), "v1", (tmp_path / "store",)
@@ -533,7 +533,7 @@ def other_dataset(encoder, folder, name="other", photographers=("by 1", "by 1", 
     names = [f"{ids}{number:03}" for number in range(40)]
     photos = pd.DataFrame({"lat": lat, "lon": lon, "photographer": np.repeat(photographers, 10)}, index=names)
     photos[["author", "licence", "source"]] = ""
-    EmbeddingStore.write(folder, names, vectors, encoder)
+    write_store(folder, names, vectors, encoder)
     return Dataset(name, photos.rename_axis("id"), lambda photo: folder / photo, "v1", (folder,)), vectors
 
 
