@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from geolib.encoder import Encoder
     from geolib.evaluate import compare
     from geolib.fusion import fuse
-    from geolib.heads import HierarchicalHeads, train_heads
+    from geolib.heads import HierarchicalHeads, TrainOptions, train_heads
     from geolib.images import Failure, load_rgb
     from geolib.predict import Geolocator, Prediction, default_model, load, locate, predict_location
     from geolib.retrieve import NearestNeighbour
@@ -47,6 +47,7 @@ _HOMES = {
     "EmbeddingStore": "embed",
     "GeocellTree": "cells",
     "HierarchicalHeads": "heads",
+    "TrainOptions": "heads",
     "train_heads": "heads",
     "fuse": "fusion",
     "decode": "decoding",
@@ -71,6 +72,7 @@ __all__ = [
     "NearestNeighbour",
     "Prediction",
     "Settings",
+    "TrainOptions",
     "__version__",
     "compare",
     "decode",

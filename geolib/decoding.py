@@ -1,12 +1,12 @@
 """Posterior over the finest cells -> one coordinate: every decoding rule.
 
-A posterior is hundreds of numbers, an answer is two, and which answer is best depends on what an error costs. Three
-rules look for the best point under a cost, first among all cell centres, then around the best of them:
+A posterior is hundreds of numbers, an answer is two. Which answer is best depends on what an error costs. `distance`
+and `geoscore` look for the best point under a cost, first among all cell centres, then around the best of them:
 
-- the search is exact. Both objectives change slowly from place to place: over r km an expected distance by at most r,
+- The search is exact. Both objectives change slowly from place to place: over r km an expected distance by at most r,
   an expected GeoScore by at most a factor exp(r / 1492.7). So one centre that stands for a block of neighbours bounds
-  them all, and most blocks are never opened (branch and bound, Land and Doig 1960);
-- the refinement is a walk uphill over the sphere, which only ever goes where the objective is better.
+  them all, and most blocks are never opened (branch and bound, Land and Doig 1960).
+- The refinement walks uphill over the sphere, and keeps a step only where the objective is better.
 """
 
 from __future__ import annotations
@@ -16,57 +16,70 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from geolib.cells.quadtree import Partition
-from geolib.common.arrays import as_tensor
+from geolib.common.arrays import Vectors, as_array, namespace, pieces, to_numpy, top_k, wide_float
 from geolib.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
 
 RULES = ("argmax", "mean", "mode", "distance", "geoscore")
 _MODE_CELLS, _MODE_KM = 16, 1000.0
 _BLOCK = 128  # centres in a block of the search
 _STEPS, _GUIDES = 5, 2048  # of the refinement: its steps, and the likeliest points that lead them
-_CHUNK = 2**18  # numbers worked on at a time: they stay in the processor's cache
+_CHUNK = 2**18  # numbers at a time: they stay in the processor's cache
 _NEAR = 0.01  # radians, 64 km: nearer than that the cosine alone is off by more than 40 m
-_STANDING = 4e-4  # radians, 2.5 km: nearer than that, where float32's cosine ends, one stands on the point
+_AT_POINT = 4e-4  # radians, 2.5 km: nearer than that the refinement is at the point, where its formula divides by 0
 
 
 def decode(
-    posterior: npt.NDArray[Any] | Tensor, tree: Partition, rule: str = "argmax", *, refine: bool = True
+    posterior: Vectors, tree: Partition, rule: str = "argmax", *, refine: bool = True
 ) -> tuple[FloatArray, FloatArray]:
-    """One place a photo, (lat, lon) in degrees, float64 (n,), from a posterior (n, n_finest) of any scale.
+    """Answer each photo with one place.
 
-    argmax: the centre of the likeliest cell (of equals the first): right or wrong, always where photos are taken.
-    mean: the spherical mean of all centres, weighted by the posterior. It is cautious: between two far
-        candidates it lies in the sea between. Where the weighted vectors cancel out, so that no direction is
-        left, it is the argmax.
-    mode: the posterior at temperature 0.5 (squared), of it the 16 likeliest cells, of these the ones within 1,000 km
-        of the first: their spherical mean. It settles on one hump and leans to the hump's side.
-    distance: the point with the least expected distance, the geometric median of the posterior.
-    geoscore: the point with the greatest expected GeoScore, 5000 exp(-d / 1492.7): near misses count, far ones do not.
-    refine: for `distance` and `geoscore`, search on around the best centre; False answers with the centre itself.
+    - argmax: the centre of the likeliest cell (the first of equals). Right or wrong, always where photos are taken.
+    - mean: the spherical mean of all centres, weighted by the posterior. Between two far candidates it lies in the sea.
+      Where the weighted vectors cancel out and leave no direction, it is the argmax.
+    - mode: the mean of one peak. Of the squared posterior it takes the 16 likeliest cells, of these the ones within
+      1,000 km of the first, and their spherical mean.
+    - distance: the point with the least expected distance, the geometric median of the posterior.
+    - geoscore: the point with the greatest expected GeoScore, 5000 exp(-km / 1492.7): only near misses count.
 
-    Among all centres none has a smaller expected distance than `distance`, none a greater expected score than
-    `geoscore` (to float32's rounding, some metres). Search and refinement run where a posterior tensor lies, and hold
-    128 x n_finest distances at a time. Raises `ValueError` for an unknown rule, a posterior that does not fit the tree,
-    and rows with negative numbers, NaN, infinity or nothing but zeros.
+    Parameters
+    ----------
+    posterior : (n, n_finest) of any scale. A tensor is decoded where it lies, 128 x n_finest numbers at a time.
+    refine : for `distance` and `geoscore`: search on around the best centre. False answers with the centre itself.
+
+    Returns
+    -------
+    (lat, lon) in degrees, float64 (n,) each. No centre has a smaller expected distance than `distance`, or a greater
+    expected score than `geoscore`, to float32's rounding (metres).
+
+    Raises
+    ------
+    ValueError : an unknown rule, a posterior that does not fit the tree, rows with negative numbers, NaN, infinity or
+        only zeros.
+
+    Examples
+    --------
+    >>> from geolib.cells import GeocellTree
+    >>> tree = GeocellTree.fit([50, 40, -30, -40], [0, 10, 120, 130], (2, 4), min_photos=1)
+    >>> lat, lon = decode(np.array([[0.1, 0.2, 0.4, 0.3]]), tree, "geoscore")
+    >>> lat.round(1), lon.round(1)
+    (array([40.]), array([10.]))
     """
     return decode_points(posterior, *tree.centers(-1), rule, refine=refine)
 
 
 def decode_points(
-    mass: npt.NDArray[Any] | Tensor,
-    lat: npt.ArrayLike,
-    lon: npt.ArrayLike,
-    rule: str = "argmax",
-    *,
-    refine: bool = True,
+    mass: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike, rule: str = "argmax", *, refine: bool = True
 ) -> tuple[FloatArray, FloatArray]:
-    """`decode` for a distribution over any points: `mass` (n, m) of any scale on `lat`, `lon`, degrees.
+    """`decode` for a distribution over any points; rules, answer and errors as there.
 
-    lat, lon: (m,), the same points for every row, or (n, m), each row its own, such as the photos that
-        `geolib.retrieve` finds for it.
+    mass: (n, m) of any scale.  lat, lon: degrees, (m,) for points that all rows share, or (n, m) for rows with points
+    of their own, such as the photos that `geolib.refine.photos` finds for each.
+
+    >>> lat, lon = decode_points(np.array([[1.0, 1.0]]), [10, 10], [179, -179], "mean")
+    >>> lat.round(), abs(lon)
+    (array([10.]), array([180.]))
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule!r} is not a decoding rule; available: {', '.join(RULES)}")
@@ -76,138 +89,156 @@ def decode_points(
     points = unit_vectors(*flat).reshape(*shape, 3)
     if rule in ("mean", "mode"):
         return to_lat_lon(_mean(share, points) if rule == "mean" else _mode(share, points))
-    share, unit = share.float(), torch.from_numpy(points).float().to(share.device)
+    xp = namespace(share)
+    share = xp.asarray(share, dtype=xp.float32)
+    unit = xp.asarray(points, dtype=xp.float32, device=share.device)
     if rule == "argmax":
-        best = share.argmax(dim=1)
+        best = xp.argmax(share, axis=1)
     else:
         best = (_best_of_shared if unit.ndim == 2 else _best_of_own)(share, unit, rule)
-    answer = _take(torch.from_numpy(np.stack(flat, axis=-1).reshape(*shape, 2)), best.cpu()).numpy()
+    answer = _take(np.stack(flat, axis=-1).reshape(*shape, 2), to_numpy(best))
     if refine and rule != "argmax":
         start = _take(unit, best)
         at = _climb(share, unit, start, rule)
-        moved = (at != start).any(dim=1).cpu().numpy()
+        moved = to_numpy((at != start).any(axis=1))
         if moved.any():  # a centre that is best is answered as it is
-            answer[moved] = np.stack(to_lat_lon(at.double().cpu().numpy()[moved]), axis=-1)
+            answer[moved] = np.stack(to_lat_lon(to_numpy(at)[moved]), axis=-1)
     return answer[:, 0], answer[:, 1]
 
 
 def expected(
-    mass: npt.NDArray[Any] | Tensor,
+    mass: Vectors,
     lat: npt.ArrayLike,
     lon: npt.ArrayLike,
     at: tuple[npt.ArrayLike, npt.ArrayLike],
     cost: str = "geoscore",
 ) -> FloatArray:
-    """Expected GeoScore (or with cost="distance" km) of the answers `at` (lat, lon), (n,), under `mass`, (n,).
+    """Expected GeoScore, or with cost="distance" km, of one answer per row, (n,): what `decode` makes best.
 
-    mass, lat, lon: as in `decode_points`. What `decode` maximises (or minimises), for looking at it.
+    mass, lat, lon: as in `decode_points`.  at: the answers (lat, lon), degrees (n,) each.
+
+    >>> expected(np.array([[1.0, 1.0]]), [0, 0], [0, 90], ([0], [0]), "distance").round()
+    array([5004.])
     """
     if cost not in ("geoscore", "distance"):
         raise ValueError(f"cost={cost!r}: expected 'geoscore' or 'distance'")
     shape = np.shape(lat)
-    points = torch.from_numpy(unit_vectors(*check_lat_lon(np.ravel(lat), np.ravel(lon))).reshape(*shape, 3))
     share = _shares(mass, shape)
-    here = torch.from_numpy(unit_vectors(*check_lat_lon(*at)))
+    here = unit_vectors(*check_lat_lon(*at))
     if len(here) != len(share):
-        raise ValueError(f"{len(here)} answers for {len(share)} rows of mass: expected one a row")
-    value = _value(share.double(), points.to(share.device), here.to(share.device), cost).cpu().numpy()
+        raise ValueError(f"{len(here)} answers for {len(share)} rows of mass: expected one per row")
+    points = unit_vectors(*check_lat_lon(np.ravel(lat), np.ravel(lon))).reshape(*shape, 3)
+    xp, wide = namespace(share), wide_float(share)
+    points, here, share = (xp.asarray(x, dtype=wide, device=share.device) for x in (points, here, share))
+    value = to_numpy(_value(share, points, here, cost))
     return np.asarray(-value if cost == "distance" else value, dtype=np.float64)
 
 
-def _shares(mass: npt.NDArray[Any] | Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Rows that sum to 1, float32 (float64 stays) where `mass` lies; refuses what is no distribution."""
-    rows = mass.detach() if isinstance(mass, Tensor) else as_tensor(np.asarray(mass))
+def _shares(mass: Vectors, shape: tuple[int, ...]) -> Any:
+    """Rows that sum to 1, float32 (float64 stays) where `mass` lies. Refuses what is not a distribution."""
+    rows = as_array(mass)
+    xp = namespace(rows)
     if rows.ndim != 2 or not len(rows) or shape not in ((rows.shape[1],), tuple(rows.shape)):
         m = shape[-1] if shape else 1
-        raise ValueError(f"posterior {tuple(rows.shape)}: expected (n, {m}), one column a finest cell, n >= 1")
-    rows = rows if rows.dtype == torch.float64 else rows.float()
-    totals = rows.sum(dim=1, dtype=torch.float64 if rows.device.type != "mps" else torch.float32)
-    bad = ~((rows.amin(dim=1) >= 0) & (totals > 0) & (totals < math.inf))  # NaN compares false
-    if bad.any():
-        row = int(bad.nonzero()[0])
-        raise ValueError(f"posterior row {row} is not a distribution: expected finite numbers >= 0, not all 0")
-    return rows / totals[:, None].to(rows.dtype)
+        raise ValueError(f"posterior {tuple(rows.shape)}: expected (n, {m}), one column per finest cell, n >= 1")
+    rows = rows if rows.dtype == xp.float64 else xp.asarray(rows, dtype=xp.float32)
+    totals = xp.sum(rows, axis=1, dtype=wide_float(rows))
+    bad = xp.where(~((xp.amin(rows, axis=1) >= 0) & (totals > 0) & (totals < math.inf)))[0]  # NaN compares false
+    if len(bad):
+        raise ValueError(f"posterior row {int(bad[0])} is not a distribution: expected finite numbers >= 0, not all 0")
+    return rows / xp.asarray(totals, dtype=rows.dtype)[:, None]
 
 
-def _take(values: Tensor, best: Tensor) -> Tensor:
-    """Row `best[i]` (n,) of `values` (m, k), which all share, or of `values[i]` where they are (n, m, k)."""
-    return values[best] if values.ndim == 2 else values[torch.arange(len(best), device=values.device), best]
+def _take(values: Any, index: Any) -> Any:
+    """The numbers `index`, (n,) or (n, k), of points (m, 3) that all rows share, or of each row's own (n, m, 3)."""
+    if values.ndim == 2:
+        return values[index]
+    rows = namespace(values).arange(len(index), device=values.device)
+    return values[rows[:, None] if index.ndim == 2 else rows, index]
 
 
-def _mean(share: Tensor, points: FloatArray) -> FloatArray:
-    weights = share.double().cpu().numpy()
+def _mean(share: Any, points: FloatArray) -> FloatArray:
+    weights = np.asarray(to_numpy(share), dtype=np.float64)
     mean: FloatArray = weights @ points if points.ndim == 2 else np.einsum("nm,nmk->nk", weights, points)
     lost = np.linalg.norm(mean, axis=1) < 1e-6  # shorter than float32's rounding of the posterior
-    best = torch.from_numpy(weights.argmax(axis=1))
-    mean[lost] = _take(torch.from_numpy(points), best).numpy()[lost]
+    mean[lost] = _take(points, weights.argmax(axis=1))[lost]
     return mean
 
 
-def _mode(share: Tensor, points: FloatArray) -> FloatArray:
-    top = share.topk(min(_MODE_CELLS, share.shape[1]), dim=1)
-    weights, columns = (top.values.double() ** 2).cpu().numpy(), top.indices.cpu().numpy()
-    near = points[columns] if points.ndim == 2 else np.take_along_axis(points, columns[..., None], axis=1)
+def _mode(share: Any, points: FloatArray) -> FloatArray:
+    values, columns = (to_numpy(part) for part in top_k(share, min(_MODE_CELLS, share.shape[1])))
+    weights = values.astype(np.float64) ** 2
+    near = _take(points, columns)
     cosine = np.einsum("nmk,nk->nm", near, near[:, 0])
     weights[cosine < math.cos(_MODE_KM / EARTH_RADIUS_KM)] = 0
     return np.asarray(np.einsum("nm,nmk->nk", weights, near), dtype=np.float64)
 
 
-def _arc(a: Tensor, points: Tensor) -> Tensor:
+def _arc(a: Any, points: Any) -> Any:
     """Angles in radians from each of `a` (n, 3) to `points` (m, 3), or to its own (n, m, 3): (n, m).
 
-    From differences of coordinates: the cosine of a small angle has lost it in float32.
+    Computed from differences of coordinates: in float32 the cosine cannot tell a small angle from 0.
     """
-    square = (a[:, :1] - points[..., 0]).square_()
+    xp = namespace(a)
+    square = a[:, :1] - points[..., 0]
+    square *= square
     for axis in (1, 2):
         difference = a[:, axis, None] - points[..., axis]
-        square.addcmul_(difference, difference)
-    return square.mul_(0.25).clamp_(max=1).sqrt_().asin_().mul_(2)
+        difference *= difference
+        square += difference
+    half = xp.sqrt(square, out=square)
+    half *= 0.5
+    arc = xp.arcsin(xp.clip(half, None, 1, out=half), out=half)
+    arc *= 2
+    return arc
 
 
-def _gain(arc: Tensor, rule: str) -> Tensor:
+def _gain(arc: Any, rule: str) -> Any:
     """What an answer is worth at these angles, in place: minus the km, or the GeoScore."""
     if rule == "distance":
-        return arc.mul_(-EARTH_RADIUS_KM)
-    return arc.mul_(-EARTH_RADIUS_KM / GEOSCORE_SCALE_KM).exp_().mul_(5000)
+        arc *= -EARTH_RADIUS_KM
+        return arc
+    arc *= -EARTH_RADIUS_KM / GEOSCORE_SCALE_KM
+    score = namespace(arc).exp(arc, out=arc)
+    score *= 5000
+    return score
 
 
-def _value(share: Tensor, points: Tensor, at: Tensor, rule: str) -> Tensor:
+def _value(share: Any, points: Any, at: Any, rule: str) -> Any:
     """Expected gain of the answer `at` (n, 3) of each row, (n,)."""
-    rows = max(1, _CHUNK // share.shape[1])
-    parts = []
-    for start in range(0, len(share), rows):
-        part = slice(start, start + rows)
-        gain = _gain(_arc(at[part], points if points.ndim == 2 else points[part]), rule)
-        parts.append((share[part] * gain).sum(dim=1))
-    return torch.cat(parts)
+    step, parts = max(1, _CHUNK // share.shape[1]), []
+    for rows in (slice(start, start + step) for start in range(0, len(share), step)):
+        gain = _gain(_arc(at[rows], points if points.ndim == 2 else points[rows]), rule)
+        gain *= share[rows]
+        parts.append(gain.sum(axis=1))
+    return namespace(share).concat(parts)
 
 
-def _best_of_own(share: Tensor, points: Tensor, rule: str) -> Tensor:
-    """The best of each row's own points (n, m, 3), int64 (n,): all pairs, for rows are short."""
-    columns = range(points.shape[1])
-    return torch.stack([_value(share, points, points[:, column], rule) for column in columns], dim=1).argmax(dim=1)
+def _best_of_own(share: Any, points: Any, rule: str) -> Any:
+    """The best of each row's own points (n, m, 3), int64 (n,): all pairs, as rows are short."""
+    xp, numbers = namespace(share), range(points.shape[1])
+    return xp.argmax(xp.stack([_value(share, points, points[:, number], rule) for number in numbers], axis=1), axis=1)
 
 
-def _best_of_shared(share: Tensor, points: Tensor, rule: str) -> Tensor:
+def _best_of_shared(share: Any, points: Any, rule: str) -> Any:
     """The best of the points (m, 3) for each row, int64 (n,), by branch and bound over blocks of neighbours."""
-    blocks = _blocks(points)
-    stand_ins = torch.stack([_most_central(points, block) for block in blocks])
-    reach = torch.stack(
-        [_arc(points[i, None], points[block]).max() for i, block in zip(stand_ins, blocks, strict=True)]
-    )
-    parts = torch.split(stand_ins, _BLOCK)
-    value = torch.cat([share @ _gain(_arc(points[part], points), rule).T for part in parts], dim=1)
-    km = reach * EARTH_RADIUS_KM
-    bound = value + km if rule == "distance" else value * (km / GEOSCORE_SCALE_KM).exp()
-    best, first = value.max(dim=1)
-    found, gains = stand_ins[first], _Gains(points, rule)
-    # Blocks that look best to many go first: they raise what the others have to beat.
-    order = torch.bincount(first, minlength=len(blocks)).argsort(descending=True, stable=True)
+    xp, blocks = namespace(share), _blocks(points)
+    centres = [_most_central(points, block) for block in blocks]
+    reach = [xp.amax(_arc(points[c, None], points[block])) for c, block in zip(centres, blocks, strict=True)]
+    centre, km = xp.stack(centres), xp.stack(reach) * EARTH_RADIUS_KM
+    value = xp.concat([share @ _gain(_arc(points[part], points), rule).T for part in pieces(centre, _BLOCK)], axis=1)
+    bound = value + km if rule == "distance" else value * xp.exp(km / GEOSCORE_SCALE_KM)
+    first = xp.argmax(value, axis=1)
+    best, found, gains = xp.amax(value, axis=1), centre[first], _Gains(points, rule)
+    # Blocks that look best to many rows go first: they raise what the others have to beat.
+    order = xp.argsort(-xp.bincount(first, minlength=len(blocks)), stable=True)
     for number in order.tolist():
-        rows, block = (bound[:, number] > best).nonzero()[:, 0], blocks[number]
+        rows, block = xp.where(bound[:, number] > best)[0], blocks[number]
         if not len(rows) or len(block) == 1:
             continue
-        here, column = (share[rows] @ gains(block, stand_ins[number], reach[number]).T).max(dim=1)
+        inside = share[rows] @ gains(block, centres[number], reach[number]).T
+        column = xp.argmax(inside, axis=1)
+        here = _take(inside[..., None], column)[:, 0]
         better = here > best[rows]
         best[rows[better]], found[rows[better]] = here[better], block[column[better]]
     return found
@@ -221,74 +252,78 @@ class _Gains:
     takes as long as filling it.
     """
 
-    def __init__(self, points: Tensor, rule: str) -> None:
-        self.points, self.rule, self.transposed = points, rule, points.T.contiguous()
-        self.buffer = points.new_empty(_BLOCK, len(points))
+    def __init__(self, points: Any, rule: str) -> None:
+        xp = namespace(points)
+        self.points, self.rule = points, rule
+        self.transposed = xp.empty((3, len(points)), dtype=points.dtype, device=points.device)
+        self.transposed[:] = points.T
+        self.buffer = xp.empty((_BLOCK, len(points)), dtype=points.dtype, device=points.device)
 
-    def __call__(self, block: Tensor, stand_in: Tensor, reach: Tensor) -> Tensor:
-        here = self.points[block]
-        arc = torch.mm(here, self.transposed, out=self.buffer[: len(block)])
-        near = (arc[(block == stand_in).nonzero()[0]] > (reach + _NEAR).cos()).nonzero()[:, 1]
-        arc.clamp_(-1, 1).acos_()
+    def __call__(self, block: Any, centre: Any, reach: Any) -> Any:
+        xp, here = namespace(self.points), self.points[block]
+        arc = xp.matmul(here, self.transposed, out=self.buffer[: len(block)])
+        near = xp.where(arc[xp.where(block == centre)[0][0]] > xp.cos(reach + _NEAR))[0]
+        arc = xp.arccos(xp.clip(arc, -1, 1, out=arc), out=arc)
         arc[:, near] = _arc(here, self.points[near])
         return _gain(arc, self.rule)
 
 
-def _most_central(points: Tensor, block: Tensor) -> Tensor:
-    """The point of a block (k,) that is nearest to its middle, a number int64 ()."""
-    inside = points[block]
-    nearest: Tensor = (inside - inside.mean(dim=0)).square().sum(dim=1).argmin()
-    return block[nearest]
+def _most_central(points: Any, block: Any) -> Any:
+    """The point of a block (k,) that is nearest to its middle, its number int64 ()."""
+    offset = points[block]
+    offset = offset - offset.mean(axis=0)
+    return block[(offset * offset).sum(axis=1).argmin()]
 
 
-def _blocks(points: Tensor) -> list[Tensor]:
+def _blocks(points: Any) -> list[Any]:
     """Points (m, 3) in blocks of at most 128 neighbours: halved along the widest axis until they are small."""
-    parts, blocks = [torch.arange(len(points), device=points.device)], []
+    xp = namespace(points)
+    parts, blocks = [xp.arange(len(points), device=points.device)], []
     while parts:
         part = parts.pop()
         if len(part) <= _BLOCK:
             blocks.append(part)
             continue
         inside = points[part]
-        axis = int((inside.amax(dim=0) - inside.amin(dim=0)).argmax())
-        halves = part[inside[:, axis].argsort(stable=True)].tensor_split(2)
-        parts += halves
+        axis = int((xp.amax(inside, axis=0) - xp.amin(inside, axis=0)).argmax())
+        part, half = part[xp.argsort(inside[:, axis], stable=True)], (len(part) + 1) // 2
+        parts += [part[:half], part[half:]]
     return blocks
 
 
-def _climb(share: Tensor, points: Tensor, start: Tensor, rule: str) -> Tensor:
+def _climb(share: Any, points: Any, start: Any, rule: str) -> Any:
     """From `start` (n, 3) uphill on the sphere: unit vectors (n, 3) with an expected gain that is never smaller.
 
     Weiszfeld's algorithm on the sphere (Fletcher, Venkatasubramanian, Joshi, NeuroImage 2009), corrected as by Vardi
     and Zhang (PNAS 2000) for starts that are one of the points, as all are here. For the GeoScore each weight is also
-    multiplied by the slope of the score. The likeliest points show the way; all of them judge where it led.
+    multiplied by the slope of the score. The likeliest points decide the steps; all points judge the result.
     """
-    top = share.topk(min(_GUIDES, share.shape[1]), dim=1)
+    xp = namespace(share)
+    weights, columns = top_k(share, min(_GUIDES, share.shape[1]))
     ends = []
-    for rows in torch.split(torch.arange(len(share), device=share.device), max(1, _CHUNK // top.indices.shape[1])):
-        columns = top.indices[rows]
-        own = points[columns] if points.ndim == 2 else torch.take_along_dim(points[rows], columns[..., None], dim=1)
-        at = start[rows]
+    for rows in pieces(xp.arange(len(share), device=share.device), max(1, _CHUNK // columns.shape[1])):
+        own, at = _take(points if points.ndim == 2 else points[rows], columns[rows]), start[rows]
         for _ in range(_STEPS):
-            at = _step(top.values[rows], own, at, rule)
+            at = _step(weights[rows], own, at, rule)
         ends.append(at)
-    at = torch.cat(ends)
+    at = xp.concat(ends)
     better = _value(share, points, at, rule) > _value(share, points, start, rule)
-    return torch.where(better[:, None], at, start)
+    return xp.where(better[:, None], at, start)
 
 
-def _step(share: Tensor, points: Tensor, at: Tensor, rule: str) -> Tensor:
+def _step(share: Any, points: Any, at: Any, rule: str) -> Any:
     """The next points of the iteration, unit vectors (n, 3), under mass (n, m) on points (n, m, 3)."""
-    arc = torch.einsum("nk,nmk->nm", at, points).clamp_(-1, 1).acos_()
-    weight = share * (arc * (-EARTH_RADIUS_KM / GEOSCORE_SCALE_KM)).exp_() if rule == "geoscore" else share
-    standing = arc < _STANDING
-    held = (weight * standing).sum(dim=1)
-    weight = weight.masked_fill(standing, 0)
-    total = (weight / arc.clamp_min_(_STANDING)).sum(dim=1)
-    weight.div_(arc.sin_().clamp_min_(_STANDING))
-    pull = torch.einsum("nm,nmk->nk", weight, points)
-    pull -= (pull * at).sum(dim=1, keepdim=True) * at  # tangent to the sphere; its length is the force
-    force = pull.norm(dim=1).clamp_min(1e-30)
-    step = ((force - held).clamp_min(0) / total.clamp_min(1e-30))[:, None]
-    moved: Tensor = at * step.cos() + pull / force[:, None] * step.sin()
-    return moved
+    xp = namespace(share)
+    arc = _arc(at, points)
+    weight = share * xp.exp(arc * (-EARTH_RADIUS_KM / GEOSCORE_SCALE_KM)) if rule == "geoscore" else share
+    here = arc < _AT_POINT
+    held = (weight * here).sum(axis=1)
+    weight = xp.where(here, 0, weight)
+    arc = xp.clip(arc, _AT_POINT, None, out=arc)
+    total = (weight / arc).sum(axis=1)
+    weight /= xp.clip(xp.sin(arc, out=arc), _AT_POINT, None, out=arc)
+    pull = (weight[:, None] @ points)[:, 0]
+    pull -= (pull * at).sum(axis=1)[:, None] * at  # tangent to the sphere; its length is the force
+    force = xp.clip(xp.sqrt((pull * pull).sum(axis=1)), 1e-30, None)
+    step = (xp.clip(force - held, 0, None) / xp.clip(total, 1e-30, None))[:, None]
+    return at * xp.cos(step) + pull / force[:, None] * xp.sin(step)

@@ -1,27 +1,27 @@
-"""Level logits -> one posterior over the finest cells: every fusion rule.
+"""Scores of all levels -> one posterior over the finest cells.
 
-All rules work on log-probabilities, so logits of any size stay finite; a logit of -inf is a cell that is excluded.
+Each rule is one short function from the levels' log-probabilities to a log-posterior that is not yet normalised. Every
+formula adds logarithms, so that logits of any size stay finite; a logit of -inf is a cell that is excluded.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from geolib.cells.quadtree import Partition
-from geolib.common.arrays import as_tensor
+from geolib.common.arrays import as_array, columns, group_sums, namespace, top_k, wide_float
 
-Array = TypeVar("Array", npt.NDArray[np.float32], Tensor)
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = TypeVar("Array", npt.NDArray[np.float32], "Tensor")
 RULES = ("finest", "consistency", "product", "leaf")
-_LOWEST = -1e30  # log-probability of the excluded: sums of it stay finite, and exp of it is 0
-_HOTTEST = 100.0  # temperatures are fitted between its inverse and it
-_BLOCK_ELEMENTS = 1 << 21  # logits of one block while fitting: 16 MB in float64, and about ten such arrays
+EXCLUDED = -1e30  # log-probability of an excluded cell: sums of it stay finite, and its exponential is 0
 
 
 def fuse(
@@ -35,102 +35,180 @@ def fuse(
     temperatures: Sequence[float] | None = None,
     levels: Sequence[int] | None = None,
 ) -> Array:
-    """Posterior over the finest cells, float32 (n, n_finest), rows sum to 1. Tensors give a tensor on their device.
+    """Fuse the scores of all levels into one posterior over the finest cells.
 
-    logits: one (n, n_cells) array a level, coarse to fine. Each level is divided by its temperature (default 1) first.
-    levels: numbers of the coarse levels that take part where the rule asks any, 0 the coarsest (default: all). The
-        finest always takes part.
+    Parameters
+    ----------
+    logits : one (n, n_cells) array per level, coarse to fine; numpy arrays or tensors.
+    rule : "finest", "consistency" (the article's filter), "product" or "leaf"; see the function of that name.
+    top_k, penalty : of `consistency`: length of each shortlist, and factor for a cell that is not on it.
+    level_weights : of `product`: one number >= 0 per level, default 1.
+    temperatures : one per level, default 1: logits are divided by it first (`geolib.judge.calibrate.fit_temperatures`).
+    levels : coarse levels that take part, 0 the coarsest; default all. The finest level always takes part.
 
-    finest: the finest head alone.
-    consistency: the article's filter. In each coarser level the `top_k` likeliest cells are kept; a finest cell is
-        multiplied by `penalty` for every level at which its ancestor is not among them. It is never removed.
-    product: log p(c) = sum over levels of w * log p(ancestor of c), normalised (the hierarchy of Mueller-Budack et
-        al., ECCV 2018). `level_weights` w default to 1, theirs; the levels see the same photo, so that posterior is
-        surer than it should be, and w is better fitted on a calibration split.
-    leaf: leaf sums. Over the finest cells this is `finest`, for the heads are trained one a level; it
-        differs in where coarse answers come from: from `marginals`, which agree with it, not from the coarse heads.
+    Returns
+    -------
+    Posterior, float32 (n, n_finest), rows sum to 1: numpy for numpy, for tensors a tensor on their device.
 
-    Raises `ValueError` for an unknown rule (it lists the rules), logits that do not fit the tree, NaN or +inf or a row
-    of only -inf, and settings out of range.
+    Raises
+    ------
+    ValueError : an unknown rule, logits that do not fit the tree, NaN, +inf, a row of only -inf, options out of range.
+
+    Examples
+    --------
+    >>> from geolib.cells import GeocellTree
+    >>> tree = GeocellTree.fit([50, 40, -30, -40], [0, 10, 120, 130], (2, 4), min_photos=1)
+    >>> coarse, fine = np.float32([[0, 2]]), np.float32([[0, 1, 2, 0]])
+    >>> fuse([coarse, fine], tree, "consistency", top_k=1).round(2)
+    array([[0.03, 0.09, 0.78, 0.11]], dtype=float32)
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule!r} is not a fusion rule; available: {', '.join(RULES)}")
-    scores = [_checked(level, logits, tree) for level in range(len(logits))]
+    scores = [check_logits(level, logits, tree) for level in range(len(logits))]
     if len(scores) != tree.n_levels:
-        raise ValueError(f"{len(scores)} levels of logits for a tree of {tree.n_levels}: expected one array a level")
+        raise ValueError(f"{len(scores)} levels of logits for a tree of {tree.n_levels}: expected one array per level")
     heat = _per_level("temperatures", temperatures, tree, lowest=1e-3)
     weights = _per_level("level_weights", level_weights, tree, lowest=0.0)
     if not 0 < penalty <= 1 or top_k < 1 or not any(weights):
         raise ValueError(f"{penalty=}, {top_k=}, {level_weights=}: expected (0, 1], at least 1, and not all 0")
-    coarse = _coarse(levels, weights)
-    ancestors = torch.from_numpy(tree.ancestors).to(scores[0].device)
-    posterior = _log_probabilities(scores[-1], heat[-1])
+    coarse: list[int] = _coarse_levels(levels, weights)
+    part = [*(coarse if rule in ("consistency", "product") else []), tree.n_levels - 1]
+    log_p = [log_probabilities(scores[level], heat[level]) for level in part]
+    above = namespace(scores[0]).asarray(tree.ancestors, device=scores[0].device)[:, part]
     if rule == "consistency":
-        for level in coarse:
-            kept = scores[level].topk(min(top_k, tree.n_cells[level]), dim=1).indices
-            doubt = torch.full_like(scores[level], math.log(penalty)).scatter_(1, kept, 0.0)
-            posterior += doubt[:, ancestors[:, level]]
+        fused = consistency(log_p, above, top_k, penalty)
     elif rule == "product":
-        posterior *= weights[-1]
-        for level in coarse:
-            posterior += (weights[level] * _log_probabilities(scores[level], heat[level]))[:, ancestors[:, level]]
-    result = posterior.softmax(dim=1)
-    # Over 50,000 cells float32's own sum is off by 1e-5.
-    result /= result.sum(dim=1, keepdim=True, dtype=_wide(result)).float()
-    return result if isinstance(logits[0], Tensor) else result.numpy()
+        fused = product(log_p, above, [weights[level] for level in part])
+    else:
+        fused = finest(log_p) if rule == "finest" else leaf(log_p)
+    posterior: Array = _normalised(fused)
+    return posterior
+
+
+def finest(log_p: Sequence[Any]) -> Any:
+    """The finest head alone: log p(c), of log-probabilities (n, n_cells) per level, coarse to fine."""
+    return log_p[-1]
+
+
+def consistency(log_p: Sequence[Any], above: Any, k: int, penalty: float) -> Any:
+    """The article's filter: log p(c) + log(penalty) * number of coarse levels that do not shortlist c's ancestor.
+
+    The shortlist of a level is its `k` likeliest cells. A cell is never removed, it becomes less likely.
+
+    log_p : log-probabilities (n, n_cells) per level, coarse to fine. above : (n_finest, levels), each cell's ancestors.
+
+    >>> coarse, fine, above = np.log([[0.9, 0.1]]), np.log([[0.2, 0.8]]), np.array([[0, 0], [1, 1]])
+    >>> np.exp(consistency([coarse, fine], above, k=1, penalty=0.5)).round(2)
+    array([[0.2, 0.4]])
+    """
+    xp, total = namespace(log_p[-1]), log_p[-1]
+    rows = xp.arange(len(total), device=total.device)[:, None]
+    for level, scores in enumerate(log_p[:-1]):
+        factor = xp.full_like(scores, math.log(penalty))
+        factor[rows, top_k(scores, min(k, scores.shape[1]))[1]] = 0
+        total = total + columns(factor, above[:, level])
+    return total
+
+
+def product(log_p: Sequence[Any], above: Any, weights: Sequence[float]) -> Any:
+    """Probabilities multiplied down the branch: the sum over the levels of weight * log p(ancestor of c).
+
+    With all weights 1 this is the hierarchy of Mueller-Budack et al. (ECCV 2018). The levels see the same photo, so
+    that posterior is overconfident: fit the weights on a calibration set (`geolib.judge.calibrate.fit_fusion`).
+
+    log_p, above : as in `consistency`. weights : one per level.
+
+    >>> coarse, fine, above = np.log([[0.9, 0.1]]), np.log([[0.2, 0.8]]), np.array([[0, 0], [1, 1]])
+    >>> np.exp(product([coarse, fine], above, weights=[1, 1])).round(2)
+    array([[0.18, 0.08]])
+    """
+    total = weights[-1] * log_p[-1]
+    for level, weight in enumerate(weights[:-1]):
+        total += columns(weight * log_p[level], above[:, level])
+    return total
+
+
+def leaf(log_p: Sequence[Any]) -> Any:
+    """Leaf sums (OSV-5M: Astruc et al., CVPR 2024, section 4): over the finest cells the same as `finest`.
+
+    The difference is where the coarse levels' probabilities come from: from `marginals` of this posterior, which always
+    agree with it, and not from the coarse heads.
+    """
+    return log_p[-1]
 
 
 def marginals(posterior: Array, tree: Partition) -> list[Array]:
-    """The posterior (n, n_finest) summed up to every level: [(n, n_cells[level]), ...], coarse to fine.
+    """Sum a posterior up to every level: a parent is exactly as likely as its children together (leaf sums).
 
-    Parents are exactly as likely as their children together, whatever the rule (OSV-5M's leaf sums).
+    Parameters
+    ----------
+    posterior : (n, n_finest).
+
+    Returns
+    -------
+    One (n, n_cells) array per level, coarse to fine.
+
+    Raises
+    ------
+    ValueError : a posterior that does not fit the tree.
+
+    Examples
+    --------
+    >>> from geolib.cells import GeocellTree
+    >>> tree = GeocellTree.fit([50, 40, -30, -40], [0, 10, 120, 130], (2, 4), min_photos=1)
+    >>> marginals(np.float32([[0.1, 0.2, 0.3, 0.4]]), tree)[0].round(1)
+    array([[0.3, 0.7]], dtype=float32)
     """
-    fine = as_tensor(posterior)
+    fine = as_array(posterior)
     if fine.ndim != 2 or fine.shape[1] != tree.n_cells[-1]:
-        raise ValueError(f"posterior {tuple(fine.shape)}: expected (n, {tree.n_cells[-1]}), one column a finest cell")
-    ancestors = torch.from_numpy(tree.ancestors).to(fine.device)
-    out = [fine.new_zeros(len(fine), count) for count in tree.n_cells]
-    for level, total in enumerate(out):
-        total.index_add_(1, ancestors[:, level], fine)
-    return out if isinstance(posterior, Tensor) else [total.numpy() for total in out]
+        raise ValueError(f"posterior {tuple(fine.shape)}: expected (n, {tree.n_cells[-1]}), one column per finest cell")
+    above = namespace(fine).asarray(tree.ancestors, device=fine.device)
+    return [group_sums(fine, above[:, level], count) for level, count in enumerate(tree.n_cells)]
 
 
-def _blocks(scores: Tensor) -> list[slice]:
-    """Rows of logits (n, n_cells) in blocks of bounded size."""
-    step = max(1, _BLOCK_ELEMENTS // scores.shape[1])
-    return [slice(begin, begin + step) for begin in range(0, len(scores), step)]
-
-
-def _wide(tensor: Tensor) -> torch.dtype:
-    """The widest float where the tensor lies: MPS has no float64."""
-    return torch.float32 if tensor.device.type == "mps" else torch.float64
-
-
-def _log_probabilities(scores: Tensor, temperature: float) -> Tensor:
-    return _scaled(scores, temperature).log_softmax(dim=1).clamp_min_(_LOWEST)
-
-
-def _scaled(scores: Tensor, temperature: float) -> Tensor:
-    """Scores over temperature, the highest 0, the excluded `_LOWEST`."""
-    scores = scores - scores.amax(dim=1, keepdim=True)  # first, so that dividing cannot overflow
-    return (scores / temperature).clamp_min_(_LOWEST)
-
-
-def _checked(level: int, logits: Sequence[Array], tree: Partition) -> Tensor:
-    """A level's logits as float32; refuses a wrong shape, NaN, +inf, and a photo with no possible cell."""
-    scores = as_tensor(logits[level]).float()
+def check_logits(level: int, logits: Sequence[Array], tree: Partition) -> Any:
+    """One level's logits as float32. Refuses a wrong shape, NaN, +inf, and a photo for which every cell is excluded."""
+    scores = as_array(logits[level])
+    xp = namespace(scores)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused below
+        scores = xp.asarray(scores, dtype=xp.float32)
     expected = (len(logits[0]), tree.n_cells[level] if level < tree.n_levels else "?")
     if tuple(scores.shape) != expected or not len(scores):
         raise ValueError(f"logits of level {level} are {tuple(scores.shape)}, expected {expected}, at least one row")
-    best = scores.amax(dim=1)  # NaN if any is NaN
-    if not best.isfinite().all():
-        row = int((~best.isfinite()).nonzero()[0])
-        raise ValueError(f"logits of level {level}, row {row}, hold NaN, +inf or only -inf: check the embedding")
+    bad = xp.where(~xp.isfinite(xp.amax(scores, axis=1)))[0]  # the largest is NaN if any is NaN
+    if len(bad):
+        raise ValueError(
+            f"logits of level {level}, row {int(bad[0])}, hold NaN, +inf or only -inf: check the embedding"
+        )
     return scores
 
 
-def _coarse(levels: Sequence[int] | None, weights: Sequence[float]) -> list[int]:
-    """The coarse levels that take part, in order; refuses unknown ones, and that all who speak weigh nothing."""
+def scaled(scores: Any, temperature: float) -> Any:
+    """Logits (n, n_cells) over the temperature, as new numbers: the highest of each row 0, the excluded `EXCLUDED`."""
+    xp = namespace(scores)
+    scores = scores - xp.amax(scores, axis=1, keepdims=True)  # before dividing, which could overflow
+    scores /= temperature
+    return xp.clip(scores, EXCLUDED, None, out=scores)
+
+
+def log_probabilities(scores: Any, temperature: float = 1.0) -> Any:
+    """log softmax(scores / temperature) of logits (n, n_cells); the excluded get `EXCLUDED`."""
+    xp, z = namespace(scores), scaled(scores, temperature)
+    z -= xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))
+    return xp.clip(z, EXCLUDED, None, out=z)
+
+
+def _normalised(log_posterior: Any) -> Any:
+    """exp(x) / sum(exp(x)) of each row, summed in float64: over 50,000 cells float32's own sum is off by 1e-5."""
+    xp = namespace(log_posterior)
+    p = log_posterior - xp.amax(log_posterior, axis=1, keepdims=True)
+    p = xp.exp(p, out=p)
+    p /= xp.asarray(xp.sum(p, axis=1, keepdims=True, dtype=wide_float(p)), dtype=xp.float32)
+    return p
+
+
+def _coarse_levels(levels: Sequence[int] | None, weights: Sequence[float]) -> list[int]:
+    """The coarse levels that take part, in order. Refuses unknown ones, and that all who take part have weight 0."""
     known = set(range(len(weights)))
     chosen = known if levels is None else set(levels)
     if not chosen <= known or not any(weights[level] for level in chosen | {len(weights) - 1}):
@@ -139,9 +217,9 @@ def _coarse(levels: Sequence[int] | None, weights: Sequence[float]) -> list[int]
 
 
 def _per_level(name: str, values: Sequence[float] | None, tree: Partition, lowest: float) -> list[float]:
-    """Numbers, one a level, default 1."""
+    """One number per level, default 1."""
     given = np.ones(tree.n_levels) if values is None else np.asarray(values, dtype=np.float64)
-    out = given.tolist() if given.ndim == 1 else []  # a single number is no list of them
+    out = given.tolist() if given.ndim == 1 else []  # a single number is not a list
     if len(out) != tree.n_levels or not all(lowest <= value < math.inf for value in out):
         raise ValueError(f"{name}={values}: expected {tree.n_levels} finite numbers of at least {lowest:g}")
     return out

@@ -34,7 +34,7 @@ from geolib.decoding import decode
 from geolib.embed import EmbeddingStore, Vectors, embed_photos
 from geolib.encoder import Encoder
 from geolib.fusion import fuse
-from geolib.heads import HierarchicalHeads, predict_logits, train_heads
+from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_heads
 from geolib.images import open_rgb
 from geolib.openclip.model import Preprocessing
 from geolib.openclip.torchvision import import_open_clip
@@ -219,7 +219,8 @@ def fit_linear(
     held_out, rows = calibration
     tree = GeocellTree.fit(lat, lon, cells_for(len(photos)), min_photos=5)
     places = (held_out, rows["lat"].to_numpy(), rows["lon"].to_numpy())
-    heads, _ = train_heads(vectors, lat, lon, tree, calibration=places, seed=seed, device=device, epochs=epochs)
+    options = TrainOptions(epochs=epochs)
+    heads, _ = train_heads(vectors, lat, lon, tree, calibration=places, options=options, seed=seed, device=device)
     countries = fit_countries(vectors, photos["country"], (held_out, rows["country"]), device=device)
     return Linear(tree, heads, countries)
 

@@ -1,9 +1,9 @@
-"""Draw the README's picture: postcards of the test side, where they stand and where the model places them.
+"""Draw the picture of the README: postcards of the test side, their true places, and the model's predictions.
 
     python tools/readme_figure.py [--out docs/predictions.png]
 
-The pictures are drawn by lot (seeded) from the outdoor scenes of the test side, at most one
-in each field of 30 by 40 degrees, not chosen for success.
+The postcards are a random sample (seeded) of the outdoor scenes on the test side, at most one per field of 30 by 40
+degrees. They are not chosen for success.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from geolib import plots
 from geolib.common.files import write_bytes
 from geolib.common.settings import Settings
 from geolib.datasets import open_dataset
-from geolib.plots import ground, pictures
 from geolib.predict import default_model
 
 
@@ -32,13 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     photos = dataset.photos
     outdoors = photos[(photos["split"] == "test") & ~photos["scene"].isin(["interior", "closeup", "night"])]
     fields = outdoors.assign(row=outdoors["lat"] // 30, column=outdoors["lon"] // 40)
-    drawn = fields.sample(frac=1, random_state=options.seed).drop_duplicates(["row", "column"]).head(12)
-    images = [dataset.image(photo) for photo in drawn.index]
-    answers = [model.predict(image) for image in images]
-    guesses = np.array([[answer.lat, answer.lon] for answer in answers]).T
-    fig, _ = pictures.plot_answers(images, (drawn["lat"], drawn["lon"]), (guesses[0], guesses[1]))
-    write_bytes(options.out, ground.png(fig, dpi=110))
-    print(f"{options.out}: {ground.alt_text(fig)}")
+    sample = fields.sample(frac=1, random_state=options.seed).drop_duplicates(["row", "column"]).head(12)
+    images = [dataset.image(photo) for photo in sample.index]
+    predictions = [model.predict(image) for image in images]
+    guesses = ([found.lat for found in predictions], [found.lon for found in predictions])
+    fig, _ = plots.plot_answers(images, (sample["lat"], sample["lon"]), guesses)
+    write_bytes(options.out, plots.png(fig, dpi=110))
+    print(f"{options.out}: {plots.alt_text(fig)}")
     return 0
 
 

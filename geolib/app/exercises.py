@@ -1,4 +1,4 @@
-"""Checks for the exercises of the notebooks: they say "right", or what is off."""
+"""Checks for the exercises of the notebooks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import numpy as np
 def check(answer: Any, expected: Any, hint: str, *, rel: float = 1e-3) -> None:
     """Compare an answer with the expected one and print what to do next.
 
-    answer: `...` while the exercise is untouched. expected: a number, an array or anything that compares with `==`.
-    hint: printed when the answer is wrong. rel: relative tolerance for numbers.
+    An `answer` of `...` means an untouched exercise. `expected` is a number, an array, or anything that compares with
+    `==`; `rel` is the relative tolerance for numbers. A wrong answer prints the hint.
+
+    Examples
+    --------
+    >>> check(41.99, 42, "Add them up.")
+    Right.
     """
     if answer is ...:
         print("Your turn: replace the `...` above and run the cell again.")
@@ -22,7 +27,7 @@ def check(answer: Any, expected: Any, hint: str, *, rel: float = 1e-3) -> None:
 
 
 def must_be_right(answer: Any, expected: Any, *, rel: float = 1e-3) -> None:
-    """What the solution's own cell runs. Raises `AssertionError` when the solution is not right."""
+    """Check a solution in its own cell. Raises `AssertionError` when it is wrong."""
     assert _same(answer, expected, rel), f"the solution gives {answer!r}, expected {expected!r}"
     print("The solution is right.")
 

@@ -1,13 +1,25 @@
-"""Arrays in and tensors out."""
+"""Arrays of numpy and of torch, under one set of names.
+
+numpy 2 and torch share most names (`exp`, `sum(axis=...)`, `asarray(device=...)`), so fusion, decoding and calibration
+are written once: `xp = namespace(x)`, then `xp.exp(x)`. The functions below cover what the two do differently. torch is
+imported only where a tensor is asked for: a browser has none.
+"""
 
 from __future__ import annotations
 
+import sys
 import warnings
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Vectors: TypeAlias = "npt.NDArray[Any] | Tensor"
+BLOCK_ELEMENTS = 1 << 21  # numbers in one block of rows: 16 MB in float64
 
 
 def pieces(items: Any, size: int) -> list[Any]:
@@ -15,19 +27,73 @@ def pieces(items: Any, size: int) -> list[Any]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-Vectors = npt.NDArray[Any] | Tensor
+def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of the rows of an (n, m) array, each of at most `BLOCK_ELEMENTS` numbers (or one row)."""
+    step = max(1, BLOCK_ELEMENTS // shape[1])
+    return (slice(start, start + step) for start in range(0, shape[0], step))
+
+
+def namespace(array: Any) -> Any:
+    """The module whose functions take `array`: `torch` for a tensor, else `numpy`."""
+    torch = sys.modules.get("torch")  # where nobody has imported torch, there are no tensors
+    return torch if torch is not None and isinstance(array, torch.Tensor) else np
+
+
+def as_array(values: Any) -> Any:
+    """A tensor without its gradient; everything else as a numpy array."""
+    return np.asarray(values) if namespace(values) is np else values.detach()
+
+
+def to_numpy(array: Any) -> npt.NDArray[Any]:
+    """The numbers of an array or a tensor, on the CPU."""
+    return np.asarray(array) if namespace(array) is np else array.detach().cpu().numpy()
+
+
+def wide_float(array: Any) -> Any:
+    """float64, or float32 where the device has nothing wider (Apple's MPS)."""
+    xp = namespace(array)
+    return xp.float32 if str(array.device).startswith("mps") else xp.float64
+
+
+def columns(array: Any, index: Any) -> Any:
+    """`array[:, index]` of an (n, m) array, as a new (n, k) array."""
+    return np.take(array, index, axis=1) if namespace(array) is np else array.index_select(1, index)
+
+
+def top_k(array: Any, k: int) -> tuple[Any, Any]:
+    """The `k` largest numbers of each row, largest first: (values, columns), each (n, k)."""
+    if namespace(array) is not np:
+        values, index = array.topk(k, dim=1)
+        return values, index
+    index = np.argpartition(-array, k - 1, axis=1)[:, :k]  # of the negative numbers: up to seven times as fast
+    order = np.argsort(-np.take_along_axis(array, index, axis=1), axis=1, stable=True)
+    index = np.take_along_axis(index, order, axis=1)
+    return np.take_along_axis(array, index, axis=1), index
+
+
+def group_sums(array: Any, groups: Any, count: int) -> Any:
+    """Sums of the columns that belong to each of `count` groups, (n, count); `groups` (m,) says which."""
+    if namespace(array) is not np:
+        return array.new_zeros(len(array), count).index_add_(1, groups, array)
+    order = np.argsort(groups, stable=True)
+    found, first = np.unique(groups[order], return_index=True)
+    sums = np.zeros((len(array), count), array.dtype)
+    sums[:, found] = np.add.reduceat(np.take(array, order, axis=1), first, axis=1)
+    return sums
 
 
 def as_tensor(array: npt.ArrayLike | Tensor) -> Tensor:
     """A tensor that shares the array's memory where it can; it is for reading only."""
+    import torch
+
     with warnings.catch_warnings():
-        # Stores are mapped read-only; torch warns that writing to them would fail, and nobody here writes.
+        # Embedding stores are mapped read-only. torch warns that writing would fail; nobody here writes.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.as_tensor(array)
 
 
 def as_vectors(vectors: Vectors, n: int | None = None, dim: int | None = None, name: str = "vectors") -> Tensor:
-    """Embeddings as a tensor that shares their memory. Raises `ValueError` unless floating, (n, dim) and finite."""
+    """Embeddings as a tensor that shares their memory. Raises `ValueError` unless floats (n, dim), all finite."""
     tensor = as_tensor(vectors)
     expected = f"({'n' if n is None else n}, {'dim' if dim is None else dim})"
     if tensor.ndim != 2 or not tensor.numel() or not tensor.is_floating_point():

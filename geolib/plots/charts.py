@@ -1,7 +1,6 @@
-"""Figures without a map: values with their intervals, learning curves, lines over a setting, points in a plane.
+"""Charts: values with their intervals, lines, reliability, points in a plane, and maps of importance over pictures.
 
-As those of `geolib.plots.maps`, every function returns `(fig, axes)`, describes itself in `plots.alt_text(fig)`, and is shown
-with `maps.show(fig)`. Colours are the same, apart in every colour vision.
+Every function returns `(fig, axes)`. As on the maps, the figure carries a description in words, `plots.alt_text(fig)`.
 """
 
 from __future__ import annotations
@@ -17,35 +16,45 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
-from geolib.plots import maps
-from geolib.plots.ground import COLORS, DASHES, INK, QUIET
+from geolib.evaluate import THRESHOLDS_KM
+from geolib.plots.ground import COLORS, DASHES, INK, QUIET, RC, quiet
 
-_UNITS = {  # factor, how it is written, digits in the words
+_UNITS = {  # factor, format on the axis, digits in the words
     "%": (100.0, "{:.4g} %", 1),
     "points": (100.0, "{:+.4g}", 1),
     "km": (1.0, "{:,.0f} km", 1),
     "bits": (1.0, "{:.4g}", 2),
     "": (1.0, "{:,.4g}", 1),
 }
-_MARKERS = ("o", "s", "^", "D", "v")  # of the series in a row: told apart without colour, too
+_MARKERS = ("o", "s", "^", "D", "v")  # series differ in more than colour
+_THRESHOLD_NAMES = ("street", "city", "region", "country", "continent")
+_ARGUES = LinearSegmentedColormap.from_list("argues", [COLORS[0], "#7db9dd", "white", "#f0a875", COLORS[1]])
 
 
+@matplotlib.rc_context(RC)
 def axes(width: float = 10, height: float = 5.6, columns: int = 1, **how: Any) -> tuple[Figure, Any]:
-    """A figure in the course's style with one or more axes side by side: quiet spines, a quiet grid, no top, no right.
-
-    how: for `Figure.subplots`, such as `sharey=True`.
-    """
-    with matplotlib.rc_context(maps._RC):
-        fig = Figure(figsize=(width, height), layout="constrained")
-        made = fig.subplots(1, columns, **how)
+    """Make a figure in the style of the course, in inches, with axes side by side; `how` is for `Figure.subplots`."""
+    fig = Figure(figsize=(width, height), layout="constrained")
+    made = fig.subplots(1, columns, **how)
     for ax in np.ravel(made):
-        maps.quiet(ax)
+        quiet(ax)
     return fig, made
 
 
-@matplotlib.rc_context(maps._RC)
+def _describe(fig: Figure, words: str, caption: str = "") -> None:
+    fig.set_label(words)
+    if caption:
+        fig.supxlabel(caption, x=0.01, ha="left", fontsize=12, color=QUIET)
+
+
+def _check_number(what: str, number: int) -> None:
+    if not 1 <= number <= len(COLORS):
+        raise ValueError(f"{number} {what}: expected 1 to {len(COLORS)}; more look alike in one figure")
+
+
+@matplotlib.rc_context(RC)
 def plot_intervals(
     tables: pd.DataFrame | Mapping[str, pd.DataFrame],
     metrics: Mapping[str, str],
@@ -54,24 +63,32 @@ def plot_intervals(
     zero: bool = False,
     caption: str = "",
 ) -> tuple[Figure, Any]:
-    """Dots with intervals: one row a method or group, one column a metric; series side by side in a row.
+    """Draw dots with their intervals: one row per method or group, one column per metric.
 
-    tables: a table of `geolib.evaluate`, whose index names the rows, or several by the name of the series, with the
-        same rows. metrics: column of the table to title, such as {"within_750_km": "within 750 km"}; `column_low` and
-        `column_high` bound the interval. unit: "%" for shares, "points" for their differences, "km", "bits", or "".
-    zero: draw a line at 0, for differences.
+    Parameters
+    ----------
+    tables : DataFrame, or series name to DataFrame
+        One to five tables of `geolib.evaluate`. The index names the rows, the same in each; else `ValueError`.
+    metrics : column to title
+        Such as {"within_750_km": "within 750 km"}; the columns `within_750_km_low` and `_high` bound the interval.
+    unit : "%", "points", "km", "bits" or ""
+        "%" is for shares, "points" for differences of shares.
+    zero : bool
+        Draw a line at 0, for differences.
 
-    Raises `ValueError` for no row, no metric, an unknown unit, more series than colours, or rows that differ.
+    Examples
+    --------
+    >>> table = pd.DataFrame({"hit": [0.4], "hit_low": [0.3], "hit_high": [0.5]}, index=["quadtree"])
+    >>> plot_intervals(table, {"hit": "within 750 km"})[0].get_label()
+    'Dots with 95 % intervals. quadtree, within 750 km: 40 % (30 % to 50 %).'
     """
     series = {"": tables} if isinstance(tables, pd.DataFrame) else dict(tables)
-    if not series or not metrics or unit not in _UNITS or len(series) > len(COLORS):
-        raise ValueError(
-            f"{len(series)} series, {len(metrics)} metrics, {unit=}: expected 1 to {len(COLORS)} series, at least one "
-            f"metric and a unit of {', '.join(map(repr, _UNITS))}"
-        )
+    _check_number("series", len(series))
+    if not metrics or unit not in _UNITS:
+        raise ValueError(f"{len(metrics)} metrics, {unit=}: expected at least one, and a unit of {list(_UNITS)}")
     names = [str(name) for name in next(iter(series.values())).index]
     if not names or any([str(name) for name in table.index] != names for table in series.values()):
-        raise ValueError("the tables have other rows or none: expected the same methods or groups in each")
+        raise ValueError("the tables have different rows or none: expected the same methods or groups in each")
     factor, style, digits = _UNITS[unit]
     fig, made = axes(10, 0.9 + len(names) * (0.34 + 0.16 * len(series)), len(metrics), sharey=True, squeeze=False)
     words = []
@@ -82,9 +99,9 @@ def plot_intervals(
             ax.hlines(y, low, high, color=COLORS[number], linewidth=2.6, alpha=0.55)
             dots = {"marker": _MARKERS[number], "markersize": 8, "markeredgecolor": "white", "linestyle": ""}
             ax.plot(value, y, color=COLORS[number], label=label, **dots)
-            shown = ([style.format(round(v, digits) + 0.0) for v in column] for column in (value, low, high))
-            for name, v, a, b in zip(names, *shown, strict=True):
-                words.append(f"{label + ', ' if label else ''}{name}, {title}: {v} ({a} to {b})")
+            shown = ([style.format(round(v, digits) + 0.0) for v in part] for part in (value, low, high))
+            prefix = f"{label}, " if label else ""
+            words += [f"{prefix}{n}, {title}: {v} ({a} to {b})" for n, v, a, b in zip(names, *shown, strict=True)]
         ax.set_title(title, fontsize=13, loc="left")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: style.format(v)))
         ax.locator_params(axis="x", nbins=4)
@@ -94,12 +111,11 @@ def plot_intervals(
     made[0][0].set_yticklabels(names, color=INK)
     if len(series) > 1:
         fig.legend(*made[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=len(series), frameon=False)
-    _below(fig, caption)
-    fig.set_label(f"Dots with 95 % intervals. {'; '.join(words)}.")
+    _describe(fig, f"Dots with 95 % intervals. {'; '.join(words)}.", caption)
     return fig, made[0]
 
 
-@matplotlib.rc_context(maps._RC)
+@matplotlib.rc_context(RC)
 def plot_lines(
     x: npt.ArrayLike,
     lines: Mapping[str, npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]],
@@ -110,46 +126,121 @@ def plot_lines(
     mark: Mapping[str, float] | None = None,
     caption: str = "",
 ) -> tuple[Figure, Any]:
-    """One labelled line a series over x (n,); a band where a series is (value, low, high).
+    """Draw one to five lines over x.
 
-    mark: for a series, the x at which to set a dot, such as the epoch that was kept.
-    Raises `ValueError` for no or too many series, or values that are not as many as x.
+    Parameters
+    ----------
+    x : (n,)
+    lines : name to (n,) values, or to three such arrays (value, low, high)
+        Low and high bound a band. Other lengths raise `ValueError`.
+    mark : name to x, optional
+        Where to set a dot on a line, such as the epoch that was kept.
+
+    Examples
+    --------
+    >>> plot_lines([1, 2], {"heads": [900, 400]}, xlabel="epoch", ylabel="km")[0].get_label()
+    'km over epoch. heads: from 900 to 400.'
     """
     at = np.asarray(x, dtype=float)
-    if not 1 <= len(lines) <= len(COLORS):
-        raise ValueError(f"{len(lines)} series: expected 1 to {len(COLORS)}; more cannot be told apart in one figure")
+    _check_number("series", len(lines))
     fig, ax = axes()
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
     words = [f"{ylabel} over {xlabel}."]
     for (name, given), color, dash in zip(lines.items(), COLORS, DASHES, strict=False):
         parts = [np.asarray(part, dtype=float) for part in (given if isinstance(given, tuple) else (given,))]
+        value = parts[0]
         if any(part.shape != at.shape for part in parts):
-            raise ValueError(f"series {name!r} has {parts[0].size} values for {at.size} of x: expected as many")
-        ax.plot(at, parts[0], color=color, linestyle=dash, linewidth=2.6, label=name)
+            raise ValueError(f"series {name!r} has {value.size} values for {at.size} of x: expected as many")
+        ax.plot(at, value, color=color, linestyle=dash, linewidth=2.6, label=name)
         if len(parts) == 3:
             ax.fill_between(at, parts[1], parts[2], color=color, alpha=0.16, linewidth=0)
         if mark and name in mark:
             where = int(np.abs(at - mark[name]).argmin())
-            ax.plot(at[where], parts[0][where], "o", color=color, markersize=10, markeredgecolor="white")
-        words.append(f"{name}: from {parts[0][0]:.3g} to {parts[0][-1]:.3g}.")
+            ax.plot(at[where], value[where], "o", color=color, markersize=10, markeredgecolor="white")
+        words.append(f"{name}: from {value[0]:.3g} to {value[-1]:.3g}.")
     if len(lines) > 1:
         ax.legend(frameon=False)
-    _below(fig, caption)
-    fig.set_label(" ".join(words))
+    _describe(fig, " ".join(words), caption)
     return fig, ax
 
 
-@matplotlib.rc_context(maps._RC)
-def plot_reliability(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, caption: str = "") -> tuple[Figure, Any]:
-    """Reliability diagrams side by side: the share that was right over the probability that was given.
+@matplotlib.rc_context(RC)
+def plot_history(history: pd.DataFrame, names: Sequence[str] = ()) -> tuple[Figure, Any]:
+    """Draw the learning curves of `geolib.heads.train_heads`, one panel per level; a dot marks the epoch that was kept.
 
-    panels: title to series to a table of `geolib.judge.calibrate.reliability`. On the dotted line a probability means what it
-    says; below it the model is too sure, above it too unsure. Each panel has its own scale.
-    Raises `ValueError` for no panel, no series, or more series than colours.
+    The names are those of the levels, coarse to fine.
     """
-    if not panels or not all(1 <= len(series) <= len(COLORS) for series in panels.values()):
-        raise ValueError(f"{[len(s) for s in panels.values()]} series a panel: expected 1 to {len(COLORS)} in each")
+    levels = sum(str(column).startswith("train_loss_") for column in history)
+    names = names or [f"level {level}" for level in range(levels)]
+    fig, made = axes(10, 3.6, levels, squeeze=False)
+    kept = history.attrs.get("best_epoch", [len(history)] * levels)
+    for level, (ax, name) in enumerate(zip(made[0], names, strict=True)):
+        for side, color, dash in zip(("train", "calibration"), COLORS, DASHES, strict=False):
+            if (column := f"{side}_loss_{level}") in history:
+                ax.plot(history["epoch"], history[column], color=color, linestyle=dash, linewidth=2.4, label=side)
+                if side == "calibration":
+                    best = history.loc[history["epoch"] == kept[level], column].iloc[0]
+                    ax.plot(kept[level], best, "o", color=color, markersize=9, markeredgecolor="white")
+        ax.set_title(name, fontsize=13, loc="left")
+        ax.set_xlabel("epoch")
+        ax.locator_params(axis="x", nbins=4, integer=True)
+    made[0][0].set_ylabel("loss (nats)")
+    made[0][-1].legend(frameon=False, fontsize=11)
+    said = ", ".join(f"{name} keeps epoch {epoch}" for name, epoch in zip(names, kept, strict=True))
+    _describe(fig, f"Training and calibration loss of {levels} levels over {len(history)} epochs: {said}.")
+    return fig, made[0]
+
+
+@matplotlib.rc_context(RC)
+def plot_error_distribution(
+    errors: Mapping[str, npt.ArrayLike], *, floor: npt.ArrayLike | None = None, seed: int | None = None
+) -> tuple[Figure, Any]:
+    """Draw the share of photos within each distance, one line per system, with the five thresholds of the field.
+
+    Parameters
+    ----------
+    errors : name to (n,) km
+        One to five systems; errors that are negative or not finite raise `ValueError`.
+    floor : (n,) km, optional
+        Errors of a perfect classifier: each photo in its own cell, answered with the centre of the cell.
+    """
+    _check_number("systems", len(errors))
+    fig, ax = axes(10, 6)
+    ax.set(xscale="log", xlim=(0.5, 20_100), ylim=(0, 102))
+    ax.set(xlabel="error (km)", ylabel="photos within this distance (%)")
+    ax.set_xticks(THRESHOLDS_KM, [f"{km:,}" for km in THRESHOLDS_KM])
+    ax.xaxis.set_minor_locator(NullLocator())
+    for threshold, name in zip(THRESHOLDS_KM, _THRESHOLD_NAMES, strict=True):
+        ax.text(threshold, 103.5, name, ha="center", va="bottom", fontsize=12, color=QUIET)
+    series = list(zip(errors, errors.values(), COLORS, DASHES, strict=False))
+    if floor is not None:
+        series.append(("perfect cells", floor, QUIET, (0, (1, 2))))
+    words = ["Share of photographs within each distance."]
+    for name, values, color, dash in series:
+        km = np.sort(np.asarray(values, dtype=float).ravel())
+        if not km.size or not np.isfinite(km).all() or km[0] < 0:
+            raise ValueError(f"errors of {name!r}: expected at least one distance in km, finite and not negative")
+        label = f"{name}: median {np.median(km):,.0f} km"
+        x, y = np.concatenate([[0.1], np.maximum(km, 0.1), [30_000]]), [*np.linspace(0, 100, km.size + 1), 100]
+        ax.plot(x, y, drawstyle="steps-post", label=label, color=color, linestyle=dash, linewidth=2.6)
+        words.append(f"{label}, {np.mean(km <= 200):.0%} within 200 km.")
+    ax.legend(labelcolor="linecolor", fontsize=12, frameon=False, handlelength=3)
+    sizes = dict.fromkeys(f"{np.size(values):,}" for _, values, _, _ in series)
+    about = f"n = {' / '.join(sizes)} photos" + ("" if seed is None else f" · seed {seed}")
+    _describe(fig, " ".join(words), about)
+    return fig, ax
+
+
+@matplotlib.rc_context(RC)
+def plot_reliability(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, caption: str = "") -> tuple[Figure, Any]:
+    """Draw reliability diagrams side by side: the share that was right over the probability that was given.
+
+    On the dotted line a model is calibrated; below it overconfident, above it underconfident. Each panel holds one to
+    five tables of `geolib.judge.calibrate.reliability`, by name, on a scale of its own.
+    """
+    for series in panels.values() or [{}]:
+        _check_number("series in a panel", len(series))
     fig, made = axes(10, 10 / max(len(panels), 2) + 0.9, len(panels), squeeze=False)
     words = []
     for ax, (title, series) in zip(made[0], panels.items(), strict=True):
@@ -158,83 +249,69 @@ def plot_reliability(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, captio
         for (name, table), color, marker in zip(series.items(), COLORS, _MARKERS, strict=False):
             p, share, n = (table[column] for column in ("probability", "share", "photos"))
             ax.vlines(p, table["share_low"], table["share_high"], color=color, linewidth=2, alpha=0.45)
-            dots = {"marker": marker, "markersize": 6, "markeredgecolor": "white"}
-            ax.plot(p, share, color=color, linewidth=1.4, label=name, **dots)
-            said, right = (np.average(values, weights=n) for values in (p, share))
-            words.append(f"{title}, {name}: given {100 * said:.1f} % on average, right {100 * right:.1f} %")
+            ax.plot(p, share, color=color, linewidth=1.4, label=name, marker=marker, ms=6, markeredgecolor="white")
+            given, right = (100 * np.average(values, weights=n) for values in (p, share))
+            words.append(f"{title}, {name}: given {given:.1f} % on average, right {right:.1f} %")
         ax.set(xlim=(0, top), ylim=(0, top), aspect="equal", xlabel="probability given")
         ax.set_title(title, fontsize=13, loc="left")
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.3g} %"))
             axis.get_major_locator().set_params(nbins=3)
     made[0][0].set_ylabel("share right")
-    if max(map(len, panels.values())) > 1:
-        names = max(panels.values(), key=len)
-        handles, labels = made[0][list(panels.values()).index(names)].get_legend_handles_labels()
-        fig.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
-    _below(fig, caption)
-    fig.set_label(f"Reliability diagrams. {'; '.join(words)}.")
+    fullest = max(made[0], key=lambda ax: len(ax.get_lines()))
+    if len(fullest.get_lines()) > 2:
+        fig.legend(*fullest.get_legend_handles_labels(), loc="outside upper right", ncols=len(COLORS), frameon=False)
+    _describe(fig, f"Reliability diagrams. {'; '.join(words)}.", caption)
     return fig, made[0]
 
 
-@matplotlib.rc_context(maps._RC)
-def plot_plane(
-    points: npt.ArrayLike, colour: npt.ArrayLike, *, label: str, cmap: str = "viridis", caption: str = ""
-) -> tuple[Figure, Any]:
-    """Points (n, 2) of a projection in a plane, coloured by a number each (n,), whose meaning `label` says.
-
-    Raises `ValueError` for points that are not (n, 2) or colours that are not as many.
-    """
-    xy, values = np.asarray(points, dtype=float), np.asarray(colour, dtype=float)
-    if xy.ndim != 2 or xy.shape[1] != 2 or values.shape != xy.shape[:1]:
-        raise ValueError(f"points {xy.shape} and colours {values.shape}: expected (n, 2) and (n,)")
+def _plane(points: npt.ArrayLike, colours: Any) -> tuple[npt.NDArray[Any], Figure, Any]:
+    """Points (n, 2) as an array, and axes without scales for them."""
+    xy = np.asarray(points, dtype=float)
+    if xy.ndim != 2 or xy.shape[1] != 2 or len(colours) != len(xy):
+        raise ValueError(f"points {xy.shape} and {len(colours)} colours: expected (n, 2) and n")
     fig, ax = axes(10, 6.4)
-    drawn = ax.scatter(*xy.T, c=values, s=9, cmap=cmap, linewidth=0, alpha=0.8, rasterized=True)
     ax.set(xticks=[], yticks=[], aspect="equal")
     ax.spines[:].set_visible(False)
-    bar = fig.colorbar(drawn, ax=ax, shrink=0.7, label=label)
+    return xy, fig, ax
+
+
+@matplotlib.rc_context(RC)
+def plot_plane(points: npt.ArrayLike, colour: npt.ArrayLike, *, label: str, caption: str = "") -> tuple[Figure, Any]:
+    """Draw points (n, 2) of a projection, coloured by numbers (n,) whose meaning `label` tells."""
+    values = np.atleast_1d(np.asarray(colour, dtype=float))
+    xy, fig, ax = _plane(points, values)
+    drawn = ax.scatter(*xy.T, c=values, s=9, cmap="viridis", linewidth=0, alpha=0.8, rasterized=True)
+    bar = fig.colorbar(matplotlib.cm.ScalarMappable(drawn.norm, drawn.cmap), ax=ax, shrink=0.7, label=label)
     bar.outline.set_visible(False)
-    if bar.solids is not None:
-        bar.solids.set_alpha(1)
     bar.ax.tick_params(color=QUIET, labelcolor=QUIET)
-    _below(fig, caption)
-    fig.set_label(f"{len(xy):,} points in a plane, coloured by {label}.")
+    _describe(fig, f"{len(xy):,} points in a plane, coloured by {label}.", caption)
     return fig, ax
 
 
-@matplotlib.rc_context(maps._RC)
+@matplotlib.rc_context(RC)
 def plot_groups(points: npt.ArrayLike, groups: npt.ArrayLike, *, caption: str = "") -> tuple[Figure, Any]:
-    """Points (n, 2) of a projection in a plane, coloured by the group (n,) of each, in order of first appearance.
+    """Draw points (n, 2) of a projection, coloured by one to five groups (n,) in order of first appearance.
 
-    groups: an ordered `pandas.Categorical` keeps its own order. Raises `ValueError` for points that are not (n, 2),
-    groups that are not as many, and more groups than colours.
+    An ordered `pandas.Categorical` keeps its own order.
     """
-    xy, labels = np.asarray(points, dtype=float), pd.Series(groups)
+    labels = pd.Series(groups)
     names = labels.cat.categories if isinstance(labels.dtype, pd.CategoricalDtype) else pd.unique(labels)
-    if xy.ndim != 2 or xy.shape[1] != 2 or len(labels) != len(xy) or not 1 <= len(names) <= len(COLORS):
-        raise ValueError(
-            f"points {xy.shape}, {len(labels)} labels, {len(names)} groups: expected (n, 2), n, 1 to {len(COLORS)}"
-        )
-    fig, ax = axes(10, 6.4)
-    words = []
+    _check_number("groups", len(names))
+    xy, fig, ax = _plane(points, labels)
+    sizes = []
     for name, color in zip(names, COLORS, strict=False):
-        here = (labels == name).to_numpy()
-        words.append(f"{name} {here.sum():,}")
-        ax.scatter(*xy[here].T, s=9, color=color, linewidth=0, alpha=0.8, label=str(name), rasterized=True)
-    ax.set(xticks=[], yticks=[], aspect="equal")
-    ax.spines[:].set_visible(False)
+        members = (labels == name).to_numpy()
+        sizes.append(f"{name} {members.sum():,}")
+        ax.scatter(*xy[members].T, s=9, color=color, linewidth=0, alpha=0.8, label=str(name), rasterized=True)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=3)
-    _below(fig, caption)
-    fig.set_label(f"{len(xy):,} points in a plane, coloured by group: {', '.join(words)}.")
+    _describe(fig, f"{len(xy):,} points in a plane, coloured by group: {', '.join(sizes)}.", caption)
     return fig, ax
 
 
-@matplotlib.rc_context(maps._RC)
+@matplotlib.rc_context(RC)
 def plot_similarities(similarity: npt.ArrayLike, images: Sequence[Any], texts: Sequence[str]) -> tuple[Figure, Any]:
-    """A matrix (texts, images) of cosines as a heat map, pictures above its columns and texts beside its rows.
-
-    images: anything `imshow` takes. Raises `ValueError` for a matrix of another shape.
-    """
+    """Draw a matrix (texts, images) of cosines, pictures (anything `imshow` takes) above, texts beside its rows."""
     values = np.asarray(similarity, dtype=float)
     if values.shape != (len(texts), len(images)) or not values.size:
         raise ValueError(f"a matrix {values.shape} for {len(texts)} texts and {len(images)} pictures: expected as many")
@@ -254,26 +331,27 @@ def plot_similarities(similarity: npt.ArrayLike, images: Sequence[Any], texts: S
         above.imshow(image)
         above.set(anchor="S")
         above.set_axis_off()
-    fig.set_label(
-        f"{len(texts)} texts (rows) and {len(images)} pictures (columns) with their cosines, from {values.min():.2f} "
-        f"to {values.max():.2f}; of a text with the picture of the same number: "
-        f"{', '.join(f'{value:.2f}' for value in np.diag(values))}."
-    )
+    words = f"{len(texts)} texts (rows) and {len(images)} pictures (columns) with their cosines, from "
+    same = ", ".join(f"{value:.2f}" for value in np.diag(values))
+    words += f"{values.min():.2f} to {values.max():.2f}; of a text with the picture of the same number: {same}."
+    _describe(fig, words)
     return fig, ax
 
 
-@matplotlib.rc_context(maps._RC)
+@matplotlib.rc_context(RC)
 def plot_importance(
     rows: Mapping[str, Mapping[str, npt.ArrayLike]], *, caption: str = "", described: str = ""
 ) -> tuple[Figure, Any]:
-    """Maps of importance laid over the pictures that they are of: one row a picture, one column a map.
+    """Draw maps of importance over their pictures: one row per picture, one column per map.
 
-    rows: the row's name to its columns, {title: image}, the same titles in each. The first image of a row is its
-        picture, uint8 (h, w, 3). Others are pictures too; or bool (h, w), shown as a region; or numbers (h, w), shown
-        in colour: orange argues for, blue against, each map scaled to its largest value.
-    described: what is to be seen, for the description in words.
-
-    Raises `ValueError` for no row, rows of other columns, or a map that is not of its picture's shape.
+    Parameters
+    ----------
+    rows : row name to {column title: image}
+        The same titles in each row. The first image is the picture, (h, w, 3) uint8. The others are pictures, too, or
+        bool (h, w), shown as a region, or numbers (h, w): orange argues for, blue against, scaled to the largest.
+        No row, other columns, and a map whose shape is not that of its picture raise `ValueError`.
+    described
+        What is to be seen, for the description in words.
     """
     titles = list(next(iter(rows.values()), {}))
     if not titles or any(list(row) != titles for row in rows.values()):
@@ -291,60 +369,21 @@ def plot_importance(
         line[0].set_ylabel(name, fontsize=11, color=INK)
     for ax, title in zip(made[0], titles, strict=True):
         ax.set_title(title, fontsize=12)
-    _below(fig, caption)
     words = f"{len(rows)} pictures, each with {', '.join(titles[1:]) or 'nothing else'}: {', '.join(rows)}."
-    fig.set_label(f"{words} {described}".strip())
+    _describe(fig, f"{words} {described}".strip(), caption)
     return fig, made
 
 
-_ARGUES = LinearSegmentedColormap.from_list("argues", [COLORS[0], "#7db9dd", "white", "#f0a875", COLORS[1]])
-
-
 def _lay_over(ax: Any, picture: npt.NDArray[Any], given: npt.NDArray[Any], where: str) -> None:
-    """One panel: a picture as it is, or a faint grey one with a region or a map over it."""
+    """One panel: a picture as it is, or a pale grey one with a region or a map over it."""
     if given.ndim == 3:
         ax.imshow(given)
         return
     if given.shape != picture.shape[:2]:
         raise ValueError(f"{where} is {given.shape}: expected a map of the picture's {picture.shape[:2]}")
-    grey = picture.mean(axis=2)
-    ax.imshow(0.45 * grey + 0.55 * 255, cmap="gray", vmin=0, vmax=255)
+    ax.imshow(0.45 * picture.mean(axis=2) + 0.55 * 255, cmap="gray", vmin=0, vmax=255)
     if given.dtype == bool:
         ax.imshow(np.ma.masked_where(~given, given), cmap=ListedColormap([COLORS[1]]), alpha=0.75, interpolation="none")
         return
-    most = np.abs(given).max() or 1.0
-    share = given / most
+    share = given / (np.abs(given).max() or 1.0)
     ax.imshow(share, cmap=_ARGUES, vmin=-1, vmax=1, alpha=np.abs(share) ** 0.7 * 0.9, interpolation="bilinear")
-
-
-def plot_history(history: pd.DataFrame, names: Sequence[str] = ()) -> tuple[Figure, Any]:
-    """Learning curves of `geolib.heads.train_heads`: one panel a level, training and calibration loss by epoch.
-
-    names: of the levels, coarse to fine; default `level 1`, ... The dot marks the epoch whose weights were kept.
-    """
-    levels = sum(str(column).startswith("train_loss_") for column in history)
-    names = names or [f"level {level + 1}" for level in range(levels)]
-    with matplotlib.rc_context(maps._RC):
-        fig, made = axes(10, 3.6, levels, squeeze=False)
-        kept = history.attrs.get("best_epoch", [len(history)] * levels)
-        for level, (ax, name) in enumerate(zip(made[0], names, strict=True)):
-            for side, color, dash in (("train", COLORS[0], DASHES[0]), ("calibration", COLORS[1], DASHES[1])):
-                if (column := f"{side}_loss_{level}") in history:
-                    ax.plot(history["epoch"], history[column], color=color, linestyle=dash, linewidth=2.4, label=side)
-                    if side == "calibration":
-                        best = history.loc[history["epoch"] == kept[level], column].iloc[0]
-                        ax.plot(kept[level], best, "o", color=color, markersize=9, markeredgecolor="white")
-            ax.set_title(name, fontsize=13, loc="left")
-            ax.set_xlabel("epoch")
-            ax.locator_params(axis="x", nbins=4, integer=True)
-        made[0][0].set_ylabel("loss (nats)")
-        made[0][-1].legend(frameon=False, fontsize=11)
-    said = ", ".join(f"{name} keeps epoch {epoch}" for name, epoch in zip(names, kept, strict=True))
-    fig.set_label(f"Training and calibration loss of {levels} levels over {len(history)} epochs: {said}.")
-    return fig, made[0]
-
-
-def _below(fig: Figure, text: str) -> None:
-    """A quiet line under the figure."""
-    if text:
-        fig.supxlabel(text, x=0.01, ha="left", fontsize=12, color=QUIET)

@@ -1,4 +1,4 @@
-"""Photos with their places and answers."""
+"""Photos side by side, with their titles, and around a map with their answers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from geolib.plots.ground import _RC, _WORLD, COAST, INK, LAND, PREDICTION, QUIET, SEA, TRUTH, _add_ground, _project
-from geolib.plots.maps import _draw_arc
+from geolib.plots.ground import INK, PREDICTION, QUIET, RC, TRUTH, ground_axes, project
+from geolib.plots.marks import draw_arc
 from geolib.sphere import check_lat_lon, haversine_km
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def print_credits(dataset: Dataset, photos: Iterable[str]) -> None:
-    """Print whom to name under a figure that shows these photos of a dataset, as CC BY and its kin ask for.
+    """Print the authors and licences of photos that a figure shows, as Creative Commons licences ask for.
 
-    Nothing is printed for the postcards, which geolib drew, nor for photos without a known author and licence.
+    Prints nothing for the postcards, which the project drew, and for photos without a known author and licence.
     """
     shown = dataset.photos.loc[list(photos)]
     known = shown[(shown["author"] != "") | (shown["licence"] != "")]
@@ -30,16 +30,33 @@ def print_credits(dataset: Dataset, photos: Iterable[str]) -> None:
         print(dataset.credits(known.index))
 
 
-@matplotlib.rc_context(_RC)
-def plot_pictures(images: Sequence[Any], titles: Sequence[str] = (), *, columns: int = 6) -> tuple[Figure, Any]:
-    """Pictures side by side, each with its title below.
+def _show_picture(ax: Any, image: Any, title: str = "", size: int = 10, **how: Any) -> None:
+    """A picture without axes, its title below."""
+    ax.imshow(image, interpolation="antialiased", **how)
+    ax.set_axis_off()
+    if title:
+        ax.text(0.5, -0.03, title, transform=ax.transAxes, ha="center", va="top", fontsize=size, color=INK)
 
-    images: anything `imshow` takes. titles: one a picture, of one line or more, or none. Raises `ValueError` for no
-    picture, and for titles that are not as many.
+
+@matplotlib.rc_context(RC)
+def plot_pictures(images: Sequence[Any], titles: Sequence[str] = (), *, columns: int = 6) -> tuple[Figure, Any]:
+    r"""Show pictures side by side, each with its title below.
+
+    Parameters
+    ----------
+    images
+        Anything that `imshow` takes; none raises `ValueError`.
+    titles : one per picture, of one line or more, or none
+
+    Examples
+    --------
+    >>> fig, axes = plot_pictures([np.zeros((8, 8))] * 2, ["Lyon\n12 km", "Nice\n8 km"])
+    >>> fig.get_label()
+    '2 pictures: Lyon, 12 km; Nice, 8 km.'
     """
     if not len(images) or len(titles) not in (0, len(images)):
         raise ValueError(
-            f"{len(images)} pictures and {len(titles)} titles: expected at least one, a title each or none"
+            f"{len(images)} pictures, {len(titles)} titles: expected at least one, and a title each or none"
         )
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
@@ -48,71 +65,54 @@ def plot_pictures(images: Sequence[Any], titles: Sequence[str] = (), *, columns:
     axes = fig.subplots(rows, columns, squeeze=False)
     foot = 0.1 * lines / rows if lines else 0.003
     fig.subplots_adjust(0.003, foot, 0.997, 0.997, wspace=0.04, hspace=0.16 * max(lines, 1))
-    for ax in axes.flat:
+    for number, ax in enumerate(axes.flat):
+        if number < len(images):
+            _show_picture(ax, images[number], titles[number] if len(titles) else "")
         ax.set_axis_off()
-    for number, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
-        ax.imshow(image, interpolation="antialiased")
-        if len(titles):
-            ax.text(0.5, -0.03, titles[number], transform=ax.transAxes, ha="center", va="top", fontsize=10, color=INK)
     words = "; ".join(title.replace("\n", ", ") for title in titles)
     fig.set_label(f"{len(images)} pictures" + (f": {words}." if words else "."))
     return fig, axes
 
 
-@matplotlib.rc_context(_RC)
+@matplotlib.rc_context(RC)
 def plot_answers(
     images: Sequence[Any],
     true: tuple[npt.ArrayLike, npt.ArrayLike],
     predicted: tuple[npt.ArrayLike, npt.ArrayLike],
 ) -> tuple[Figure, Any]:
-    """Several photos around a world map: a star where each was taken, a disc where it was placed, an arc between.
+    """Show photos around a world map: a star where each was taken, a disc at the prediction, an arc between.
 
-    images: an even number of pictures; the first half stands above the map, the second half below it. true,
-    predicted: (lat, lon), degrees (n,). Raises `ValueError` for bad coordinates and numbers that do not match.
+    Parameters
+    ----------
+    images
+        An even number of pictures; half of them stand above the map, half below it.
+    true, predicted : (lat, lon), each (n,) degrees
+        Bad coordinates and other numbers raise `ValueError`.
     """
     true_lat, true_lon = check_lat_lon(*true)
     lat, lon = check_lat_lon(*predicted)
-    if len(images) % 2 or not len(images) == true_lat.size == lat.size:
-        raise ValueError(
-            f"{len(images)} pictures, {true_lat.size} true and {lat.size} predicted places: expected as many, even"
-        )
-    half = len(images) // 2
-    side = 0.96 / half - 0.012
+    n = len(images)
+    if n % 2 or not n == true_lat.size == lat.size:
+        numbers = f"{n} pictures, {true_lat.size} true and {lat.size} predicted places"
+        raise ValueError(f"{numbers}: expected as many of each, an even number")
+    side = 1.92 / n - 0.012
     fig = Figure(figsize=(10, 5.1 + 2 * (10 * side + 0.26)))
     high, label = np.array([10 * side, 0.26]) / fig.get_figheight()
     band = high + label
-    ax: Any = fig.add_axes((0.02, band + 0.02, 0.96, 1 - 2 * band - 0.04), projection=_WORLD)
-    ax.set_global()
-    ax.set_facecolor(SEA)
-    ax.spines["geo"].set_edgecolor(COAST)
-    _add_ground(ax, "land", None, facecolor=LAND, linewidth=0, zorder=1)
-    _add_ground(ax, "coast", None, edgecolor=COAST, linewidth=0.4, zorder=2)
+    ax = ground_axes(fig, (0.02, band + 0.02, 0.96, 1 - 2 * band - 0.04))
     km = haversine_km(true_lat, true_lon, lat, lon)
-    x, y = _project(true_lat, true_lon, _WORLD)
-    order = np.argsort(x)
-    rows = [order[np.argsort(-y[order])[:half]], order[np.argsort(-y[order])[half:]]]
-    for upper, row in zip((True, False), rows, strict=True):
-        for place, i in enumerate(row[np.argsort(x[row])]):
+    stars = project(true_lat, true_lon, ax)
+    northmost = np.argsort(-stars[:, 1], kind="stable")
+    for upper, row in ((True, northmost[: n // 2]), (False, northmost[n // 2 :])):
+        for place, i in enumerate(row[np.argsort(stars[row, 0])]):
             left = 0.02 + place * (side + 0.012)
-            inset = fig.add_axes((left, 1 - high - 0.005 if upper else label, side, high))
-            inset.imshow(images[i], aspect="auto", interpolation="antialiased")
-            inset.set_axis_off()
-            inset.text(
-                0.5,
-                -0.02,
-                f"{km[i]:,.0f} km off",
-                transform=inset.transAxes,
-                ha="center",
-                va="top",
-                fontsize=9,
-                color=INK,
-            )
-            _draw_arc(ax, (true_lat[i], true_lon[i]), (lat[i], lon[i]), color=INK, linewidth=1.2, alpha=0.8)
-            end = ax.transData.transform((x[i], y[i]))
-            at = fig.transFigure.inverted().transform(end)
+            photo = fig.add_axes((left, 1 - high - 0.005 if upper else label, side, high))
+            _show_picture(photo, images[i], f"{km[i]:,.0f} km off", size=9, aspect="auto")
+            draw_arc(ax, (true_lat[i], true_lon[i]), (lat[i], lon[i]), color=INK, linewidth=1.2, alpha=0.8)
+            x, y = fig.transFigure.inverted().transform(ax.transData.transform(stars[i]))
             foot = (left + side / 2, 1 - band - 0.008 if upper else band + 0.006)
-            fig.add_artist(Line2D([foot[0], at[0]], [foot[1], at[1]], color=QUIET, linewidth=0.7, alpha=0.7))
-    ax.scatter(*_project(lat, lon, _WORLD), zorder=4, **PREDICTION | {"s": 95})
-    ax.scatter(x, y, zorder=5, **TRUTH | {"s": 230, "linewidth": 1.0})
-    fig.set_label(f"{len(images)} pictures around a world map; their median error is {np.median(km):,.0f} km.")
+            fig.add_artist(Line2D([foot[0], x], [foot[1], y], color=QUIET, linewidth=0.7, alpha=0.7))
+    ax.scatter(*project(lat, lon, ax).T, zorder=4, **PREDICTION | {"s": 95})
+    ax.scatter(*stars.T, zorder=5, **TRUTH | {"s": 230, "linewidth": 1.0})
+    fig.set_label(f"{n} pictures around a world map; their median error is {np.median(km):,.0f} km.")
     return fig, ax

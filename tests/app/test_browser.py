@@ -145,7 +145,7 @@ def test_a_reader_chooses_a_sample_uploads_a_picture_and_is_told_of_a_broken_one
         caption.filter(has_text="Sample 2").wait_for()
         demo.locator(f'.geolib-right img:not([alt="{before}"])').wait_for()
         demo.get_by_label("Fusion rule").select_option(label="Finest level alone")
-        demo.get_by_text("Only the finest head speaks").wait_for()
+        demo.get_by_text("Uses only the finest head").wait_for()
         demo.get_by_role("button", name="Show the truth").click()
         demo.get_by_text("km off: GeoScore").wait_for()
         keep(page, 1400, "wide")
@@ -155,7 +155,7 @@ def test_a_reader_chooses_a_sample_uploads_a_picture_and_is_told_of_a_broken_one
         send(page, pictures / "castle.jpg")
         caption.filter(has_text="Your picture: castle.jpg").wait_for()
         assert "° " in demo.locator(".geolib-right").inner_text()
-        assert "only you know" in demo.inner_text()
+        assert "Only you know" in demo.inner_text()
         keep(page, 1400, "uploaded")
 
         send(page, pictures / "torn.jpg")

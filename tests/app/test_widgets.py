@@ -5,6 +5,7 @@ import re
 import warnings
 from base64 import b64decode
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ import pytest
 from PIL import Image
 from tiny import world, write_encoder
 
-from geolib.app.widget import UPLOAD_BYTES, PredictionDemo, _default_samples
+from geolib import plots
+from geolib.app.widget import UPLOAD_BYTES, PredictionDemo, default_samples
 from geolib.datasets import Dataset, open_dataset
 from geolib.encoder import Encoder
 from geolib.fusion import RULES
@@ -48,14 +50,17 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture
-def demo(model, dataset):
+def demo(model, dataset, monkeypatch):
+    """A demo whose maps have few pixels: they are drawn after each change."""
+    png = plots.png
+    monkeypatch.setattr(plots, "png", lambda fig, dpi: png(fig, dpi // 4))
     return PredictionDemo(model, dataset, list(dataset.photos.index))
 
 
 def map_png(demo):
     data, alt = re.fullmatch(r'<img src="data:image/png;base64,(.*?)" alt="(.+?)">', demo.map.value).groups()
     image = b64decode(data)
-    assert image.startswith(b"\x89PNG") and Image.open(io.BytesIO(image)).size[0] > 500
+    assert image.startswith(b"\x89PNG") and Image.open(io.BytesIO(image)).size[0] > 200
     return image, alt
 
 
@@ -67,7 +72,7 @@ def upload(demo, content, name):
 def test_the_first_sample_is_shown_with_map_words_and_table(demo, model):
     image, alt = map_png(demo)
     assert alt.startswith("Map of one prediction; best guesses: 1 ")
-    assert demo.prediction.guess() in demo.sentence.value.replace("&#x27;", "'")
+    assert escape(demo.prediction.guess()) in demo.sentence.value
     assert "Sample 1 (Ada &lt;&amp;&gt; Co, CC0, test)" in demo.picture.value
     assert demo.table.value.count("<table>") == 3
     coarsest, middle, finest = model.tree.n_cells
@@ -140,7 +145,7 @@ def test_an_uploaded_picture_is_answered_and_not_kept(demo, model, kind):
     upload(demo, content, "<b>castle</b>.jpg")
     assert "Your picture: &lt;b&gt;castle&lt;/b&gt;.jpg" in demo.picture.value and "<b>" not in demo.picture.value
     assert demo.prediction.lat == model.predict(content).lat
-    assert demo.truth.disabled and not demo.truth.value and "only you know" in demo.truth_note.value
+    assert demo.truth.disabled and not demo.truth.value and "Only you know" in demo.truth_note.value
     assert demo.upload.value == ()
     demo.thumbs[0].click()
     assert not demo.truth.disabled
@@ -168,7 +173,7 @@ def test_what_cannot_be_shown_is_explained_and_the_picture_before_stays(demo, co
     before = demo.picture.value, demo.map.value, demo.table.value
     upload(demo, content, "torn.jpg")
     assert words in demo.message.value and 'role="alert"' in demo.message.value and "<script" not in demo.message.value
-    assert "Below is still the picture before it." in demo.message.value
+    assert "The picture below is still the previous one." in demo.message.value
     assert (demo.picture.value, demo.map.value, demo.table.value) == before
     assert demo.upload.value == ()
     upload(demo, picture(3), "whole.jpg")
@@ -205,9 +210,9 @@ def test_every_picture_and_control_has_a_name(demo):
 
 def test_samples_are_of_the_test_side(model, dataset):
     drawn = dataset.photos.assign(split=["train"] * 8 + ["test"] * 4)
-    assert sorted(_default_samples(model, replace(dataset, photos=drawn))) == ["p08", "p09", "p10", "p11"]
+    assert sorted(default_samples(model, replace(dataset, photos=drawn))) == ["p08", "p09", "p10", "p11"]
     postcards = open_dataset("postcards")
-    shipped = _default_samples(model, postcards)
+    shipped = default_samples(model, postcards)
     assert len(shipped) == 40 and postcards.photos.loc[shipped, "split"].str.startswith("test").all()
     with pytest.raises(ValueError, match="no samples"):
         PredictionDemo(model, dataset, [])
@@ -218,4 +223,5 @@ def test_samples_are_of_the_test_side(model, dataset):
 def test_nothing_warns_under_a_strict_interpreter(model, dataset):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        PredictionDemo(model, dataset, ["p01"])
+        demo = PredictionDemo(model, dataset, ["p01"])
+    assert Image.open(io.BytesIO(map_png(demo)[0])).size == (1100, 610)

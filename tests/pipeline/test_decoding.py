@@ -128,7 +128,7 @@ def test_search_in_many_blocks_is_exact(rule):
 def test_refinement_is_never_worse_and_finds_most_of_what_there_is_to_gain(rule):
     rng = np.random.default_rng(5)
     lat, lon = sphere.to_lat_lon(rng.normal(size=(800, 3)))
-    km = sphere.haversine_km(lat[:25, None], lon[:25, None], lat, lon)
+    km = sphere.haversine_km(lat[:12, None], lon[:12, None], lat, lon)
     humps = np.exp(-km / 1000) * rng.exponential(size=km.shape)
     sign = 1 if rule == "distance" else -1
 
@@ -217,9 +217,25 @@ def test_expected_costs_never_lose_to_any_centre(seed, rule):
     lat[0], lon[0] = rng.choice([90, -90, lat[0]]), rng.choice([180, -180, lon[0]])
     mass = rng.dirichlet(np.full(m, rng.choice([0.03, 1.0])), size=3) + 1e-12
     found = expected(mass, lat, lon, decode_points(mass, lat, lon, rule), rule)
-    for at in zip(lat, lon, strict=True):
-        centre = expected(mass, lat, lon, ([at[0]] * 3, [at[1]] * 3), rule)
-        assert (found <= centre + 2e-2).all() if rule == "distance" else (found >= centre - 2e-2).all()
+    centres = expected(np.repeat(mass, m, axis=0), lat, lon, (np.tile(lat, 3), np.tile(lon, 3)), rule).reshape(3, m)
+    assert (found <= centres.min(1) + 2e-2).all() if rule == "distance" else (found >= centres.max(1) - 2e-2).all()
+
+
+@pytest.mark.parametrize("seed", [5, 16])
+def test_the_walk_leaves_its_centre_where_the_others_pull_harder(seed):
+    """Kuhn's condition (1973) in float64. In float32 the cosine of a centre with itself may say 3 km, and it stuck."""
+    rng = np.random.default_rng(seed)
+    lat, lon = sphere.to_lat_lon(rng.normal(size=(40, 3)))
+    mass = rng.dirichlet(np.full(40, 0.3), size=2000)
+    start, answer = (np.stack(decode_points(mass, lat, lon, "distance", refine=flag)) for flag in (False, True))
+    units, here = sphere.unit_vectors(lat, lon), sphere.unit_vectors(*start)
+    tangents = units - (here @ units.T)[..., None] * here[:, None]
+    lengths = np.linalg.norm(tangents, axis=2)
+    own = lengths < 1e-6
+    directions = np.divide(tangents, lengths[..., None], where=~own[..., None], out=np.zeros_like(tangents))
+    pull, held = np.linalg.norm(np.einsum("nm,nmk->nk", mass, directions), axis=1), mass[own]
+    km = sphere.haversine_km(*start, *answer)
+    assert (km[pull > 1.5 * held] > 20).all() and (km[pull < 0.99 * held] == 0).all() and 0.1 < (km > 0).mean() < 0.9
 
 
 @pytest.mark.gpu

@@ -61,22 +61,20 @@ def test_clusters_of_one_photo_are_no_clusters():
 
 
 def simulate(rng, n_clusters=40, per_cluster=10):
-    """Photos within 25 km with a chance that is the photographer's own, 0.5 on average."""
+    """Which photos were a hit, with a chance that is the photographer's own, 0.5 on average."""
     chance = rng.beta(1, 1, n_clusters)
     clusters = np.repeat(np.arange(n_clusters), per_cluster)
-    hit = rng.random(len(clusters)) < chance[clusters]
-    return np.where(hit, 0.0, 10.0), clusters
+    return rng.random(len(clusters)) < chance[clusters], clusters
 
 
 def test_clustered_intervals_cover_the_truth_and_naive_ones_do_not():
     rng, covered = np.random.default_rng(0), np.zeros(2)
     repetitions = 120
     for seed in range(repetitions):
-        lat, clusters = simulate(rng)
-        zeros = np.zeros(len(lat))
+        hit, clusters = simulate(rng)
         for kind, labels in enumerate((clusters, None)):
-            row = summary(lat, zeros, zeros, zeros, clusters=labels, n_boot=100, seed=seed).iloc[0]
-            covered[kind] += row["within_25_km_low"] <= 0.5 <= row["within_25_km_high"]
+            row = evaluate.shares({"hit": hit}, labels, n_boot=100, seed=seed).iloc[0]
+            covered[kind] += row["share_low"] <= 0.5 <= row["share_high"]
     clustered, naive = covered / repetitions
     assert 0.87 <= clustered <= 0.99  # 95 %, four standard errors below, and what 40 clusters and 100 draws cost
     assert naive < 0.75
@@ -232,7 +230,7 @@ def test_shares_are_means_with_intervals_and_paired_differences():
 
 @pytest.mark.parametrize("values", [{}, {"a": []}, {"a": [1.0], "b": [1.0, 2.0]}, {"a": [np.nan]}, {"a": [[1.0]]}])
 def test_shares_of_nothing_or_of_unequal_numbers_are_refused(values):
-    with pytest.raises(ValueError, match="expected a finite number a photo"):
+    with pytest.raises(ValueError, match="expected a finite number per photo"):
         evaluate.shares(values)
 
 
@@ -262,21 +260,6 @@ def test_a_gap_survives_draws_that_miss_the_group_and_refuses_empty_ones():
         evaluate.gaps(values * np.nan, {"lone": lone})
 
 
-def test_group_tables_are_the_summaries_of_each_grouping():
-    lat, lon, true_lat, true_lon, clusters = case()
-    groupings = {"colour": np.where(np.arange(300) % 3 == 0, "red", "blue"), "half": np.arange(300) // 150}
-    table = evaluate.group_table(lat, lon, true_lat, true_lon, groupings, clusters, n_boot=40)
-    assert table.index.names == ["grouping", "group"]
-    assert list(table.index) == [("all", "all"), ("colour", "blue"), ("colour", "red"), ("half", "0"), ("half", "1")]
-    for name, labels in groupings.items():
-        alone = summary(lat, lon, true_lat, true_lon, labels, clusters, n_boot=40)
-        pd.testing.assert_frame_equal(table.loc[name], alone.drop(index="all"))
-        pd.testing.assert_series_equal(table.loc[("all", "all")], alone.loc["all"], check_names=False)
-    assert list(evaluate.group_table(lat, lon, true_lat, true_lon, {}, n_boot=5).index) == [("all", "all")]
-    with pytest.raises(ValueError, match=r"groups has shape \(2,\), expected \(300,\)"):
-        evaluate.group_table(lat, lon, true_lat, true_lon, {"wrong": ["a", "b"]}, n_boot=5)
-
-
 def test_groups_of_photos_are_where_they_are():
     rng = np.random.default_rng(3)
     towns = np.array([[48.9, 2.3]] * 600 + [[-33.9, 151.2]] * 300)
@@ -298,14 +281,13 @@ def test_groups_of_photos_are_where_they_are():
     assert known["density"][0] > known["density"][2]
 
 
-def test_group_tables_of_photo_groups():
+def test_summaries_of_photo_groups():
     """As a user would: which kinds of photos the answers are good for."""
     rng = np.random.default_rng(4)
     lat, lon = rng.uniform(35, 60, 400), rng.uniform(0, 120, 400)
     groups = evaluate.photo_groups(lat, lon, GeocellTree.fit(lat, lon, (4, 20)))
     shifted = np.where(groups["continent"] == "Asia", lat - 5, lat)
-    table = evaluate.group_table(shifted, lon, lat, lon, groups.assign(scene="street"), n_boot=20)
-    assert table.loc[("continent", "Europe"), "median_km"] == 0
-    assert table.loc[("continent", "Asia"), "median_km"] == pytest.approx(5 * KM_PER_DEGREE)
-    assert table.groupby("grouping")["photos"].sum().eq(400).all()
-    assert table.loc[("scene", "street"), "median_km"] == table.loc[("all", "all"), "median_km"]
+    table = summary(shifted, lon, lat, lon, groups["continent"], n_boot=20)
+    assert table.loc["Europe", "median_km"] == 0
+    assert table.loc["Asia", "median_km"] == pytest.approx(5 * KM_PER_DEGREE)
+    assert table["photos"].sum() == 2 * 400

@@ -1,7 +1,9 @@
 """Heads against PyTorch's own cross-entropy and autograd, targets against the formula in float64, and bad input."""
 
+import json
 import math
 import weakref
+from dataclasses import FrozenInstanceError, asdict
 
 import numpy as np
 import pytest
@@ -13,7 +15,22 @@ from geolib import heads as module
 from geolib import sphere
 from geolib.cells import GeocellTree
 from geolib.fusion import marginals
-from geolib.heads import HierarchicalHeads, cell_targets, predict_logits, smoothing_scale, train_heads
+from geolib.heads import (
+    HierarchicalHeads,
+    LevelTargets,
+    TrainingPhotos,
+    TrainOptions,
+    batch_loss,
+    cell_targets,
+    learning_rates,
+    level_targets,
+    make_optimiser,
+    predict_logits,
+    smoothed_targets,
+    smoothing_scale,
+    train_heads,
+    training_photos,
+)
 
 DIM = 24
 CITIES = np.array(
@@ -38,7 +55,7 @@ TREE = GeocellTree.fit(TRAIN[1], TRAIN[2], (8, 40), min_photos=5)
 
 @pytest.fixture(scope="module")
 def trained():
-    return train_heads(*TRAIN, TREE, calibration=HELD_OUT, epochs=8)
+    return train_heads(*TRAIN, TREE, calibration=HELD_OUT, options=TrainOptions(epochs=8))
 
 
 def random_heads(dim, n_cells):
@@ -84,13 +101,13 @@ def test_targets_tell_centres_apart_that_are_metres_apart():
     lat = 48.0 + np.array([0, 10, 30]) / 111_195  # metres north
     points = torch.from_numpy(sphere.unit_vectors(lat[:1], [11.0])).float()
     centers = torch.from_numpy(sphere.unit_vectors(lat, np.full(3, 11.0))).float()
-    got = module._smooth(points, centers, torch.tensor([0.02]))
+    got = smoothed_targets(points, centers, torch.tensor([0.02]))
     np.testing.assert_allclose(got[0], np.exp([0, -0.5, -1.5]) / np.exp([0, -0.5, -1.5]).sum(), atol=0.01)
 
 
 def test_targets_reach_the_antipode_without_nan():
     points = torch.tensor([[1.0, 0, 0]])
-    got = module._smooth(points, torch.tensor([[-1.0, 0, 0], [1.0, 0, 0], [-1 - 1e-6, 0, 0]]), torch.tensor([1e4]))
+    got = smoothed_targets(points, torch.tensor([[-1.0, 0, 0], [1.0, 0, 0], [-1 - 1e-6, 0, 0]]), torch.tensor([1e4]))
     far = math.exp(-math.pi * sphere.EARTH_RADIUS_KM / 1e4)
     np.testing.assert_allclose(got[0], np.array([far, 1, far]) / (1 + 2 * far), rtol=1e-5)
 
@@ -121,7 +138,7 @@ def test_bad_smoothing_is_refused(smoothing):
 
 
 def batch_of(tree, vectors, lat, lon):
-    data = module._photos(vectors, lat, lon, tree, torch.device("cpu"))
+    data = training_photos((vectors, lat, lon), tree, torch.device("cpu"))
     return data, torch.arange(len(vectors))
 
 
@@ -140,7 +157,9 @@ def test_chunked_loss_and_gradients_are_autograds(monkeypatch, smoothing, chunk)
 
     monkeypatch.setattr(module, "CHUNK_ELEMENTS", chunk)
     data, batch = batch_of(TREE, vectors, lat, lon)
-    sums = module._pass(heads, data, batch, module._levels(TREE, None, smoothing, torch.device("cpu")))
+    sums = batch_loss(
+        heads, data, batch, level_targets(TREE, TrainOptions(smoothing_km=smoothing), torch.device("cpu"))
+    )
     torch.testing.assert_close(sums[0] / 150, torch.stack(losses).detach(), rtol=1e-5, atol=1e-5)
     own = torch.from_numpy(TREE.assign(lat, lon))
     assert sums[1].tolist() == [(z.argmax(dim=1) == own[:, level]).sum() for level, z in enumerate(logits)]
@@ -177,16 +196,16 @@ class PeakMemory(TorchDispatchMode):
 def step_on(device, n_cells, dim, batch, smooth):
     """Two training steps of full size: from the second on Adam's moments are there too."""
     heads = HierarchicalHeads(dim, n_cells).to(device)
-    optimiser = module._optimiser(heads, 0.5)
+    optimiser = make_optimiser(heads, 0.5)
     for group in optimiser.param_groups:
         group["fused"] = device.type != "meta"  # there is no fused kernel for "meta"; the plain one needs more memory
     cells = torch.zeros(batch, len(n_cells), dtype=torch.int64, device=device)
-    data = module._Photos(torch.zeros(batch, dim, device=device), cells, torch.zeros(batch, 3, device=device))
+    data = TrainingPhotos(torch.zeros(batch, dim, device=device), cells, torch.zeros(batch, 3, device=device))
     tau = [torch.ones(count, device=device) if smooth else None for count in n_cells]
-    levels = [module._Level(1.0, torch.zeros(m, 3, device=device), t) for m, t in zip(n_cells, tau, strict=True)]
+    levels = [LevelTargets(1.0, torch.zeros(m, 3, device=device), t) for m, t in zip(n_cells, tau, strict=True)]
     for _ in range(2):
         optimiser.zero_grad()
-        module._pass(heads, data, torch.arange(batch, device=device), levels, 0.1)
+        batch_loss(heads, data, torch.arange(batch, device=device), levels, 0.1)
         optimiser.step()
 
 
@@ -253,7 +272,7 @@ def test_the_first_answer_is_the_prior():
 
 def test_equal_seeds_give_equal_bytes_and_leave_the_global_generator_alone():
     before = torch.random.get_rng_state()
-    runs = [train_heads(*TRAIN, TREE, epochs=2, seed=seed)[0].state_dict() for seed in (3, 3, 4)]
+    runs = [train_heads(*TRAIN, TREE, options=TrainOptions(epochs=2), seed=seed)[0].state_dict() for seed in (3, 3, 4)]
     assert torch.equal(before, torch.random.get_rng_state())
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
     assert not torch.equal(runs[0]["heads.1.weight"], runs[2]["heads.1.weight"])
@@ -262,16 +281,16 @@ def test_equal_seeds_give_equal_bytes_and_leave_the_global_generator_alone():
 def test_training_stops_when_calibration_gets_worse_and_keeps_the_best():
     vectors, lat, lon = TRAIN
     swapped = HELD_OUT[0], -HELD_OUT[1], HELD_OUT[2]  # what is learnt is wrong here
-    heads, history = train_heads(vectors, lat, lon, TREE, calibration=swapped, epochs=30, patience=2)
+    heads, history = train_heads(vectors, lat, lon, TREE, calibration=swapped, options=TrainOptions(patience=2))
     best = history["calibration_loss"].argmin()
     assert len(history) == best + 3 < 30
-    first, _ = train_heads(vectors, lat, lon, TREE, calibration=swapped, epochs=30, patience=1)
+    first, _ = train_heads(vectors, lat, lon, TREE, calibration=swapped, options=TrainOptions(patience=1))
     assert torch.equal(heads.heads[1].weight, first.heads[1].weight)
 
 
 def test_options_have_their_effect():
-    def last(**options):
-        return train_heads(*TRAIN, TREE, epochs=2, **options)
+    def last(progress=None, **options):
+        return train_heads(*TRAIN, TREE, options=TrainOptions(epochs=2, **options), progress=progress)
 
     plain, history = last()
     assert last(weight_decay=50.0)[0].heads[1].weight.norm() < 0.9 * plain.heads[1].weight.norm()
@@ -287,9 +306,10 @@ def test_options_have_their_effect():
 
 
 def test_the_rate_rises_then_falls():
-    rates = [module._schedule(step / 1000, 0.1) for step in range(1001)]
-    assert rates[0] == 0 and rates[100] == 1 and rates[550] == pytest.approx(0.5) and rates[1000] == pytest.approx(0)
-    assert np.argmax(rates) == 100 and (np.diff(rates[100:]) < 0).all()
+    rates = list(learning_rates(1000, 3.0, warmup=0.1))
+    assert rates[0] == pytest.approx(3 * 0.5 / 100) and max(rates) == pytest.approx(3, rel=1e-4)
+    assert rates[549] == pytest.approx(1.5, abs=0.01) and rates[-1] == pytest.approx(0, abs=1e-4)
+    assert np.argmax(rates) == 100 and (np.diff(rates[:100]) > 0).all() and (np.diff(rates[100:]) < 0).all()
 
 
 def test_one_cell_constant_embeddings_and_half_precision():
@@ -297,7 +317,7 @@ def test_one_cell_constant_embeddings_and_half_precision():
     vectors = np.full((20, 4), 0.5, dtype=np.float16)
     with pytest.warns(UserWarning, match="fill at most 1 cells"):
         tree = GeocellTree.fit(lat, lon, (2,), min_photos=20)
-    heads, history = train_heads(vectors, lat, lon, tree, epochs=2)
+    heads, history = train_heads(vectors, lat, lon, tree, options=TrainOptions(epochs=2))
     assert history["train_loss"].abs().max() == 0
     assert predict_logits(heads, vectors)[0].shape == (20, 1)
 
@@ -356,7 +376,7 @@ def test_rivals_have_autograds_loss_and_gradients(monkeypatch, chunk, kind):
     heads.zero_grad()
     monkeypatch.setattr(module, "CHUNK_ELEMENTS", chunk)
     data, batch = batch_of(TREE, vectors, lat, lon)
-    sums = module._pass(heads, data, batch, module._levels(TREE, None, "auto", torch.device("cpu")))
+    sums = batch_loss(heads, data, batch, level_targets(TREE, TrainOptions(), torch.device("cpu")))
     torch.testing.assert_close(sums[0] / 80, torch.stack(losses).detach(), rtol=1e-5, atol=1e-5)
     for got, want in zip(heads.heads.parameters(), expected, strict=True):
         torch.testing.assert_close(got.grad, want, rtol=1e-4, atol=1e-5)
@@ -365,8 +385,9 @@ def test_rivals_have_autograds_loss_and_gradients(monkeypatch, chunk, kind):
 @pytest.mark.parametrize("kind", [{"leaf_sums": True}, {"hidden": 32}, {"leaf_sums": True, "hidden": 32}])
 def test_rivals_learn_and_survive_a_round_trip(kind):
     before = torch.random.get_rng_state()
-    heads, history = train_heads(*TRAIN, TREE, calibration=HELD_OUT, epochs=8, lr=1e-3, **kind)
-    again, _ = train_heads(*TRAIN, TREE, calibration=HELD_OUT, epochs=8, lr=1e-3, **kind)
+    options = TrainOptions(epochs=8, lr=1e-3, **kind)
+    heads, history = train_heads(*TRAIN, TREE, calibration=HELD_OUT, options=options)
+    again, _ = train_heads(*TRAIN, TREE, calibration=HELD_OUT, options=options)
     assert torch.equal(before, torch.random.get_rng_state())
     state = {name: value.clone() for name, value in heads.state_dict().items()}
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in state.items())
@@ -382,7 +403,7 @@ def test_rivals_learn_and_survive_a_round_trip(kind):
 
 def test_level_weights_decide_what_one_head_learns():
     coarse, fine = (
-        train_heads(*TRAIN, TREE, epochs=3, leaf_sums=True, level_weights=weights)[1].iloc[-1]
+        train_heads(*TRAIN, TREE, options=TrainOptions(epochs=3, leaf_sums=True, level_weights=weights))[1].iloc[-1]
         for weights in ((1, 0), (0, 1))
     )
     assert coarse["train_loss_0"] < fine["train_loss_0"] and fine["train_loss_1"] < coarse["train_loss_1"]
@@ -415,14 +436,14 @@ def spoilt(value):
 )
 def test_bad_vectors_are_refused(vectors, message):
     with pytest.raises(ValueError, match=message):
-        train_heads(vectors, *TRAIN[1:], TREE, epochs=1)
+        train_heads(vectors, *TRAIN[1:], TREE)
 
 
 def test_vectors_of_another_encoder_are_refused(trained):
     with pytest.raises(ValueError, match=rf"\(n, {DIM}\): same photos, same encoder"):
         predict_logits(trained[0], HELD_OUT[0][:, :-1])
     with pytest.raises(ValueError, match="same encoder"):
-        train_heads(*TRAIN, TREE, calibration=(HELD_OUT[0][:, :-1], *HELD_OUT[1:]), epochs=1)
+        train_heads(*TRAIN, TREE, calibration=(HELD_OUT[0][:, :-1], *HELD_OUT[1:]))
     with pytest.raises(ValueError, match="at least one row"):
         predict_logits(trained[0], HELD_OUT[0][:0])
 
@@ -436,7 +457,9 @@ def test_vectors_of_another_encoder_are_refused(trained):
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"warmup": 1.0}, "warmup=1.0"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0"),
+        ({"hidden": -1}, "hidden=-1"),
         ({"level_weights": (1,)}, "level_weights"),
+        ({"level_weights": "auto"}, "level_weights='auto'"),
         ({"level_weights": (0, 0)}, "level_weights"),
         ({"level_weights": (1, math.nan)}, "level_weights"),
         ({"smoothing_km": "soft"}, "smoothing_km"),
@@ -445,7 +468,15 @@ def test_vectors_of_another_encoder_are_refused(trained):
 )
 def test_bad_settings_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        train_heads(*TRAIN, TREE, **{"epochs": 1, **options})
+        train_heads(*TRAIN, TREE, options=TrainOptions(**{"epochs": 1, **options}))
+
+
+def test_options_are_plain_numbers_whatever_they_were_given_as():
+    options = TrainOptions(smoothing_km=np.array([75, 0]), level_weights=[1, 2])
+    assert options == TrainOptions(smoothing_km=(75.0, 0.0), level_weights=(1.0, 2.0))
+    assert json.loads(json.dumps(asdict(options)))["smoothing_km"] == [75.0, 0.0]
+    with pytest.raises(FrozenInstanceError):
+        options.epochs = 3
 
 
 @pytest.mark.parametrize(("dim", "n_cells"), [(0, (3,)), (4, ()), (4, (3, 0))])

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geolib import Encoder, GeocellTree, decode, fuse, geoscore, haversine_km, open_dataset, split_photos, train_heads
-from geolib.heads import cell_targets, predict_logits
+from geolib.heads import TrainOptions, cell_targets, predict_logits
 from geolib.sphere import unit_vectors
 
 SOURCE = Path(__file__).resolve().parents[2] / "minimal.py"
@@ -159,8 +159,8 @@ def test_median_is_that_of_geolib(postcards, cells, tree, logits):
     """The same pipeline, but for geolib's warm-up, fused optimiser, and schedule per step: within 5 %."""
     starts, centers = cells
     train, test = postcards["train"], postcards["test"]
-    options = {"epochs": 8, "batch_size": 256, "lr": 2e-3, "weight_decay": 0.0, "dropout": 0.0, "seed": 0}
-    heads, _ = train_heads(train.vectors, train.lat, train.lon, tree, **options)
+    options = TrainOptions(epochs=8, batch_size=256, lr=2e-3, weight_decay=0.0, dropout=0.0)
+    heads, _ = train_heads(train.vectors, train.lat, train.lon, tree, options=options, seed=0)
     posterior = fuse(predict_logits(heads, test.vectors), tree, "consistency", top_k=5, penalty=0.3)
     theirs = haversine_km(*decode(posterior, tree, "argmax"), test.lat, test.lon)
     ours = minimal.score(*minimal.decode(minimal.fuse(logits, starts), centers), test.lat, test.lon)

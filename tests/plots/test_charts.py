@@ -77,9 +77,11 @@ def test_groups_in_a_plane_keep_their_order_and_are_counted():
     np.testing.assert_allclose(ax.collections[1].get_offsets(), [[0, 0], [2, 0]])
     assert "wet 1, dry 2" in ground.alt_text(fig)
     assert [part.get_label() for part in charts.plot_groups(np.eye(2), ["b", "a"])[1].collections] == ["b", "a"]
-    for points, names in ((np.eye(3), list("abc")), (np.eye(2), ["a"]), (np.zeros((6, 2)), list("abcdef"))):
+    for points, names in ((np.eye(3), list("abc")), (np.eye(2), ["a"])):
         with pytest.raises(ValueError, match=r"expected \(n, 2\)"):
             charts.plot_groups(points, names)
+    with pytest.raises(ValueError, match="6 groups: expected 1 to 5"):
+        charts.plot_groups(np.zeros((6, 2)), list("abcdef"))
 
 
 def test_similarities_write_each_cosine_and_tell_the_diagonal():
@@ -121,7 +123,7 @@ def test_a_reliability_diagram_has_the_bins_and_the_line_of_honesty():
 
 
 def test_every_figure_becomes_a_picture():
-    assert ground.png(charts.plot_intervals(table(), {"within_750_km": "x"})[0]).startswith(b"\x89PNG")
+    assert ground.png(charts.plot_intervals(table(), {"within_750_km": "x"})[0], 30).startswith(b"\x89PNG")
 
 
 # Importance
@@ -148,13 +150,13 @@ def test_maps_lie_over_their_pictures_and_the_figure_says_whose():
     shown = axes[0, 2].images[-1]
     assert shown.get_clim() == (-1, 1) and np.abs(shown.get_array()).max() == 1, "each map is scaled to its largest"
     assert axes[0, 1].images[-1].get_array().count() == panel()["region"].sum(), "only the region is coloured"
-    assert ground.png(fig).startswith(b"\x89PNG")
+    assert ground.png(fig, 30).startswith(b"\x89PNG")
 
 
 def test_a_map_of_nothing_is_drawn_as_nothing():
     fig, axes = charts.plot_importance({"x": panel() | {"map": np.zeros((8, 8))}})
     assert np.asarray(axes[0, 2].images[-1].get_alpha()).max() == 0
-    assert ground.png(fig)
+    assert ground.png(fig, 30)
 
 
 def test_importance_refuses_what_does_not_fit():
@@ -164,6 +166,54 @@ def test_importance_refuses_what_does_not_fit():
         charts.plot_importance({"a": panel(), "b": {"picture": panel()["picture"]}})
     with pytest.raises(ValueError, match=r"a, map is \(4, 8\): expected a map of the picture's \(8, 8\)"):
         charts.plot_importance({"a": panel() | {"map": np.zeros((4, 8))}})
+
+
+# The error distribution
+
+
+def test_lines_are_the_shares_within_each_distance():
+    rng = np.random.default_rng(0)
+    errors = {"heads": 10 ** rng.normal(2.5, 1, 500), "nearest neighbour": np.append(10 ** rng.normal(3, 1, 499), 0.0)}
+    fig, ax = charts.plot_error_distribution(errors, floor=10 ** rng.normal(1.5, 0.3, 200), seed=4)
+    lines = {str(line.get_label()).split(":")[0]: line for line in ax.get_lines()}
+    assert list(lines) == ["heads", "nearest neighbour", "perfect cells"]
+    for name, km in errors.items():
+        x, y = lines[name].get_data()
+        for threshold in (1, 25, 200, 750, 2500):
+            drawn_share = y[np.searchsorted(x, threshold, side="right") - 1]  # steps go on until the next point
+            assert drawn_share == pytest.approx(np.mean(np.asarray(km) <= threshold) * 100)
+    assert ax.get_xscale() == "log"
+    styles = {(line.get_color(), str(line.get_linestyle()), line._unscaled_dash_pattern) for line in ax.get_lines()}
+    assert len(styles) == 3
+    assert fig.get_supxlabel() == "n = 500 / 200 photos · seed 4"
+
+
+def test_thresholds_are_named_and_the_legend_stays_in_the_axes():
+    rng = np.random.default_rng(0)
+    systems = {f"system {i}": np.minimum(10 ** rng.normal(2.2 + 0.2 * i, 1, 300), 20_000) for i in range(5)}
+    fig, ax = charts.plot_error_distribution(systems)
+    np.testing.assert_array_equal(ax.get_xticks(), [1, 25, 200, 750, 2500])
+    names = {text.get_text(): text.get_position()[0] for text in ax.texts}
+    assert names == {"street": 1, "city": 25, "region": 200, "country": 750, "continent": 2500}
+    told = ax.get_legend().get_texts()
+    assert [text.get_text().split(":")[0] for text in told] == list(systems)
+    assert [text.get_color() for text in told] == list(ground.COLORS)
+    fig.canvas.draw()
+    box, top = ax.get_legend().get_window_extent(), max(text.get_window_extent().y1 for text in ax.texts)
+    assert ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 and ax.bbox.y0 <= box.y0 and box.y1 <= ax.bbox.y1
+    assert top <= fig.bbox.y1
+
+
+@pytest.mark.parametrize("errors", [{}, {str(i): [1.0] for i in range(6)}])
+def test_no_system_and_too_many_are_refused(errors):
+    with pytest.raises(ValueError, match="systems: expected 1 to 5"):
+        charts.plot_error_distribution(errors)
+
+
+@pytest.mark.parametrize("km", [[], [-1.0], [np.nan, 1.0], [np.inf]])
+def test_errors_that_are_no_distances_are_refused(km):
+    with pytest.raises(ValueError, match=r"'heads'.*finite and not negative"):
+        charts.plot_error_distribution({"heads": km})
 
 
 def test_bits_are_told_to_the_hundredth():
