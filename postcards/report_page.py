@@ -117,8 +117,9 @@ def _goal_words(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     return (
-        "A goal counts as reached when the value reaches it; the interval is not considered. The last goal takes the postcards of "
-        "both test splits whose landmark is also in a postcard that the method was trained on.\n\n" + _grid(head, cells)
+        "A goal counts as reached when the value reaches it; the interval is not considered. The last goal takes the "
+        "postcards of both test splits whose landmark is also in a postcard that the method was trained on.\n\n"
+        + _grid(head, cells)
     )
 
 

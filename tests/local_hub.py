@@ -19,7 +19,7 @@ import huggingface_hub.constants
 import huggingface_hub.file_download
 import huggingface_hub.utils._http
 
-import geolib.openclip.weights
+import geolib.common.hub
 
 
 class LocalHub(ThreadingHTTPServer):
@@ -224,7 +224,7 @@ def serving(monkeypatch, cache):
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    for module in (huggingface_hub.file_download, huggingface_hub.utils._http, geolib.openclip.weights):
+    for module in (huggingface_hub.file_download, huggingface_hub.utils._http, geolib.common.hub):
         known = {name: getattr(time, name) for name in ("time", "monotonic", "perf_counter")}
         monkeypatch.setattr(module, "time", SimpleNamespace(**known, sleep=hub.naps.append))
     try:

@@ -2,20 +2,19 @@
 
 import http.server
 import json
-import re
 import threading
 import urllib.parse
 
 
 class Server:
-    """Serves what is in `files` (path -> bytes), with ranges and ETags, after the faults in `faults`.
+    """Serves what is in `files` (path -> bytes), after the faults in `faults`.
 
     faults: path -> list of functions (handler, body); each serves one request in place of the file.
     asked: every request as (path, query, headers).  routes: path -> function(handler, query).
     """
 
     def __init__(self):
-        self.files, self.faults, self.routes, self.asked, self.etags = {}, {}, {}, [], {}
+        self.files, self.faults, self.routes, self.asked = {}, {}, {}, []
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -31,10 +30,8 @@ class Server:
                     server.faults[address.path].pop(0)(self, body)
                 elif address.path in server.routes:
                     server.routes[address.path](self, query)
-                elif body is None:
-                    reply(self, 404)
                 else:
-                    serve(self, body, server.etags.get(address.path, '"v1"'))
+                    reply(self, 404 if body is None else 200, body or b"")
 
             def log_message(self, *_):
                 pass
@@ -67,17 +64,6 @@ def answer(handler, value, **headers):
     reply(handler, 200, json.dumps(value).encode(), Content_Type="application/json", **headers)
 
 
-def serve(handler, body, etag):
-    """The file, or the piece of it that is asked for, if it is still the file that was begun."""
-    wanted = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-    if wanted is None or handler.headers.get("If-Range") != etag:
-        return reply(handler, 200, body, ETag=etag)
-    start = int(wanted[1])
-    if start >= len(body):
-        return reply(handler, 416, Content_Range=f"bytes */{len(body)}")
-    return reply(handler, 206, body[start:], ETag=etag, Content_Range=f"bytes {start}-{len(body) - 1}/{len(body)}")
-
-
 # Faults
 
 
@@ -89,15 +75,15 @@ def redirect(to):
     return lambda handler, body: reply(handler, 302, Location=to)
 
 
-def instead(other, etag='"v1"'):
-    return lambda handler, body: reply(handler, 200, other, ETag=etag)
+def instead(other):
+    return lambda handler, body: reply(handler, 200, other)
 
 
-def cut(keep, etag='"v1"'):
+def cut(keep):
     """Promises the whole body, sends a part, hangs up."""
 
     def fault(handler, body):
-        reply(handler, 200, body[:keep], Content_Length=len(body), **({"ETag": etag} if etag else {}))
+        reply(handler, 200, body[:keep], Content_Length=len(body))
         handler.close_connection = True
 
     return fault

@@ -1,34 +1,28 @@
 """OSV-5M: 5.1 million street views of Mapillary in 225 countries, from the Hugging Face hub, whole or by shard.
 
-Astruc et al., "OpenStreetView-5M: The Many Roads to Global Visual Geolocation", CVPR 2024; CC BY-SA 4.0. The
-repository `osv5m/osv5m` holds `train.csv`, `test.csv`, and the pictures as `images/train/00.zip`, `images/test/00.zip`
-and so on (98 and 5, of about 50,000, as public code counts them; the hub's own list is what is used).
+Astruc et al., "OpenStreetView-5M: The Many Roads to Global Visual Geolocation", CVPR 2024; CC BY-SA 4.0. The repository
+`osv5m/osv5m` holds `train.csv`, `test.csv`, and the pictures as `images/train/00.zip`, `images/test/00.zip` and so on
+(98 and 5 archives of about 50,000 pictures, as public code counts them; the hub's own list is used).
 
-*Revision.* geolib does not know a commit of that repository for certain, so `main` is looked up once, at the first
-fetch; the commit is written to `manifest.json` and used ever after, until another `revision` is asked for by name.
+*Revision.* The first fetch looks up the commit of `main` and writes it to `manifest.json`; later calls use that commit
+until another `revision` is asked for.
 
-*Columns.* `latitude` and `longitude` are `lat` and `lon`. The photographer is `creator_id`, the account on Mapillary:
-it is what a camera, a car and a habit of driving belong to. (`sequence` is one drive, of which OSV-5M keeps one
-picture, so it groups nothing.) The author to be credited is `creator_username`; a photo's page is
-`https://www.mapillary.com/app/?pKey=` and its id. A copy of the tables without these columns opens too: its photos then
-have no photographer, and count as each by one of its own.
+*Columns.* The photographer is `creator_id`, the account on Mapillary; the author to credit is `creator_username`; the
+page of a photo is `https://www.mapillary.com/app/?pKey=` and its id. A table without these columns opens too.
 
-*Split.* The published test side is `test`, as it was published: 1 km and more from every training photo, but nothing
-keeps the same photographers and blocks from being in train too; the report counts the photos of such photographers.
-Train is dealt once more by blocks of 1 degree and by photographers: 90 % `train`, 10 % `calibration`, and `left_out`
-where a photographer would be on both. A larger fetch deals anew: fit and calibrate on one.
+*Split.* The published test side stays `test`: at least 1 km from every training photo, but photographers and blocks of
+1 degree may be on both sides; the report counts the photos of such photographers. The training side is split again, by
+blocks and photographers: 90 % `train`, 10 % `calibration`, and `left_out` for photographers who would be on both. A
+larger fetch splits anew, so fit and calibrate on one fetch.
 
-Tried against a local server that speaks the hub's protocol over HTTP, never against the hub itself, nor over Xet, which
-the hub prefers where the package hf-xet is installed.
+Tested against a local server that speaks the hub's protocol over HTTP, never against the hub itself, nor over Xet.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,28 +31,25 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from geolib._version import __version__
-from geolib.common.download import DownloadError, HubPatience, UnavailableError
+from geolib.common.download import DownloadError, UnavailableError
 from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.common.files import alone_in, atomic_path, cache_path, read_json, sha256_file, write_json
+from geolib.common.hub import ask_hub
 from geolib.common.texts import one_line
-from geolib.datasets.archives import Limits, unpack_pictures
+from geolib.datasets.archives import unpack_pictures
 from geolib.datasets.report import format_report
+from geolib.datasets.splits import safe_split
+from geolib.datasets.tables import checked, file_below, read_table
 
 REPOSITORY = "osv5m/osv5m"
 SIDES = ("train", "test")
 _SHARD = re.compile(r"images/(train|test)/([0-9]{2,3})\.zip")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _IDS = r"[0-9]{1,20}"
-_AGENT: dict[str, Any] = {"library_name": "geolib", "library_version": __version__}
-_LICENCE, _SOURCE = "CC BY-SA 4.0", "Mapillary, through OSV-5M"
+_CLIENT: dict[str, Any] = {"token": False, "library_name": "geolib", "library_version": __version__}
 # What is kept of the tables: our name, theirs (the first that is there).
 _COLUMNS = {
     "id": ("id",),
@@ -78,13 +69,11 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a fetch has brought, all in all.
+    """What is in the folder after a fetch.
 
-    revision: the commit.  shards: that are here, of each side.  bytes: of the pictures.
-    near_duplicates: photos that look as another one before them (`duplicates.difference_hash`).
-    shared_photographers: of the test photos, those whose photographer also took training photos.
-    refused: photos that are not here, by reason.
-    refused_shards: shards that were asked for now and could not be had, each with the reason; a later call tries again.
+    shards: number per side.  near_duplicates: photos that look like an earlier one.  shared_photographers: test photos
+    whose photographer also took training photos.  refused: number of photos per reason.  refused_shards: those that
+    this call could not get, with the reason; a later call tries again.
     """
 
     revision: str
@@ -101,18 +90,14 @@ class Report:
     refused_shards: dict[str, str]
 
     def __str__(self) -> str:
+        shards = ", ".join(f"{n:,} shards of {side}" for side, n in self.shards.items())
         lines = [
-            f"OSV-5M at commit {self.revision}: " + _counted(self.shards, "shards of {}"),
+            f"OSV-5M at commit {self.revision}: {shards}",
             format_report(vars(self)),
-            "split: " + _counted(self.sides),
+            "split: " + ", ".join(f"{n:,} {side}" for side, n in self.sides.items()),
             f"test photos by photographers who are also in train: {self.shared_photographers:,}",
         ]
-        lines += [f"a shard is left out: {why}" for why in self.refused_shards.values()]
-        return "\n".join(lines)
-
-
-def _counted(numbers: dict[str, int], called: str = "{}") -> str:
-    return ", ".join(f"{n:,} {called.format(name)}" for name, n in numbers.items())
+        return "\n".join(lines + [f"a shard is left out: {why}" for why in self.refused_shards.values()])
 
 
 def fetch_osv5m(
@@ -120,93 +105,79 @@ def fetch_osv5m(
     *,
     folder: str | os.PathLike[str] | None = None,
     revision: str | None = None,
-    endpoint: str | None = None,
-    limits: Limits | None = None,
     progress: Callable[[str], object] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Report:
-    """Fetch OSV-5M, or so many shards of each side, and go on where an earlier call stopped.
+    """Fetch OSV-5M, or the first shards of each side, or resume an interrupted call.
 
-    shards: of train and of test, from the first (default: all; the figures of the paper want all of test). What is
-        here already stays: the number is of those that are here afterwards, or more.
-    folder: default `osv5m` in geolib's cache. A shard takes its size twice while it is unpacked, then once.
-    revision: a commit, or a name that is looked up now; default the commit of the manifest, else `main`.
-    endpoint: address of the hub (default: huggingface_hub's, which `HF_ENDPOINT` sets). No token is sent.
-    progress: told of each step in a line.  sleep: what waits between attempts, seconds.
+    Every file is checked against the hash that the hub lists, every picture is decoded, and what is refused is counted.
+    A shard that is refused as a whole is left out and tried again by the next call.
 
-    A shard is the unit of going on: a transfer that was killed begins again with its shard. Every file is checked
-    against the sha256 (or git's sha1) that the hub lists for it, every picture is decoded, and what is refused is
-    counted; a shard that is refused as a whole is left out, with its reason in the report, and tried again by the next
-    call. Raises `UnavailableError` when the hub does not answer, `GeolibError` when the disk is too small or while
-    another process fetches here; and where listing, tables or all of the shards cannot be had, `DownloadError` for a
-    final refusal, `CorruptFileError` for content that is not as listed.
+    Parameters
+    ----------
+    shards : number per side; default: all, which the published figures need. Shards that are here already stay.
+    folder : default: `osv5m` in geolib's cache. A shard takes twice its size while it is unpacked.
+    revision : a commit, or a name that is looked up now; default: the commit of `manifest.json`, else `main`.
+    progress : called with a line of text for each step.
+
+    Raises
+    ------
+    UnavailableError : the hub does not answer; the same call resumes later.
+    DownloadError : the hub refuses the list, the tables or all shards.
+    CorruptFileError : their content is not as listed.
+    GeolibError : the disk is too small, or another process fetches into the folder.
     """
     if shards is not None and shards < 1:
         raise ValueError(f"shards={shards}: expected at least 1")
     tell = progress or (lambda line: None)
     root = Path(folder or cache_path("osv5m"))
-    hub = _Hub(endpoint, sleep)
     with alone_in(root):
-        return _fetch(root, hub, shards, revision, limits, tell)
+        listing = _listing(root, revision, tell)
+        home = root / listing["revision"]
+        state = read_json(home / "shards.json") if (home / "shards.json").is_file() else {}
+        missing = [name for name in _wanted(listing, shards) if not _is_here(home, name, state)]
+        _check_space(home, listing, missing, tell)
+        tables = {side: _fetch_file(f"{side}.csv", listing, home, tell) for side in SIDES}
+        failed = _fetch_shards(home, listing, missing, state, tell)
+        if not state:
+            raise next(iter(failed.values()))
+        tell("reading the tables")
+        unmatched = _build_table(home, sorted(state), tables)
+        report = _report(home, state, unmatched, {name: str(error) for name, error in failed.items()})
+        write_json(root / "manifest.json", read_json(root / "manifest.json") | {"report": vars(report)})
+        return report
 
 
-def _fetch(
-    root: Path,
-    hub: _Hub,
-    shards: int | None,
-    revision: str | None,
-    limits: Limits | None,
-    tell: Callable[[str], object],
-) -> Report:
-    listing = _listing(root, hub, revision, tell)
-    home = root / listing["revision"]
-    wanted = _wanted(listing, shards)
-    state = read_json(home / "shards.json") if (home / "shards.json").is_file() else {}
-    missing = [name for name in wanted if not _here(home, name, state)]
-    _check_space(home, listing, missing, tell)
-    tables = {side: hub.file(f"{side}.csv", listing, home / "downloads", tell) for side in SIDES}
+def _fetch_shards(
+    home: Path, listing: dict[str, Any], missing: list[str], state: dict[str, Any], tell: Callable[[str], object]
+) -> dict[str, DownloadError | CorruptFileError]:
+    """Fetch and unpack shards one by one, and note each in `shards.json`; returns the errors of those that failed."""
     failed: dict[str, DownloadError | CorruptFileError] = {}
     for number, name in enumerate(missing, start=1):
         tell(f"{name}: {number} of {len(missing)}, {listing['files'][name]['size'] / 1e9:,.2f} GB")
-        state.pop(name, None)  # of a shard that was here once, and lost pictures since
+        state.pop(name, None)  # of a shard that has lost pictures since
+        archive, folder = home / "downloads" / name, _pictures(home, name)
         try:
-            archive = hub.file(name, listing, home / "downloads", tell)
-            state[name] = _unpack(archive, _pictures(home, name), limits)
+            _fetch_file(name, listing, home, tell)
+            photos, refused = unpack_pictures(archive, folder, ids=_IDS)
         except UnavailableError:
             raise
         except (DownloadError, CorruptFileError) as error:
             failed[name] = error
+            if isinstance(error, CorruptFileError):
+                shutil.rmtree(folder, ignore_errors=True)
             tell(f"{name} is left out: {error}")
+        else:
+            with atomic_path(folder.with_suffix(".parquet")) as temporary:
+                photos.to_parquet(temporary)
+            state[name] = {"photos": len(photos), "refused": dict(refused)}
+            tell(f"{name}: {len(photos):,} pictures, {sum(refused.values()):,} refused")
         write_json(home / "shards.json", state)
-        if name in state:
-            archive.unlink()
-            tell(f"{name}: {state[name]['photos']:,} pictures, {sum(state[name]['refused'].values()):,} refused")
-    if not state:
-        raise next(iter(failed.values()))
-    tell("reading the tables")
-    strays = _build_table(home, sorted(state), tables)
-    report = _report(home, listing["revision"], state, strays, {name: str(error) for name, error in failed.items()})
-    write_json(root / "manifest.json", read_json(root / "manifest.json") | {"report": _as_dict(report)})
-    return report
-
-
-def _unpack(archive: Path, folder: Path, limits: Limits | None) -> dict[str, Any]:
-    """Unpack a shard to its folder and write its table beside it; returns how many pictures it has, and which not."""
-    try:
-        photos, refused = unpack_pictures(archive, folder, ids=_IDS, limits=limits)
-    except CorruptFileError:
-        archive.unlink()
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    with atomic_path(folder.with_suffix(".parquet")) as temporary:
-        photos.to_parquet(temporary)
-    return {"photos": len(photos), "refused": dict(refused)}
+        archive.unlink(missing_ok=True)
+    return failed
 
 
 def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     """What `fetch_osv5m` brought to a folder (default: in geolib's cache), for `open_dataset`."""
-    from geolib.datasets.tables import checked, file_below
-
     root = Path(path or cache_path("osv5m"))
     manifest = root / "manifest.json"
     if not manifest.is_file():
@@ -217,105 +188,57 @@ def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     revision = str(read_json(manifest).get("revision"))
     if not _COMMIT.fullmatch(revision):
         raise CorruptFileError(f"{manifest} names no commit ({revision!r}); delete it, and fetch again")
-    home = root / revision
-    if not (home / "photos.parquet").is_file():
-        raise MissingDataError(f"{home} holds no photos yet; run `python -m geolib fetch osv5m` to its end")
-    try:
-        photos = pd.read_parquet(home / "photos.parquet").set_index("id")
-    except Exception as error:  # pyarrow raises several kinds on hostile bytes
-        raise CorruptFileError(f"{home / 'photos.parquet'} is not a readable table ({error}); fetch again") from error
-    photos = checked(photos, str(home / "photos.parquet"))
+    table = root / revision / "photos.parquet"
+    if not table.is_file():
+        raise MissingDataError(f"{table} does not exist; run `python -m geolib fetch osv5m` to its end")
+    photos = checked(read_table(table), str(table))
     files = dict(zip(photos.index, photos["path"], strict=True))
-    version = f"{home.name} {sha256_file(home / 'photos.parquet')}"
-    return {"photos": photos, "_file": partial(file_below, home / "images", files), "_version": version}
+    version = f"{revision} {sha256_file(table)}"
+    return {"photos": photos, "_file": partial(file_below, table.parent / "images", files), "_version": version}
 
 
-class _Hub:
-    """The dataset's repository, through huggingface_hub's own functions, asked again while it is busy."""
-
-    def __init__(self, endpoint: str | None, sleep: Callable[[float], None]) -> None:
-        self._endpoint, self._patiently = endpoint, HubPatience(sleep)
-
-    def listing(self, revision: str) -> dict[str, Any]:
-        """The commit of a revision, and size and hash of the files of the dataset at that commit."""
-        api = huggingface_hub.HfApi(endpoint=self._endpoint, token=False, **_AGENT)
-        info = self._patiently(
-            f"{REPOSITORY} at {revision}",
-            lambda: api.dataset_info(REPOSITORY, revision=revision, files_metadata=True, timeout=60),
-        )
-        if not _COMMIT.fullmatch(str(info.sha)):
-            raise DownloadError(f"the hub names no commit for {REPOSITORY} at {revision}: {info.sha!r}", "bad answer")
-        files = {}
-        for file in info.siblings or []:
-            if _SHARD.fullmatch(file.rfilename) or file.rfilename in ("train.csv", "test.csv"):
-                sha256 = file.lfs.sha256 if file.lfs else None
-                if not file.size or not (sha256 or file.blob_id):
-                    raise DownloadError(f"the hub lists {file.rfilename} without size or hash", "bad answer")
-                files[file.rfilename] = {"size": file.size, "sha256": sha256, "sha1": file.blob_id}
-        absent = {f"{side}.csv" for side in SIDES} - set(files)
-        if absent or len(files) < 3:
-            raise DownloadError(f"{REPOSITORY} at {revision} has no {', '.join(absent) or 'shards'}", "bad answer")
-        return {"revision": info.sha, "asked": revision, "files": files}
-
-    def file(self, name: str, listing: dict[str, Any], folder: Path, tell: Callable[[str], object]) -> Path:
-        """A file of the listing, checked against its hash; a second transfer is tried for one that is wrong."""
-        known = listing["files"][name]
-        for last in (False, True):
-            path = Path(
-                self._patiently(
-                    name,
-                    lambda: huggingface_hub.hf_hub_download(
-                        REPOSITORY,
-                        name,
-                        repo_type="dataset",
-                        revision=listing["revision"],
-                        local_dir=folder,
-                        endpoint=self._endpoint,
-                        token=False,
-                        **_AGENT,
-                    ),
-                )
-            )
-            fault = _fault(path, known)
-            if fault is None:
-                return path
-            path.unlink()
-            tell(f"{name}: {fault}; " + ("given up" if last else "fetched once more"))
-        raise CorruptFileError(f"{name} of {REPOSITORY} came twice, and is not what the hub lists: {fault}")
-
-
-def _fault(path: Path, known: dict[str, Any]) -> str | None:
-    """What is wrong with a file, by its size and the hash that the hub keeps of it (git's for small ones)."""
-    size = path.stat().st_size
-    if size != known["size"]:
-        return f"{size:,} bytes, expected {known['size']:,}"
-    if known["sha256"]:
-        return None if sha256_file(path) == known["sha256"] else "its sha256 is another"
-    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return None if digest.hexdigest() == known["sha1"] else "its git sha1 is another"
-
-
-def _listing(root: Path, hub: _Hub, revision: str | None, tell: Callable[[str], object]) -> dict[str, Any]:
-    """The files at the commit that this folder is pinned to, pinned now where it was not."""
+def _listing(root: Path, revision: str | None, tell: Callable[[str], object]) -> dict[str, Any]:
+    """Commit, sizes and hashes of the dataset's files: those of `manifest.json`, else of the hub."""
     manifest = root / "manifest.json"
     known: dict[str, Any] = read_json(manifest) if manifest.is_file() else {}
     if known and revision in (None, known["revision"]):
         return known
-    listing = hub.listing(revision or "main")
-    tell(f"{REPOSITORY}: {listing['asked']} is commit {listing['revision']}, which this folder keeps to from now on")
+    asked = revision or "main"
+    api = huggingface_hub.HfApi(**_CLIENT)
+    about: dict[str, Any] = {"revision": asked, "files_metadata": True, "timeout": 60}
+    info = ask_hub(f"{REPOSITORY} at {asked}", lambda: api.dataset_info(REPOSITORY, **about))
+    if not _COMMIT.fullmatch(str(info.sha)):
+        raise DownloadError(f"the hub names no commit for {REPOSITORY} at {asked}: {info.sha!r}", "bad answer")
+    files, tables = {}, {f"{side}.csv" for side in SIDES}
+    for file in info.siblings or []:
+        if _SHARD.fullmatch(file.rfilename) or file.rfilename in tables:
+            if not (file.size and file.lfs):
+                raise DownloadError(f"the hub lists {file.rfilename} without size or sha256", "bad answer")
+            files[file.rfilename] = {"size": file.size, "sha256": file.lfs.sha256}
+    if tables - set(files) or len(files) < 3:
+        absent = ", ".join(tables - set(files)) or "shards"
+        raise DownloadError(f"{REPOSITORY} at {asked} has no {absent}", "bad answer")
+    tell(f"{REPOSITORY}: {asked} is commit {info.sha}, which this folder uses from now on")
+    listing = {"revision": info.sha, "asked": asked, "files": files}
     write_json(manifest, listing)
     return listing
 
 
+def _fetch_file(name: str, listing: dict[str, Any], home: Path, tell: Callable[[str], object]) -> Path:
+    """A file of the listing, checked against its sha256; a wrong one is fetched once more."""
+    options = {"repo_type": "dataset", "revision": listing["revision"], "local_dir": home / "downloads", **_CLIENT}
+    for outcome in ("fetched once more", "given up"):
+        path = Path(ask_hub(name, lambda: huggingface_hub.hf_hub_download(REPOSITORY, name, **options)))
+        if sha256_file(path) == listing["files"][name]["sha256"]:
+            return path
+        path.unlink()
+        tell(f"{name}: its sha256 is not the one that the hub lists; {outcome}")
+    raise CorruptFileError(f"{name} of {REPOSITORY} came twice, and is not what the hub lists")
+
+
 def _wanted(listing: dict[str, Any], shards: int | None) -> list[str]:
-    by_side: dict[str, list[str]] = {side: [] for side in SIDES}
-    for name in sorted(listing["files"], key=lambda name: (len(name), name)):
-        if found := _SHARD.fullmatch(name):
-            by_side[found[1]].append(name)
-    return [name for side in SIDES for name in by_side[side][:shards]]
+    names = sorted(filter(_SHARD.fullmatch, listing["files"]), key=lambda name: (len(name), name))
+    return [name for side in SIDES for name in [name for name in names if f"/{side}/" in name][:shards]]
 
 
 def _pictures(home: Path, shard: str) -> Path:
@@ -326,8 +249,8 @@ def _pictures(home: Path, shard: str) -> Path:
     return home / "images" / found[1] / found[2]
 
 
-def _here(home: Path, shard: str, state: dict[str, Any]) -> bool:
-    """Whether a shard is here as it was unpacked."""
+def _is_here(home: Path, shard: str, state: dict[str, Any]) -> bool:
+    """Whether all pictures of a shard are here."""
     folder = _pictures(home, shard)
     if shard not in state or not folder.is_dir() or not folder.with_suffix(".parquet").is_file():
         return False
@@ -341,8 +264,7 @@ def _check_space(home: Path, listing: dict[str, Any], missing: list[str], tell: 
     sizes = [listing["files"][name]["size"] for name in missing]
     tables = [f"{side}.csv" for side in SIDES if not (home / "downloads" / f"{side}.csv").is_file()]
     to_come = sum(sizes) + sum(listing["files"][name]["size"] for name in tables)
-    needed = to_come + max(sizes, default=0)
-    free = shutil.disk_usage(home).free
+    needed, free = to_come + max(sizes, default=0), shutil.disk_usage(home).free
     tell(f"{len(missing)} shards to come, {to_come / 1e9:,.2f} GB; {free / 1e9:,.1f} GB are free")
     if needed > free:
         raise GeolibError(
@@ -352,121 +274,73 @@ def _check_space(home: Path, listing: dict[str, Any], missing: list[str], tell: 
 
 
 def _build_table(home: Path, shards: list[str], tables: dict[str, Path]) -> Counter[str]:
-    """Write `photos.parquet` of the pictures that are here; returns the photos left out by reason."""
-    parts, strays = [], Counter[str]()
+    """Write `photos.parquet` of the pictures that are here; returns the numbers of pictures left out by reason."""
+    parts, unmatched = [], Counter[str]()
     for side in SIDES:
-        here = [_unpacked(home, shard) for shard in shards if _SHARD.fullmatch(shard)[1] == side]  # type: ignore[index]
-        if here:
-            parts.append(_rows(tables[side], pa.concat_tables(here), side, strays))
-    photos = pa.concat_tables(parts)
-    if photos.num_rows == 0:
-        raise CorruptFileError(f"no picture in {home} has a row with coordinates: {dict(strays)}; fetch again")
-    photos = photos.append_column("split", pa.array(_sides(photos), pa.string()))
+        if here := [_unpacked(home, shard) for shard in shards if f"/{side}/" in shard]:
+            parts.append(_rows(tables[side], pd.concat(here), unmatched).assign(published_side=side, split="test"))
+    photos = pd.concat(parts)
+    if photos.empty:
+        raise CorruptFileError(f"no picture in {home} has a row with coordinates: {dict(unmatched)}; fetch again")
+    photos = photos.assign(licence="CC BY-SA 4.0", source="Mapillary, through OSV-5M")
+    train = photos["published_side"] == "train"
+    if train.any():
+        photos.loc[train, "split"] = safe_split(photos[train], seed=0, shares={"calibration": 0.1})
     with atomic_path(home / "photos.parquet") as temporary:
-        pq.write_table(photos, temporary)
-    return strays
+        photos.reset_index().to_parquet(temporary, index=False)
+    return unmatched
 
 
-def _unpacked(home: Path, shard: str) -> pa.Table:
-    """id, path, bytes and look of the pictures of a shard."""
+def _unpacked(home: Path, shard: str) -> pd.DataFrame:
+    """bytes, look and path of the pictures of a shard, by id."""
     folder = _pictures(home, shard)
-    photos = pq.read_table(folder.with_suffix(".parquet"))
-    place = f"{folder.parent.name}/{folder.name}/"
-    ids = photos["id"].cast(pa.string())
-    paths = pc.binary_join_element_wise(place, ids, ".jpg", "")
-    return pa.table({"id": ids, "path": paths, "bytes": photos["bytes"], "look": photos["look"]})
+    photos = pd.read_parquet(folder.with_suffix(".parquet"))
+    return photos.assign(path=f"{folder.parent.name}/{folder.name}/" + photos.index.astype(str) + ".jpg")
 
 
-def _rows(table: Path, here: pa.Table, side: str, strays: Counter[str]) -> pa.Table:
-    """The rows of a published table whose pictures are here, under our names; the table is read in pieces."""
-    here = here.take(pa.array(_firsts(here["id"])))  # a picture that is in two shards is one
-    ids, parts = here["id"].combine_chunks(), []
-    for batch in _batches(table):
-        at = pc.index_in(batch["id"], value_set=ids)
-        parts.append(batch.filter(at.is_valid()))
-    rows = pa.concat_tables(parts)
-    once = rows.take(pa.array(_firsts(rows["id"])))
-    lat, lon = (once[name].to_numpy() for name in ("lat", "lon"))
-    good = (np.abs(lat) <= 90) & (np.abs(lon) <= 180)  # NaN is neither
-    kept = once.filter(pa.array(good))
+def _rows(table: Path, here: pd.DataFrame, unmatched: Counter[str]) -> pd.DataFrame:
+    """The rows of a published table whose pictures are here, under our names, by id."""
+    here = here[~here.index.duplicated()]  # a picture that is in two shards is one
+    rows = pd.concat([batch[batch["id"].isin(here.index)] for batch in _batches(table)]).set_index("id")
+    once = rows[~rows.index.duplicated()]
+    lat, lon = (pd.to_numeric(once[name], errors="coerce").astype(float) for name in ("lat", "lon"))
+    kept = once.assign(lat=lat, lon=lon)[lat.between(-90, 90) & lon.between(-180, 180)]
     counts = {
-        "no row in the table": here.num_rows - once.num_rows,
-        "a row twice in the table": rows.num_rows - once.num_rows,
-        "no coordinates on the Earth": once.num_rows - kept.num_rows,
+        "no row in the table": len(here) - len(once),
+        "a row twice in the table": len(rows) - len(once),
+        "no coordinates on the Earth": len(once) - len(kept),
     }
-    strays.update({reason: n for reason, n in counts.items() if n})
-    files = here.take(pc.index_in(kept["id"], value_set=ids).combine_chunks())
-    for name in ("path", "bytes", "look"):
-        kept = kept.append_column(name, files[name])
-    fixed = {"licence": _LICENCE, "source": _SOURCE, "published_side": side}
-    for name, text in fixed.items():
-        kept = kept.append_column(name, pa.array([text] * kept.num_rows, pa.string()))
-    return kept.combine_chunks()
+    unmatched.update({reason: n for reason, n in counts.items() if n})
+    return kept.join(here)
 
 
-def _batches(table: Path) -> Iterator[pa.Table]:
-    """Pieces of a published table with our columns: text, but for `lat` and `lon`."""
-    read = pa.csv.ReadOptions(block_size=64 << 20)
+def _batches(table: Path) -> Iterator[pd.DataFrame]:
+    """Pieces of a published table with our columns. All is text: NA is Namibia, and an account may be called null."""
     try:
-        with pa.csv.open_csv(table, read_options=pa.csv.ReadOptions(block_size=1 << 20)) as reader:
-            header = set(reader.schema.names)
+        header = set(pd.read_csv(table, nrows=0).columns)
         names = {ours: next((name for name in theirs if name in header), None) for ours, theirs in _COLUMNS.items()}
         absent = [_COLUMNS[ours][0] for ours in ("id", "lat", "lon") if names[ours] is None]
         if absent:
             raise CorruptFileError(f"{table} has no column {', '.join(absent)}; it has {', '.join(sorted(header))}")
-        theirs = [name for name in names.values() if name]
-        # As text, without nulls: NA is Namibia, and an account may be called null.
-        text = dict.fromkeys(theirs, pa.string())
-        convert = pa.csv.ConvertOptions(include_columns=theirs, column_types=text)
-        with pa.csv.open_csv(table, read_options=read, convert_options=convert) as reader:
-            for batch in reader:
-                yield _named(pa.Table.from_batches([batch]), names)
-    except pa.ArrowInvalid as error:
+        known = {theirs: ours for ours, theirs in names.items() if theirs}
+        read = pd.read_csv(table, usecols=list(known), dtype=str, keep_default_na=False, chunksize=100_000)
+        with read as batches:
+            for batch in batches:
+                yield batch.rename(columns=known).reindex(columns=list(_COLUMNS), fill_value="")
+    except CorruptFileError:
+        raise
+    except ValueError as error:  # of pandas: no table, rows of other lengths, bytes that are not text
         raise CorruptFileError(f"{table} is not a readable csv ({one_line(error)}); fetch it again") from error
 
 
-def _named(batch: pa.Table, names: dict[str, str | None]) -> pa.Table:
-    columns = {}
-    for ours, theirs in names.items():
-        column = batch[theirs] if theirs else pa.nulls(batch.num_rows, pa.string())
-        if ours in ("lat", "lon"):  # text that is no number becomes NaN, to be refused by row
-            values = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(np.float64)
-            columns[ours] = pa.array(values, pa.float64())
-        else:
-            columns[ours] = pc.fill_null(column, "")
-    return pa.table(columns)
-
-
-def _firsts(column: Any) -> Any:
-    """Where each value comes first, in order."""
-    return np.flatnonzero(~column.to_pandas().duplicated().to_numpy())
-
-
-def _sides(photos: pa.Table) -> list[str]:
-    """train, calibration, left_out or test for each photo; see the module."""
-    from geolib.datasets.splits import safe_split
-
-    frame = photos.select(["id", "lat", "lon", "photographer", "published_side"]).to_pandas().set_index("id")
-    train = frame["published_side"] == "train"
-    side = pd.Series("test", index=frame.index)
-    if train.any():
-        side[train] = safe_split(frame[train], seed=0, shares={"calibration": 0.1})
-    return [str(name) for name in side]
-
-
-def _report(
-    home: Path, revision: str, state: dict[str, Any], strays: Counter[str], refused_shards: dict[str, str]
-) -> Report:
+def _report(home: Path, state: dict[str, Any], unmatched: Counter[str], refused_shards: dict[str, str]) -> Report:
     columns = ["country", "photographer", "licence", "bytes", "look", "split", "published_side"]
     photos = pd.read_parquet(home / "photos.parquet", columns=columns)
-    test = photos["published_side"] == "test"
-    known = photos["photographer"] != ""
+    test, known = photos["published_side"] == "test", photos["photographer"] != ""
     in_train = set(photos["photographer"][~test & known])
-    refused: Counter[str] = Counter(strays)
-    for shard in state.values():
-        refused.update(shard["refused"])
+    refused = sum((Counter(shard["refused"]) for shard in state.values()), Counter(unmatched))
     return Report(
-        revision=revision,
+        revision=home.name,
         shards={side: sum(f"/{side}/" in name for name in state) for side in SIDES},
         photos=len(photos),
         countries=photos["country"][photos["country"] != ""].nunique(),
@@ -479,7 +353,3 @@ def _report(
         refused=dict(sorted(refused.items())),
         refused_shards=refused_shards,
     )
-
-
-def _as_dict(report: Report) -> dict[str, Any]:
-    return dict(vars(report))

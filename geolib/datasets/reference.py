@@ -7,7 +7,6 @@ and what its columns are. These downloads were never tried: the addresses are th
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pooch
 import shapely
 
 from geolib.common.download import Client, DownloadError
 from geolib.common.errors import CorruptFileError, MissingDataError
-from geolib.common.files import cache_path, data_path, sha256_file
+from geolib.common.files import cache_path, data_path
+from geolib.common.texts import one_line
 from geolib.sphere import check_lat_lon, haversine_km
 
 _GEOESTIMATION = "https://github.com/TIBHannover/GeoEstimation"
@@ -135,28 +136,42 @@ def fetch_quadtree(
     sha256: str = QUADTREE_SHA256,
     max_bytes: int = QUADTREE_BYTES,
     progress: Callable[[str], object] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Path, CellReport]:
-    """Fetch OSV-5M's quadtree (1.3 MB, MIT), checked against its sha256, and check its cells on the gallery's photos.
+    """Fetch OSV-5M's quadtree (1.3 MB, MIT) unless it is here, and check its cells on the gallery's photos.
 
-    progress: told of a download in a line.  sleep: what waits between attempts, seconds.
+    pooch checks the sha256, and leaves nothing of a transfer that fails. Redirects are followed on the same host only.
+    Tested against a local server only.
 
-    Returns the file and the report. Nothing is fetched where the file is here already, and what came of a transfer that
-    broke off is gone on with. Redirects are followed on the same host only, for GitHub serves the file itself. Raises
-    `CorruptFileError` for a file that is not the known one, `MissingDataError` when the server does not give it. Tried
-    against a local server only.
+    Parameters
+    ----------
+    folder : default: `osv5m-quadtree` in geolib's cache.
+    progress : called with a line of text before a download.
+
+    Returns
+    -------
+    The file and the report.
+
+    Raises
+    ------
+    CorruptFileError : the file is not the known one.
+    MissingDataError : the server does not give it.
     """
     target = Path(folder or cache_path("osv5m-quadtree")) / "quadtree_10_1000.csv"
-    if not (target.is_file() and sha256_file(target) == sha256):
+    client = Client(url)
+
+    def download(url: str, path: str, _: object) -> None:
         if progress:
             progress(f"fetching {url} ({max_bytes:,} bytes)")
-        client = Client(url, None, np.random.default_rng(0), sleep=sleep)  # GitHub asks for no contact
-        try:
-            client.file(url, target, lambda path: None, max_bytes=max_bytes, digest=f"sha256:{sha256}")
-        except DownloadError as error:
-            if error.reason in ("wrong hash", "too large"):
-                raise CorruptFileError(f"{url} is not the file that is known ({error}); nothing was kept") from error
-            raise MissingDataError(f"{url} could not be fetched: {error}") from error
+        Path(path).unlink()  # pooch's temporary file is private; a new one follows the user's umask
+        client.download(url, path, max_bytes)
+
+    pooch.get_logger().setLevel("WARNING")  # `progress` says it
+    try:
+        pooch.retrieve(url, f"sha256:{sha256}", target.name, target.parent, downloader=download)
+    except (DownloadError, ValueError) as error:  # pooch raises ValueError for another sha256
+        if isinstance(error, ValueError) or error.reason == "too large":
+            raise CorruptFileError(f"{url} is not the known file ({one_line(error)})") from error
+        raise MissingDataError(f"{url} could not be fetched: {error}") from error
     photos = pd.read_parquet(data_path("gallery", "gallery.parquet"))
     return target, check_quadtree(read_quadtree(target), photos["lat"], photos["lon"])
 

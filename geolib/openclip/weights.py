@@ -1,14 +1,14 @@
-"""Where the weights of an encoder come from: a folder, or the Hugging Face hub."""
+"""Load the weights of an encoder from a folder, or from the Hugging Face hub."""
 
 from __future__ import annotations
 
 import difflib
 import re
 import sys
-import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from huggingface_hub.errors import EntryNotFoundError
 from safetensors import SafetensorError
 
 from geolib.common import files
-from geolib.common.download import DownloadError, HubPatience, UnavailableError
+from geolib.common.download import DownloadError, UnavailableError
 from geolib.common.errors import CorruptFileError, MissingDataError
+from geolib.common.hub import ask_hub
 from geolib.common.texts import one_line
 from geolib.openclip.model import ClipModel, Preprocessing
 from geolib.openclip.tokenizer import WordTokenizer
@@ -27,7 +28,7 @@ from geolib.openclip.torchvision import import_open_clip
 
 
 def from_folder(folder: Path) -> ClipModel:
-    """The CLIP of a model folder."""
+    """Load a model folder. Raises `MissingDataError` or `CorruptFileError`."""
     config = files.read_json(folder / "open_clip_config.json")
     vocabulary = files.read_json(folder / "vocab.json")
     arrays = files.read_tensors(folder / "open_clip_model.safetensors")
@@ -51,7 +52,7 @@ def from_folder(folder: Path) -> ClipModel:
 
 
 def from_open_clip(name: str, pretrained: str | None, revision: str | None, allow_pickle: bool) -> ClipModel:
-    """A CLIP that open_clip knows by name; `pretrained=None` gives random weights."""
+    """Build a model of open_clip by name; weights that are not here are fetched. See `Encoder.load`."""
     open_clip = import_open_clip()
     if name not in open_clip.list_models():
         close = difflib.get_close_matches(name, open_clip.list_models()) or ["ViT-L-14"]
@@ -59,7 +60,7 @@ def from_open_clip(name: str, pretrained: str | None, revision: str | None, allo
             f"encoder {name!r}: expected 'postcards', a model folder, or an open_clip model such as {', '.join(close)}"
         )
     shape = open_clip.get_model_config(name)
-    options: dict[str, Any] = {"pretrained_text": False}  # else a text tower of its own is fetched
+    options: dict[str, Any] = {"pretrained_text": False}  # else open_clip fetches a text tower
     weights: dict[str, Any] = {}
     if pretrained is None:
         warnings.warn(f"{name} has random weights: its vectors say little about a photo", stacklevel=3)
@@ -69,26 +70,25 @@ def from_open_clip(name: str, pretrained: str | None, revision: str | None, allo
             tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
             raise ValueError(f"{name} has no weights called {pretrained!r}: expected one of {tags}, or None")
         kept, record = _recorded(name, pretrained, revision)
-        path, weights = _weights(f"{name}/{pretrained}", tag, kept, record, revision, allow_pickle)
+        path, weights = _find_weights(f"{name}/{pretrained}", tag, kept, record, revision, allow_pickle)
         options |= {"pretrained": str(path), "force_preprocess_cfg": tag}
         options |= {"force_quick_gelu": bool(tag.get("quick_gelu"))}
-    module = _created(name, options)
+    module = _create(name, options)
     if weights and weights != record:
-        if path.suffix != ".safetensors":  # so that the pickle is never read again
+        if path.suffix != ".safetensors":  # a copy, so that the pickle is never read again
             files.write_tensors(kept, {key: x.numpy() for key, x in module.state_dict().items()})
             weights["safetensors_sha256"] = files.sha256_file(kept)
         files.write_json(kept.with_suffix(".json"), weights)
     quick_gelu = bool(shape.get("quick_gelu") or options.get("force_quick_gelu"))
     preprocessing = Preprocessing.of(module.visual.preprocess_cfg, name)
-    return ClipModel(
-        module, shape["embed_dim"], preprocessing, quick_gelu, lambda: open_clip.get_tokenizer(name), weights
-    )
+    make_tokenizer = partial(open_clip.get_tokenizer, name)
+    return ClipModel(module, shape["embed_dim"], preprocessing, quick_gelu, make_tokenizer, weights)
 
 
-def _created(name: str, options: Mapping[str, Any]) -> Any:
+def _create(name: str, options: Mapping[str, Any]) -> Any:
     """open_clip's model, with the weights of a local file where `options` names one."""
     path = options.get("pretrained", "")
-    # StopIteration: a file without tensors. On what is no pickle, torch's unpickler raises nearly anything.
+    # StopIteration: a file without tensors. torch's unpickler raises nearly anything on a file that is not a pickle.
     damage = (SafetensorError, RuntimeError, StopIteration) if path.endswith(".safetensors") else Exception
     try:
         return import_open_clip().create_model(name, **options, weights_only=True)
@@ -99,7 +99,7 @@ def _created(name: str, options: Mapping[str, Any]) -> Any:
 
 
 def _recorded(name: str, pretrained: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
-    """Where a safe copy of weights from a pickle is kept, and the record beside it of what was fetched, or {}."""
+    """Path of the safe copy of a pickle's weights, and the record beside it of what was fetched, or {}."""
     for pin in (None, revision):
         slug = re.sub(r"[^\w.-]", "_", "-".join(filter(None, (name, pretrained, pin))))
         kept = files.cache_path("encoders", f"{slug}.safetensors")
@@ -109,12 +109,12 @@ def _recorded(name: str, pretrained: str, revision: str | None) -> tuple[Path, d
     return kept, {}
 
 
-def _weights(
+def _find_weights(
     title: str, tag: Mapping[str, Any], kept: Path, record: dict[str, Any], revision: str | None, allow_pickle: bool
 ) -> tuple[Path, dict[str, Any]]:
-    """The weights of a tag on this machine, fetched if need be: the file, and what `Encoder.weights` says of it.
+    """The file of a tag's weights, fetched if it is not here, and what `Encoder.weights` says of it.
 
-    By their own name: asked for a tag, open_clip goes on to the pickle when the safetensors file fails, for any reason.
+    The safetensors file is asked for by its name: open_clip would take the pickle when that file fails, for any reason.
     """
     repository, _, named = tag.get("hf_hub", "").rpartition("/")
     if not repository:
@@ -125,13 +125,13 @@ def _weights(
         return kept, record
     pickled = named or "open_clip_pytorch_model.bin"
     safe = f"{Path(named).stem}.safetensors" if named else "open_clip_model.safetensors"
-    wanted = _Wanted(title, repository, safe, revision or record.get("revision"), HubPatience(time.sleep))
+    wanted = _HubFile(title, repository, safe, revision or record.get("revision"))
     found = wanted.fetch(record.get("sha256"))
     if found is None and not allow_pickle:
         raise ValueError(
-            f"{title} is published as a pickle only ({repository}, {pickled}), which geolib does not read: "
-            "whoever made a pickle may run programs on your machine. If you trust them, allow it by hand, once: "
-            f"`python -m geolib fetch {title} --allow-pickle`, or Encoder.load(..., allow_pickle=True)"
+            f"{title} is published as a pickle only ({repository}, {pickled}), which geolib does not read: whoever "
+            "made a pickle may run programs on your machine. If you trust them, allow it by hand, once: "
+            f"`python -m geolib fetch encoder {title} --allow-pickle`, or Encoder.load(..., allow_pickle=True)"
         )
     found = found or replace(wanted, file=pickled).fetch(record.get("sha256"))
     if found is None:
@@ -140,45 +140,40 @@ def _weights(
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """A file on the Hugging Face hub. revision: a commit, or None for the newest.  ask: what waits while it is busy."""
+class _HubFile:
+    """A file with weights on the Hugging Face hub, at a commit, or the newest one for None."""
 
     title: str
     repository: str
     file: str
     revision: str | None
-    ask: HubPatience
 
     def fetch(self, sha256: str | None) -> tuple[Path, dict[str, Any]] | None:
-        """The file in the hub's own cache, checked against its sha256, and which it is; None where the hub has none.
+        """The checked file in the hub's own cache and its record; None where the hub has none of this name.
 
-        sha256: the one that was recorded when it was fetched. A file that is here is not asked for: no request is sent.
+        `sha256` is the one that was recorded before. A file that is here is not asked for: no request is sent.
         """
         cached = try_to_load_from_cache(self.repository, self.file, revision=self.revision)
         if isinstance(cached, str):
-            return self._checked(Path(cached), sha256)
+            return self._check(Path(cached), sha256)
+        name = f"{self.file} of {self.repository}" + (f" at {self.revision}" if self.revision else "")
         try:
-            about = self.ask(self._named(self.revision), self._about)
+            about = ask_hub(name, self._about)
+            if about is None:
+                return None
+            commit, published = about.commit_hash or "", about.etag or ""
+            if not re.fullmatch("[0-9a-f]{40}", commit) or not re.fullmatch("[0-9a-f]{64}", published):
+                raise CorruptFileError(f"{self.repository}: the hub gives no commit or no sha256 for {self.file}")
+            if sha256 not in (None, published):
+                raise CorruptFileError(
+                    f"{self.title}: the hub gives sha256 {published} for what was {sha256} when it was fetched first"
+                )
+            text = f"fetching {self.title}: {(about.size or 0) / 1e9:.2f} GB, {self.repository} at {commit[:12]}"
+            print(text, file=sys.stderr, flush=True)
+            path = ask_hub(name, lambda: hf_hub_download(self.repository, self.file, revision=commit))
         except DownloadError as error:
             raise self._missing(error) from error
-        if about is None:
-            return None
-        commit, published = about.commit_hash or "", about.etag or ""
-        if not re.fullmatch("[0-9a-f]{40}", commit) or not re.fullmatch("[0-9a-f]{64}", published):
-            raise CorruptFileError(f"{self.repository}: the hub gives no commit or no sha256 for {self.file}")
-        if sha256 not in (None, published):
-            raise CorruptFileError(
-                f"{self.title}: the hub gives sha256 {published} for what was {sha256} when it was fetched first"
-            )
-        _announce(f"fetching {self.title}: {(about.size or 0) / 1e9:.2f} GB, {self.repository} at {commit[:12]}")
-        try:
-            path = self.ask(self._named(commit), lambda: hf_hub_download(self.repository, self.file, revision=commit))
-        except DownloadError as error:
-            raise self._missing(error) from error
-        return self._checked(Path(path), published)
-
-    def _named(self, revision: str | None) -> str:
-        return f"{self.file} of {self.repository}" + (f" at {revision}" if revision else "")
+        return self._check(Path(path), published)
 
     def _about(self) -> HfFileMetadata | None:
         try:
@@ -186,12 +181,12 @@ class _Wanted:
         except EntryNotFoundError:
             return None
 
-    def _checked(self, path: Path, sha256: str | None) -> tuple[Path, dict[str, Any]]:
+    def _check(self, path: Path, sha256: str | None) -> tuple[Path, dict[str, Any]]:
         named = path.resolve().name  # the hub's cache names a large file by its sha256
         expected = sha256 or (named if re.fullmatch("[0-9a-f]{64}", named) else None)
         actual = files.sha256_file(path)
         if expected not in (None, actual):
-            for name in (path.resolve(), path):  # so that nobody takes it for what its name says
+            for name in (path.resolve(), path):  # else other programs would trust its name
                 name.unlink(missing_ok=True)
             raise CorruptFileError(
                 f"{path} was damaged (sha256 {actual} instead of {expected}) and is deleted: load again to fetch it"
@@ -201,24 +196,12 @@ class _Wanted:
         return path, where | {"bytes": path.stat().st_size, "sha256": actual}
 
     def _missing(self, error: DownloadError) -> MissingDataError:
-        here = f"the weights {self.title} are not on this machine and could not be fetched"
-        if not (isinstance(error, UnavailableError) or error.reason == "refused"):
-            return MissingDataError(
-                f"{here}, for the hub does not give them ({one_line(error)}). Choose other weights, or a revision that "
-                f"https://huggingface.co/{self.repository} has"
-            )
-        return MissingDataError(
-            f"{here} ({one_line(error)}). With a network, `python -m geolib fetch {self.title}` fetches them from "
-            f"{self.repository}: about {_gigabytes(self.title.partition('/')[0]):.1f} GB"
-        )
-
-
-def _announce(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _gigabytes(name: str) -> float:
-    """Size of a model's weights in float32, found without making them."""
-    with torch.device("meta"):
-        module = import_open_clip().create_model(name, pretrained_text=False, device="meta")
-    return float(sum(tensor.nbytes for tensor in module.state_dict().values())) / 1e9
+        if isinstance(error, UnavailableError) or error.reason == "refused":
+            with torch.device("meta"):  # for the size alone
+                module = import_open_clip().create_model(self.title.split("/")[0], pretrained_text=False, device="meta")
+            size = sum(tensor.nbytes for tensor in module.state_dict().values()) / 1e9
+            advice = f"With a network, `python -m geolib fetch encoder {self.title}` fetches about {size:.1f} GB"
+            advice += f" from {self.repository}"
+        else:
+            advice = f"Choose other weights, or a revision that https://huggingface.co/{self.repository} has"
+        return MissingDataError(f"the weights {self.title} are not on this machine ({one_line(error)}). {advice}")
