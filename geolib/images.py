@@ -1,8 +1,8 @@
 """From an image file to upright RGB pixels, and nothing else from the file.
 
 EXIF with its coordinates, XMP, comments and file names do not leave this module: a geolocator that could read them
-would not need to look at the image. Only the orientation is used, to turn the image upright. Colour profiles (ICC) are
-ignored, because CLIP was trained on images whose profiles were ignored too.
+would not need to look at the image. Only the orientation is used. Colour profiles (ICC) are ignored, as in CLIP's
+training.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +27,10 @@ from geolib.common.errors import ImageError
 
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8] | Image.Image
 Decoder = Callable[[IO[bytes]], ImageFile.ImageFile]
-Answer = TypeVar("Answer")
 
 MAX_PIXELS = 210_000_000  # the largest phone sensors write 16,320 x 12,240, about 200 million
-# The decoders with the first bytes of their files. They are called directly, because `Image.open` has one pixel limit
-# for the whole process, below the sizes of phone photos. An MPO file is a JPEG followed by further images.
+# First bytes of a file and its decoder, called directly: `Image.open` has one pixel limit for the whole process, below
+# the sizes of phone photos. An MPO file is a JPEG followed by further images.
 _DECODERS: tuple[tuple[bytes, Decoder], ...] = (
     (b"\xff\xd8\xff", JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
@@ -60,23 +59,18 @@ def open_rgb(source: ImageSource, *, min_side: int | None = None) -> Image.Image
     ----------
     source : a path, the bytes of a file, a binary file object, a uint8 array (height, width, 3), or a Pillow image.
         Files are JPEG, PNG, WEBP, or HEIC if pillow-heif is installed. Of an animation, the first frame is used.
-    min_side : decode a JPEG at 1/2, 1/4 or 1/8 of its size if its short side keeps at least this many pixels. This is
-        several times faster; the pixels differ slightly from those of a full decode that is scaled down.
+    min_side : decode a JPEG at 1/2, 1/4 or 1/8 of its size if its short side keeps at least this many pixels: several
+        times faster, with slightly other pixels than a full decode that is scaled down.
 
-    Raises
-    ------
-    ImageError
-        With the name of the file, if it is not a complete image of these kinds or has more than `MAX_PIXELS`.
+    Raises `ImageError` with the name of the file, if it is not a complete image or has more than `MAX_PIXELS`.
 
-    Examples
-    --------
     >>> open_rgb(np.zeros((2, 4, 3), np.uint8)).size
     (4, 2)
     >>> open_rgb(b"")
     Traceback (most recent call last):
     geolib.common.errors.ImageError: the bytes given is empty; copy or download it again
     """
-    name = _name(source)
+    name = name_of(source)
     with ExitStack() as stack:
         try:
             image = _open(source, stack)
@@ -171,29 +165,15 @@ def _turn_upright(rgb: Image.Image, original: Image.Image) -> Image.Image:
     return rgb if turn is None else rgb.transpose(turn)
 
 
-def _name(source: Any) -> str:
+def name_of(source: Any) -> str:
+    """What an error calls an image: the path, or "the bytes given"."""
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
     return name or "''" if isinstance(name, str) else f"the {type(source).__name__} given"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An image that could not be read, and why.
-
-    >>> answer_each(load_rgb, ["no such file.jpg"])
-    [Failure(image='no such file.jpg', reason='no such file.jpg does not exist; check the path')]
-    """
+    """An image that could not be read, and why."""
 
     image: str
     reason: str
-
-
-def answer_each(ask: Callable[[ImageSource], Answer], images: Iterable[ImageSource]) -> list[Answer | Failure]:
-    """`ask(image)` for each image, in order; a `Failure` in place of each that raises `ImageError`."""
-    answers: list[Answer | Failure] = []
-    for image in images:
-        try:
-            answers.append(ask(image))
-        except ImageError as error:
-            answers.append(Failure(_name(image), str(error)))
-    return answers

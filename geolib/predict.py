@@ -1,6 +1,6 @@
 """The geolocator: encoder, geocells, heads and rules in one object.
 
-A walk from `geolib.locate("photo.jpg")` to the coordinate; it enters eight files, each of them once:
+From `geolib.locate("photo.jpg")` to the coordinate, a photo passes through eight files:
 
 1. `geolib/__init__.py`: finds `locate` in this module.
 2. `geolib/predict.py`: `locate` -> `default_model().predict` -> `Geolocator.see`, then `Geolocator.answer`.
@@ -32,8 +32,7 @@ from PIL import Image
 
 from geolib._version import __version__
 from geolib.cells import GeocellTree, Partition
-from geolib.cells.kinds import fit_partition
-from geolib.common.errors import GeolibError, MismatchError
+from geolib.common.errors import GeolibError, ImageError, MismatchError
 from geolib.common.files import cache_path, data_path
 from geolib.common.settings import Settings
 from geolib.countries import country_name, country_of
@@ -45,7 +44,7 @@ from geolib.encoder import Encoder
 from geolib.familiar import PERCENTILE, Familiarity
 from geolib.fusion import fuse, marginals
 from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_heads
-from geolib.images import Failure, ImageSource, answer_each, open_rgb
+from geolib.images import Failure, ImageSource, name_of, open_rgb
 from geolib.sharing.card import describe_data, model_card
 from geolib.sharing.model_folder import load_model, save_model
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, haversine_km, in_words
@@ -60,11 +59,9 @@ _THUMBNAIL = 440  # longest side of the picture kept for display, pixels
 def locate(image: ImageSource, top_k: int = 5) -> Prediction:
     """Estimate where a photo was taken, with the default model; `top_k` is the number of places in `Prediction.top`.
 
-    `image` is a path, the bytes of a file, a binary file, a uint8 array (height, width, 3) or a Pillow image. Raises
-    `ImageError` for a file that is not an image, and `ValueError` for `top_k` < 1.
+    `image` is anything that `geolib.images.open_rgb` takes, such as a path. Raises `ImageError` for a file that is not
+    an image, and `ValueError` for `top_k` < 1.
 
-    Examples
-    --------
     >>> locate(data_path("postcards", "samples", "postcard-00338.jpg"), top_k=3).top["probability"].round(2).tolist()
     [0.22, 0.22, 0.1]
     """
@@ -74,8 +71,7 @@ def locate(image: ImageSource, top_k: int = 5) -> Prediction:
 def predict_location(image_path: ImageSource, top_k: int = 5) -> pd.DataFrame:
     """The `top_k` most probable places of a photo as a table, with the default model: the function of the article.
 
-    Columns are those of `Prediction.top`; `attrs` holds `familiar` and `distance`. An image unlike the training images
-    also gives a `UserWarning`. Raises as `locate` does.
+    See `Prediction.to_frame`. Warns of an image that is unlike the training images. Raises as `locate` does.
 
     >>> list(predict_location(data_path("postcards", "samples", "postcard-00338.jpg"), top_k=3))
     ['lat', 'lon', 'probability', 'cell', 'country']
@@ -87,11 +83,7 @@ def predict_location(image_path: ImageSource, top_k: int = 5) -> pd.DataFrame:
 
 
 def load(folder: str | os.PathLike[str], device: str = "auto") -> Geolocator:
-    """Load a saved model with its encoder (`Geolocator.load`).
-
-    >>> load(data_path("model")).training["dataset"]
-    'postcards'
-    """
+    """Load a saved model with its encoder; raises as `Geolocator.load` does."""
     return Geolocator.load(folder, device=device)
 
 
@@ -100,8 +92,8 @@ def default_model(
 ) -> Geolocator:
     """The model for the dataset, encoder and seed of `settings` (default: `Settings.from_env()`).
 
-    For the default settings it ships fitted in `data/model`. Otherwise the first call fits it and keeps it in the
-    cache. `progress` is called with each epoch's row of the history.
+    For the default settings it ships in `data/model`. Otherwise the first call fits it and keeps it in the cache.
+    `progress` is called with each epoch's row of the history.
 
     >>> default_model().tree.n_cells
     (13, 48, 191, 753)
@@ -122,11 +114,11 @@ def default_model(
     return model
 
 
-shared_model = lru_cache(maxsize=1)(default_model)  # so that `locate` loads it once
+shared_model = lru_cache(maxsize=1)(default_model)  # `locate` loads it once
 
 
 class Seen(NamedTuple):
-    """What `Geolocator.see` extracts from an image for `answer`: logits (1, n_cells) per level, distance, thumbnail."""
+    """What `Geolocator.see` extracts from an image: logits (1, n_cells) per level, distance, thumbnail."""
 
     logits: list[npt.NDArray[np.float32]]
     distance: float
@@ -139,15 +131,12 @@ class Geolocator:
 
     Attributes
     ----------
-    tree : geocells of any kind (`geolib.cells`).
-    familiarity : tells images unlike the training images (`geolib.familiar`).
+    familiarity : detects images that are unlike the training images.
     fusion, decoding, fusion_options : rules of `geolib.fuse` and `geolib.decode`, and further arguments of `fuse`.
     training : what the model was fitted on and how, as JSON can hold it.
     history : one row per epoch of the training; None after loading.
     figures : results shown on the model card, {title: {method: row}} (`geolib.judge.model.record`).
 
-    Examples
-    --------
     >>> encoder, rng = Encoder.load("postcards", device="cpu"), np.random.default_rng(0)
     >>> vectors = rng.normal(size=(200, encoder.dim)).astype(np.float32)
     >>> lat, lon = rng.uniform(40, 50, 200), rng.uniform(0, 10, 200)
@@ -168,14 +157,11 @@ class Geolocator:
     figures: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def predict(self, image: ImageSource, top_k: int = 5) -> Prediction:
-        """Estimate where a photo was taken, from its pixels alone. Raises as `geolib.locate` does.
-
-        Every image gets an answer; `Prediction.familiar` says whether it is like the training images.
-        """
+        """Estimate where a photo was taken, from its pixels alone. Takes and raises what `geolib.locate` does."""
         return self.answer(self.see(image), top_k)
 
     def see(self, image: ImageSource) -> Seen:
-        """Embed an image once, so that several rules can be asked about it. Raises `ImageError`."""
+        """Embed an image, so that `answer` can apply several rules to it. Raises `ImageError`."""
         if isinstance(image, io.IOBase) and not image.seekable():
             image = image.read()  # such a stream can be read only once
         vectors = self.encoder.embed_images([image])
@@ -186,9 +172,9 @@ class Geolocator:
     def answer(
         self, seen: Seen, top_k: int = 5, *, fusion: str | None = None, levels: Sequence[int] | None = None
     ) -> Prediction:
-        """Fuse and decode what `see` extracted; takes milliseconds.
+        """Fuse and decode what `see` extracted, in milliseconds.
 
-        `fusion` is a rule of `geolib.fuse` (default: the model's own), `levels` the coarse levels that take part
+        `fusion` is a rule of `geolib.fuse` (default: the model's own), `levels` the coarse levels that it uses
         (default: all). Raises `ValueError` for `top_k` < 1, or an unknown rule or level.
         """
         if top_k < 1:
@@ -197,8 +183,7 @@ class Geolocator:
         posterior = fuse(seen.logits, self.tree, fusion or self.fusion, **options)
         (lat,), (lon,) = decode(posterior, self.tree, self.decoding)
         mass, limit = posterior[0].astype(np.float64), self.familiarity.threshold
-        columns = ["lat", "lon", "probability", "cell", "country"]
-        cells = self._cells.assign(probability=mass, cell=self._cells.index)[columns]
+        cells = self._cells.assign(probability=mass)
         top = cells.sort_values("probability", ascending=False, kind="stable").head(top_k)
         return Prediction(
             familiar=None if limit is None else seen.distance <= limit,
@@ -219,9 +204,15 @@ class Geolocator:
     def predict_many(self, images: Sequence[ImageSource], top_k: int = 5) -> list[Prediction | Failure]:
         """One answer per image, in order; an unreadable image gives a `Failure`.
 
-        No answer depends on the other images. For thousands of photos use `embed_photos` and `predict_vectors`.
+        For thousands of photos use `embed_photos` and `predict_vectors`.
         """
-        return answer_each(lambda image: self.predict(image, top_k), images)
+        answers: list[Prediction | Failure] = []
+        for image in images:
+            try:
+                answers.append(self.predict(image, top_k))
+            except ImageError as error:
+                answers.append(Failure(name_of(image), str(error)))
+        return answers
 
     def posterior(self, vectors: Vectors) -> npt.NDArray[np.float32]:
         """Posterior over the finest cells, float32 (n, n_finest), for embeddings (n, dim)."""
@@ -247,7 +238,7 @@ class Geolocator:
         calibration: tuple[Vectors, npt.ArrayLike, npt.ArrayLike] | None = None,
         cells_per_level: Sequence[int] | str = "auto",
         min_photos: int = 5,
-        partition: Partition | str = "quadtree",
+        partition: Partition | None = None,
         fusion: str = "consistency",
         decoding: str = "argmax",
         fusion_options: Mapping[str, Any] | None = None,
@@ -262,19 +253,19 @@ class Geolocator:
         ----------
         vectors, lat, lon : embeddings by `encoder`, (n, dim), unit length; degrees (n,).
         calibration : the same of other photographers and regions, for early stopping and `Prediction.familiar`.
-        cells_per_level, min_photos : as `GeocellTree.fit` takes them; "auto" depends on n (`cells_for`).
-        partition : a kind of cells (`geolib.cells.kinds.KINDS`), or cells that were fitted to these photos.
+        cells_per_level, min_photos : as `GeocellTree.fit` takes them; "auto" is `cells_for(n)`.
+        partition : cells of another kind (`geolib.cells.kinds`), fitted to these photos; default: a quadtree.
         options, device, seed, progress : as `geolib.train_heads` takes them.
 
-        Raises
-        ------
-        ValueError : invalid coordinates, vectors or settings. MismatchError : vectors of another length than `dim`.
+        Raises `ValueError` for invalid coordinates, vectors or settings; `MismatchError` for vectors of other length.
         """
         if np.ndim(vectors) != 2 or np.shape(vectors)[1] != encoder.dim:
             raise MismatchError(f"vectors {np.shape(vectors)}: expected (n, {encoder.dim}), made by {encoder.name}")
-        tree = partition
-        if isinstance(tree, str):
-            tree = _fit_cells(tree, lat, lon, cells_per_level, min_photos, seed)
+        if isinstance(cells_per_level, str):
+            if cells_per_level != "auto":
+                raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
+            cells_per_level = cells_for(np.size(lat))
+        tree = partition or GeocellTree.fit(lat, lon, cells_per_level, min_photos)
         how: dict[str, Any] = {"calibration": calibration, "options": options, "device": device, "seed": seed}
         heads, history = train_heads(vectors, lat, lon, tree, progress=progress, **how)
         familiarity = Familiarity.fit(vectors, None if calibration is None else calibration[0], seed)
@@ -296,8 +287,7 @@ class Geolocator:
     def fit_dataset(cls, dataset: Dataset, encoder: Encoder, *, split: str = "safe", **options: Any) -> Geolocator:
         """Fit on a dataset's training photos and calibrate on its calibration photos. Test photos stay unseen.
 
-        `options` are those of `fit`; the seed also draws the split. Photos without an embedding are left out. Raises
-        `ValueError` if the split leaves no photo to train on.
+        `options` are those of `fit`; the seed also draws the split. Raises `ValueError` if no photo is left to train on.
         """
         parts = split_photos(dataset, encoder, split, options.get("seed", 0))
         if "train" not in parts:
@@ -325,9 +315,10 @@ class Geolocator:
 
     @cached_property
     def _cells(self) -> pd.DataFrame:
-        """Centre and country of each finest cell."""
+        """Centre, number and country of each finest cell; `answer` fills in the probabilities."""
         lat, lon = self.tree.centers(-1)
-        return pd.DataFrame({"lat": lat, "lon": lon, "country": country_of(lat, lon)})
+        columns = {"lat": lat, "lon": lon, "probability": np.nan, "cell": range(len(lat))}
+        return pd.DataFrame(columns | {"country": country_of(lat, lon)})
 
     def _radius_km(self, lat: float, lon: float, mass: FloatArray) -> float:
         """Distance within which half of the posterior lies, by cell centres; at least half of that to the next one."""
@@ -349,18 +340,6 @@ def cells_for(photos: int) -> tuple[int, ...]:
     finest = min(max(photos // 20, 1), 50_000)
     coarsest = max(100 * (finest / 50_000) ** 0.5, 1)
     return tuple(sorted({round(number) for number in np.geomspace(coarsest, finest, 4).tolist()}))
-
-
-def _fit_cells(
-    kind: str, lat: npt.ArrayLike, lon: npt.ArrayLike, cells_per_level: Sequence[int] | str, min_photos: int, seed: int
-) -> Partition:
-    if isinstance(cells_per_level, str):
-        if cells_per_level != "auto":
-            raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
-        cells_per_level = cells_for(np.size(lat))
-    if kind == "quadtree":
-        return GeocellTree.fit(lat, lon, cells_per_level, min_photos)
-    return fit_partition(kind, lat, lon, cells_per_level, seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from geolib.common.errors import ImageError
-from geolib.images import MAX_PIXELS, Failure, answer_each, load_rgb, open_rgb
+from geolib.images import MAX_PIXELS, load_rgb, open_rgb
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (13, 20, 3), dtype=np.uint8)  # unequal sides: a wrong turn shows
@@ -400,11 +400,3 @@ def test_damaged_bytes_give_pixels_or_an_image_error(format, flips, kept):
         assert str(error).startswith("the bytes given ")
     else:
         assert loaded.dtype == np.uint8 and loaded.ndim == 3
-
-
-def test_each_image_gets_an_answer_or_a_failure_in_order(tmp_path):
-    missing = tmp_path / "missing.jpg"
-    first, second, third, fourth = answer_each(load_rgb, [PIXELS, missing, b"text", encode(PIXELS)])
-    assert np.array_equal(first, PIXELS) and np.array_equal(fourth, PIXELS)
-    assert second == Failure(str(missing), f"{missing} does not exist; check the path")
-    assert third.image == "the bytes given" and "is not a JPEG" in third.reason

@@ -736,7 +736,7 @@ def test_the_shipped_model_is_small_and_knows_test_postcards():
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1.6e6
     model = geolib.load(folder, device="cpu")
     test = split_photos(open_dataset("postcards"), model.encoder)["test"].vectors[:500]
-    flagged = ~model.familiarity.familiar(test)
+    flagged = model.familiarity.distance(test) > model.familiarity.threshold
     assert 0 < flagged.mean() < 0.03, "about one test postcard in a hundred"
 
 
