@@ -1,8 +1,8 @@
 """Thousands of images to unit vectors, in files that survive a kill.
 
-`embed_photos` is the job. Worker processes decode and crop the images, the encoder turns batches of them into vectors,
-and a second thread writes the vectors to disk, one file (a shard) per 4,096 images. If the job is killed, the next call
-computes only the shards that are missing. `EmbeddingStore` reads the folder that it makes:
+In `embed_photos`, worker processes decode and crop the images, the encoder turns batches of them into vectors, and a
+second thread writes one file (a shard) per 4,096 images. If the job is killed, the next call computes only the missing
+shards. `EmbeddingStore` reads the folder that it makes:
 
     meta.json                    the encoder, the list of images, and at the end the SHA-256 of every shard
     shard-00000.safetensors ...  vectors, ids and failures of 4,096 images each, in input order
@@ -18,22 +18,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load as parse_tensors
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from geolib._version import __version__
 from geolib.common import files
 from geolib.common.arrays import pieces
-from geolib.common.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
+from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.encoder import Encoder, to_numpy
 from geolib.images import ImageSource
 from geolib.openclip.model import Preprocessing
@@ -42,8 +39,7 @@ Vectors = npt.NDArray[np.float32]
 Batch = tuple[torch.Tensor, list[str | None]]  # crops of the readable images; for every image None or what is wrong
 Meta = dict[str, Any]  # the content of meta.json
 _FORMAT = "geolib-embeddings/1"
-_REMEDY = "delete the folder and embed again"
-_CHUNK = 32  # images that a worker hands over at once; small, so that the first batch does not wait for long
+_CHUNK = 32  # images that a worker hands over at once; small, so that the first batch comes soon
 
 
 def embed_photos(
@@ -66,15 +62,11 @@ def embed_photos(
         workers index it. Images that cannot be read become `failures` of the store.
     batch_size : images per forward pass. Default 256 on a GPU, 64 on a CPU, whose caches are small.
     workers : processes that decode and crop; 0 does it in this process.
-    shard_size : images per file. A file depends on the input alone: a resumed job writes the same bytes.
+    shard_size : images per file. A resumed job writes the same bytes.
 
-    Raises
-    ------
-    ImageError, MismatchError
-        If not one image can be read; if `out` is the store of another encoder, preprocessing or list of images.
+    Raises `ImageError` if no image can be read, and `MismatchError` if `out` is the store of another encoder,
+    preprocessing or list of images.
 
-    Examples
-    --------
     >>> from tempfile import TemporaryDirectory
     >>> encoder, image = Encoder.load("postcards", device="cpu"), np.zeros((60, 90, 3), np.uint8)
     >>> with TemporaryDirectory() as folder:
@@ -82,7 +74,8 @@ def embed_photos(
     >>> store.vectors.shape, store.ids, store.failures[0][0]
     ((1, 128), ['first'], 'second')
     """
-    batch_size = (64 if encoder.device == "cpu" else 256) if batch_size is None else batch_size
+    if batch_size is None:
+        batch_size = 64 if encoder.device == "cpu" else 256
     if min(batch_size, shard_size) < 1:
         raise ValueError(f"batch_size={batch_size}, shard_size={shard_size}: expected at least 1")
     if len(paths) != len(ids):
@@ -98,7 +91,7 @@ def embed_photos(
 
 
 def _embed(encoder: Encoder, batches: Iterator[Batch], todo: dict[Path, list[str]], plan: Meta, progress: bool) -> None:
-    """Embed the batches, and write the files of `todo` with the ids that each of them holds."""
+    """Embed the batches, and write the files of `todo`, each with its ids."""
     done = plan["photos"] - sum(map(len, todo.values()))
     writing: Future[None] | None = None
     bar = tqdm(total=plan["photos"], initial=done, unit="photo", disable=not progress)
@@ -113,7 +106,7 @@ def _embed(encoder: Encoder, batches: Iterator[Batch], todo: dict[Path, list[str
                 bar.update(len(found))
             if writing:
                 writing.result()  # raises if the shard before could not be written
-            # The writer waits for the GPU to finish these vectors, while this thread goes on with the next shard.
+            # The writer waits for the GPU to finish these vectors; this thread starts the next shard.
             writing = writer.submit(_write_shard, path, dict(zip(ids, problems, strict=True)), vectors, plan)
         if writing:
             writing.result()
@@ -124,7 +117,7 @@ def _embed(encoder: Encoder, batches: Iterator[Batch], todo: dict[Path, list[str
 
 @dataclass(frozen=True)
 class _Crops(Dataset[npt.NDArray[np.uint8] | str]):
-    """Crops of images by position. In place of a crop that cannot be made stands what is wrong with the image."""
+    """Crops of images by position, or what is wrong with an image that cannot be read."""
 
     sources: Sequence[ImageSource]
     preprocessing: Preprocessing
@@ -164,7 +157,7 @@ def _batches(
 
 
 def _worker_count(encoder: Encoder, chunks: int) -> int:
-    """One worker per core, none for a single chunk, and no more than shared memory can serve (64 MB in containers)."""
+    """One worker per core, none for a single chunk, and no more than shared memory holds (64 MB in containers)."""
     if chunks < 2:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -199,7 +192,7 @@ class EmbeddingStore:
     def open(cls, folder: str | os.PathLike[str]) -> EmbeddingStore:
         """Read a store, and check the SHA-256 of each shard.
 
-        Raises `MissingDataError` if it is absent or unfinished, `CorruptFileError` with the name of a damaged file.
+        Raises `MissingDataError` for no store or an unfinished one, `CorruptFileError` with the name of a damaged file.
         """
         folder = Path(folder)
         meta = _read_meta(folder)
@@ -210,35 +203,33 @@ class EmbeddingStore:
         try:
             vectors = np.empty((meta["vectors"], meta["encoder"]["dim"]), np.float32)
             for path, recorded in zip(_shards(folder, meta), meta["shards"], strict=True):
-                shard = _read_shard(path, recorded["sha256"])
+                shard = files.read_tensors(path)
+                if files.sha256_file(path) != recorded["sha256"]:
+                    raise CorruptFileError(f"{path} was changed since it was written")
                 vectors[len(ids) : len(ids) + recorded["vectors"]] = shard["vectors"]
                 ids += _from_bytes(shard["ids"])
                 failures += map(tuple, _from_bytes(shard["failures"]))
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, CorruptFileError):
-                raise
-            raise CorruptFileError(f"{folder / 'meta.json'} does not fit its shards ({error!r}): {_REMEDY}") from error
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            remedy = "delete the damaged shard, or the whole folder, and call embed_photos again"
+            raise CorruptFileError(f"the shards of {folder} do not fit meta.json ({error!r}): {remedy}") from error
         if meta["dtype"] == "float16":  # rounding changed the lengths by up to 0.0005
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return cls(ids, vectors, failures, meta)
 
     def subset(self, ids: Sequence[str]) -> Vectors:
         """Vectors of these ids in their order, float32 (len(ids), dim). Raises `ValueError` for an unknown id."""
-        if unknown := [name for name in ids if name not in self._row]:
+        row = {name: number for number, name in enumerate(self.ids)}
+        if unknown := [name for name in ids if name not in row]:
             reason = dict(self.failures).get(unknown[0], "it is not among the images of this store")
             raise ValueError(f"no vector for {unknown[0]!r} ({len(unknown)} such ids): {reason}")
-        return self.vectors[[self._row[name] for name in ids]]
-
-    @cached_property
-    def _row(self) -> dict[str, int]:
-        return {name: row for row, name in enumerate(self.ids)}
+        return self.vectors[[row[name] for name in ids]]
 
 
 # The files of a store
 
 
 def _plan(encoder: Encoder, ids: list[str], shard_size: int, dtype: str) -> Meta:
-    """`meta.json` of a store that is about to be made: all that a resumed job has to agree with."""
+    """`meta.json` of a store to be made. A resumed job has to agree with it."""
     wrong = [name for name, count in Counter(ids).items() if count > 1 or not isinstance(name, str)]
     if wrong or not ids:
         raise ValueError(f"{len(ids)} ids, {wrong[:3]} among them: expected at least one, and distinct strings")
@@ -250,7 +241,7 @@ def _plan(encoder: Encoder, ids: list[str], shard_size: int, dtype: str) -> Meta
         "geolib": __version__,
         "encoder": encoder.describe(),
         "precision": encoder.precision,
-        "decode": "full",  # stores of earlier versions may say "reduced"
+        "decode": "full",  # earlier versions could also decode at a "reduced" size
         "dtype": dtype,
         "photos": len(ids),
         "photos_sha256": hashlib.sha256(json.dumps(ids).encode()).hexdigest(),
@@ -259,7 +250,7 @@ def _plan(encoder: Encoder, ids: list[str], shard_size: int, dtype: str) -> Meta
 
 
 def _is_complete(folder: Path, plan: Meta) -> bool:
-    """Whether the store is finished. Starts it if there is none. Raises `MismatchError` if it is not as planned."""
+    """Whether the store is finished; starts it if there is none. Raises `MismatchError` if it is not as planned."""
     if not (folder / "meta.json").exists():
         if any(folder.glob("shard-*")):  # they could be of any encoder
             raise MismatchError(f"{folder} holds shards without meta.json: delete it, or choose another folder")
@@ -269,7 +260,8 @@ def _is_complete(folder: Path, plan: Meta) -> bool:
     done = bool(meta["complete"]) and all(path.exists() for path in _shards(folder, meta))
     ours, theirs = plan | plan["encoder"], meta | meta["encoder"]
     keys = ["preprocessing", "fingerprint", "decode", "photos", "photos_sha256", "dtype"]
-    for key in keys if done else [*keys, "precision", "shard_size"]:
+    keys += [] if done else ["precision", "shard_size"]
+    for key in keys:
         if ours[key] != theirs[key]:
             raise MismatchError(
                 f"{folder} was made with {key} {theirs[key]} (encoder {theirs['name']}), this run has {ours[key]} "
@@ -282,7 +274,7 @@ def _complete(folder: Path, plan: Meta) -> None:
     """Add counts and the SHA-256 of every shard to `meta.json`. If no image was readable, delete the store, raise."""
     paths, shards, count = list(_shards(folder, plan)), [], 0
     for path in paths:
-        shard = _read_shard(path)
+        shard = files.read_tensors(path)
         shards.append({"file": path.name, "vectors": len(shard["vectors"]), "sha256": files.sha256_file(path)})
         count += len(shard["vectors"])
     if count == 0:
@@ -300,7 +292,7 @@ def _read_meta(folder: Path) -> Meta:
     meta = files.read_json(folder / "meta.json")
     needed = {"complete", "encoder", "precision", "decode", "dtype", "photos", "photos_sha256", "shard_size"}
     if not isinstance(meta, dict) or meta.get("format") != _FORMAT or needed - meta.keys():
-        raise CorruptFileError(f"{folder / 'meta.json'} does not describe a store of format {_FORMAT}: {_REMEDY}")
+        raise CorruptFileError(f"{folder / 'meta.json'} is not of format {_FORMAT}: delete the folder and embed again")
     return meta
 
 
@@ -314,27 +306,19 @@ def _write_shard(path: Path, problems: dict[str, str | None], parts: list[torch.
     vectors = to_numpy(torch.cat(parts)) if parts else np.empty((0, plan["encoder"]["dim"]), np.float32)
     kept = [name for name, problem in problems.items() if problem is None]
     failures = [(name, problem) for name, problem in problems.items() if problem is not None]
-    texts = {key: np.frombuffer(json.dumps(x).encode(), np.uint8) for key, x in (("ids", kept), ("failures", failures))}
-    files.write_tensors(path, {"vectors": vectors.astype(plan["dtype"]), **texts})
-
-
-def _read_shard(path: Path, sha256: str | None = None) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a shard. Raises `CorruptFileError` if it is damaged or has another SHA-256 than recorded."""
-    remedy = "delete this file and call embed_photos again, which writes a new one"
-    try:
-        content = path.read_bytes()
-        if sha256 not in (None, hashlib.sha256(content).hexdigest()):
-            raise CorruptFileError(f"{path} was changed or cut short since it was written: {remedy}")
-        return parse_tensors(content)
-    except (OSError, SafetensorError) as error:
-        raise CorruptFileError(f"{path} is not a whole shard ({error}): {remedy}") from error
+    arrays = {"vectors": vectors.astype(plan["dtype"]), "ids": _to_bytes(kept), "failures": _to_bytes(failures)}
+    files.write_tensors(path, arrays)
 
 
 def _is_whole(path: Path) -> bool:
     try:
-        return bool(_read_shard(path))
-    except CorruptFileError:  # a power cut can leave an empty file
+        return bool(files.read_tensors(path))
+    except GeolibError:  # missing, or empty after a power cut
         return False
+
+
+def _to_bytes(value: Any) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)
 
 
 def _from_bytes(array: npt.NDArray[np.uint8]) -> Any:

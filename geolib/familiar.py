@@ -99,7 +99,8 @@ class Familiarity:
             if fits and len(threshold) <= 1 and all(np.isfinite(array).all() for array in arrays.values()):
                 if dim not in (None, own):
                     raise MismatchError(f"{path} is for embeddings of {own} numbers, not {dim}: fit the model again")
-                return cls(**arrays | {"threshold": float(threshold[0]) if len(threshold) else None})
+                limit = float(threshold[0]) if len(threshold) else None
+                return cls(arrays["references"], arrays["centre"], arrays["scale"], limit)
         found = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in arrays.items())
         raise CorruptFileError(
             f"{path} does not hold a familiarity: found {found}; expected finite references (m, dim), centre (dim,), "

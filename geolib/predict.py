@@ -287,7 +287,7 @@ class Geolocator:
     def fit_dataset(cls, dataset: Dataset, encoder: Encoder, *, split: str = "safe", **options: Any) -> Geolocator:
         """Fit on a dataset's training photos and calibrate on its calibration photos. Test photos stay unseen.
 
-        `options` are those of `fit`; the seed also draws the split. Raises `ValueError` if no photo is left to train on.
+        `options` are those of `fit`; the seed also draws the split. Raises `ValueError` if it leaves none to train on.
         """
         parts = split_photos(dataset, encoder, split, options.get("seed", 0))
         if "train" not in parts:

@@ -1,13 +1,11 @@
-"""Ask the Hugging Face hub through huggingface_hub, which resumes broken transfers, but asks most questions once.
-
-Where it tries again by itself, it would wait for hours without a word if the hub asked for that.
-"""
+"""Ask the Hugging Face hub again while it is busy, which huggingface_hub itself does for broken transfers only."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, TypeVar
 
 from huggingface_hub import errors, get_session
@@ -16,7 +14,7 @@ from geolib.common.download import FINAL_STATUSES, PASSING_STATUSES, DownloadErr
 from geolib.common.texts import one_line
 
 T = TypeVar("T")
-TRIES = 6
+_REFUSALS = (errors.OfflineModeIsEnabled, errors.HFValidationError)
 
 
 def ask_hub(what: str, ask: Callable[[], T]) -> T:
@@ -24,23 +22,26 @@ def ask_hub(what: str, ask: Callable[[], T]) -> T:
 
     `what` names the thing in errors. Raises `DownloadError` when the hub refuses for good, and `UnavailableError` when
     all attempts failed or the hub asks for a wait of more than ten minutes.
-
-    >>> ask_hub("a number", lambda: 7)
-    7
     """
-    answered = False
-    for attempt in range(1, TRIES + 1):
+    for attempt in count(1):
         try:
             with _no_long_waits():
                 return ask()
         except DownloadError:
             raise
         except Exception as error:  # huggingface_hub lets errors of its HTTP library through, and changes that library
-            answers = (getattr(each, "response", None) for each in (error, error.__cause__))
+            causes = (error, error.__cause__)
+            answers = (getattr(cause, "response", None) for cause in causes)
             answer = next((answer for answer in answers if answer is not None), None)
-            answered |= answer is not None
-            _raise_if_final(what, error, answer)
-            if attempt == TRIES or (attempt == 2 and not answered):
+            if answer is not None and answer.status_code not in PASSING_STATUSES:
+                status = f"HTTP {answer.status_code}"
+                meaning = FINAL_STATUSES.get(answer.status_code, one_line(error))
+                if isinstance(error, errors.RevisionNotFoundError):
+                    meaning = "there is no such revision"
+                raise DownloadError(f"{what} cannot be fetched: {status}: {meaning}", status) from error
+            if any(isinstance(cause, _REFUSALS) for cause in causes):
+                raise DownloadError(f"{what} cannot be fetched: {one_line(error)}", "refused") from error
+            if attempt >= (2 if answer is None else 6):
                 said = f"{what} could not be fetched in {attempt} attempts ({one_line(error, 200)})"
                 raise UnavailableError(said) from error
             wait = None if answer is None else PatientRetry().get_retry_after(answer)
@@ -48,23 +49,9 @@ def ask_hub(what: str, ask: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _raise_if_final(what: str, error: Exception, answer: Any) -> None:
-    """Raise `DownloadError` for an error that another attempt would meet again."""
-    if answer is not None and answer.status_code not in PASSING_STATUSES:
-        status = f"HTTP {answer.status_code}"
-        if isinstance(error, errors.RevisionNotFoundError):
-            meaning = "there is no such revision"
-        else:
-            meaning = FINAL_STATUSES.get(answer.status_code, one_line(error))
-        raise DownloadError(f"{what} cannot be fetched: {status}: {meaning}", status) from error
-    refusals = (errors.OfflineModeIsEnabled, errors.HFValidationError)
-    if isinstance(error, refusals) or isinstance(error.__cause__, refusals):
-        raise DownloadError(f"{what} cannot be fetched: {one_line(error)}", "refused") from error
-
-
 @contextmanager
 def _no_long_waits() -> Iterator[None]:
-    """Meanwhile, a busy answer that asks huggingface_hub for more than ten minutes raises `UnavailableError`."""
+    """Raise `UnavailableError` where huggingface_hub would silently wait for hours because a busy hub asks for it."""
 
     def check(answer: Any) -> None:
         if answer.status_code in PASSING_STATUSES:

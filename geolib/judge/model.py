@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -27,31 +25,26 @@ def evaluate(
     Parameters
     ----------
     n_boot : draws for the intervals, over photographers; a photo without one counts as its own.
-    gallery : the dataset that the model was fitted on; gives the baselines their training photos when `dataset` is
-        another one. Without it they are left out.
+    gallery : if `dataset` is another one, the dataset that the model was fitted on: it gives the baselines their
+        training photos. Without it they are left out.
 
     Returns
     -------
     The table. `attrs["overlap"]` is what `photographer_overlap` counts (None if unknown), `attrs["side"]` is "test" or
     "all".
 
-    Raises
-    ------
-    MismatchError : `dataset` or `gallery` has the name of the training data, but other photos or labels.
-    ValueError : the split has no training or no test photos.
+    Raises `MismatchError` if `dataset` or `gallery` has the name of the training data, but other photos or labels, and
+    `ValueError` if the split has no training or no test photos.
     """
     other = gallery is not None or model.training.get("dataset", dataset.name) != dataset.name
-    train, test = _other_photos(model, dataset, gallery) if other else _own_split(model, dataset)
+    train, test = _photos(model, dataset, gallery, other)
     methods = {"geolocator": model.predict_vectors(test.vectors)}
     overlap = None
     if train is not None:
         lat, lon = constant_guess(train.lat, train.lon)
-        nearest = NearestNeighbour(train.vectors, train.lat, train.lon)
-        methods = {
-            "prior": (np.full(len(test.ids), lat), np.full(len(test.ids), lon)),
-            "nearest neighbour": nearest.predict_vectors(test.vectors),
-            **methods,
-        }
+        constant = np.full(len(test.ids), lat), np.full(len(test.ids), lon)
+        nearest = NearestNeighbour(train.vectors, train.lat, train.lon).predict_vectors(test.vectors)
+        methods = {"prior": constant, "nearest neighbour": nearest, **methods}
         overlap = photographer_overlap(dataset, test.ids, gallery or dataset, train.ids)
     clusters = dataset.photographers(test.ids)
     table = compare(methods, test.lat, test.lon, clusters=clusters, n_boot=n_boot)
@@ -68,44 +61,25 @@ def evaluate(
 def record(model: Geolocator, dataset: Dataset, table: pd.DataFrame) -> None:
     """Keep a table of `evaluate` in `model.figures`, so that `model.save` shows it on the card."""
     rows = table.astype(object).where(table.notna(), None).to_dict("index")
-    title = f"{table.attrs['side']} photos of {dataset.name}"
-    model.figures[title] = {
-        str(method): {str(column): _plain(value) for column, value in row.items()} for method, row in rows.items()
-    }
+    model.figures[f"{table.attrs['side']} photos of {dataset.name}"] = rows
 
 
-def _plain(value: Any) -> Any:
-    """A value of Python's own types, as JSON can hold it."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _own_split(model: Geolocator, dataset: Dataset) -> tuple[Photos, Photos]:
-    """Training and test photos of the split that the model was fitted on."""
-    if model.training.get("dataset") == dataset.name and not _same_photos(model, dataset):
-        raise MismatchError(
-            f"the photos of {dataset.name}, or their labels, are not those that the model was fitted on, so its "
-            "training photos could be among the test photos: fit it again, evaluate on the same photos, or give them "
-            "as gallery"
-        )
-    kind, seed = model.training.get("split", "safe"), model.training.get("seed", 0)
-    parts = split_photos(dataset, model.encoder, kind, seed)
-    if not {"train", "test"} <= set(parts):
-        raise ValueError(f"the {kind} split of {dataset.name} has no training or no test photos: use more photos")
-    return parts["train"], parts["test"]
-
-
-def _other_photos(model: Geolocator, dataset: Dataset, gallery: Dataset | None) -> tuple[Photos | None, Photos]:
-    """Training photos, if their dataset is given, and all photos of another dataset."""
+def _photos(model: Geolocator, dataset: Dataset, gallery: Dataset | None, other: bool) -> tuple[Photos | None, Photos]:
+    """Training photos, None if their dataset is not given, and the photos to test on."""
+    fitted_on, parts = gallery if other else dataset, dict[str, Photos]()
+    if fitted_on is not None:
+        same = model.training.get("dataset_key") == fitted_on.labels_key(model.encoder)
+        if not same and (other or "dataset" in model.training):
+            raise MismatchError(
+                f"the photos of {fitted_on.name}, or their labels, are not those that the model was fitted on, so its "
+                "training photos could be among the test photos: fit it again, or give its own photos as the gallery"
+            )
+        kind, seed = model.training.get("split", "safe"), model.training.get("seed", 0)
+        parts = split_photos(fitted_on, model.encoder, kind, seed)
+        if "train" not in parts or not (other or "test" in parts):
+            raise ValueError(f"the {kind} split of {fitted_on.name} has no training or no test photos: use more photos")
+    if not other:
+        return parts["train"], parts["test"]
     store = dataset.embeddings(model.encoder)
     photos = dataset.photos.loc[store.ids]
-    test = Photos(store.vectors, photos["lat"].to_numpy(), photos["lon"].to_numpy(), store.ids)
-    if gallery is None:
-        return None, test
-    if not _same_photos(model, gallery):
-        raise MismatchError(f"the model was not fitted on these photos of {gallery.name}: give those as the gallery")
-    kind, seed = model.training.get("split", "safe"), model.training.get("seed", 0)
-    return split_photos(gallery, model.encoder, kind, seed)["train"], test
-
-
-def _same_photos(model: Geolocator, dataset: Dataset) -> bool:
-    return bool(model.training.get("dataset_key") == dataset.labels_key(model.encoder))
+    return parts.get("train"), Photos(store.vectors, photos["lat"].to_numpy(), photos["lon"].to_numpy(), store.ids)

@@ -1,7 +1,6 @@
 """The model card: what a saved model is, what it was made of, and what it must not be used for.
 
-After Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv 1810.03993. Everything on the card comes from
-`model.json`.
+After Mitchell et al. 2019, arXiv 1810.03993. Everything on the card comes from `model.json`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from geolib.datasets.dataset import Dataset
 from geolib.datasets.splits import Photos, training_overlap
 
 RESPONSIBLE_USE = "notebooks/08_responsible_use.ipynb"
-_MOST_LICENCES = 30  # rows of the table; the rest is summed up
+_EXAMPLE = '```python\nimport geolib\n\nprint(geolib.load("FOLDER").predict("photo.jpg").sentence())\n```'
+_RADII_KM = (1, 25, 200, 750, 2500)
 _LIMITS = """\
 - It sees pixels only and answers every image. `familiar` says whether an image is like the training images; if not, \
 the places mean nothing.
@@ -33,28 +33,39 @@ def is_drawn(model: Mapping[str, Any]) -> bool:
 
 
 def model_card(model: Mapping[str, Any]) -> str:
-    """The card as Markdown, with the front matter that the Hugging Face hub reads.
-
-    `model` is the content of model.json (`geolib.sharing.model_folder.read_model`).
-    """
+    """The card as Markdown for the Hugging Face hub; `model` is what `geolib.sharing.model_folder.read_model` gives."""
     training = model["training"]
-    name = _plain(training.get("dataset") or "photographs")
-    images = "**drawn postcards**, not photographs" if is_drawn(model) else f"the photographs of *{name}*"
-    cells = _count(training.get("cells_per_level", [0])[-1])
+    name = _plain(training.get("dataset") or "not recorded")
+    images = "**drawn postcards**, not photographs" if is_drawn(model) else f"photographs (dataset: {name})"
+    cells = [_count(number) for number in training.get("cells_per_level", ["?"])]
+    data = {
+        "dataset": name,
+        "training photos": _count(training.get("photos")),
+        "photos that could not be read, and are in no part of the split": _count(training.get("unreadable")),
+        "photographers known by name": _count(training.get("photographers")),
+    }
+    made = {
+        "cells": f"{_plain(training.get('partition', 'GeocellTree'))}, {' + '.join(cells)} from coarse to fine",
+        "training": f"{_count(training.get('epochs'))} epochs, seed {training.get('seed', 0)}",
+        "fusion": f"`{_plain(model['fusion'])}`, decoding `{_plain(model['decoding'])}`",
+        "versions": ", ".join(f"{_plain(name)} {_plain(text)}" for name, text in model.get("versions", {}).items()),
+    }
+    sections = {
+        "Use": f"{_EXAMPLE}\n\n{_encoder(model['encoder'])}",
+        "Data": _list(data),
+        "Licences of the training photos": _licences(training.get("licences", {})),
+        "Splits": _splits(training),
+        "Figures": _figures(model.get("figures")),
+        "Limits": _LIMITS,
+        "Responsible use": f"{_USE}`{RESPONSIBLE_USE}` of geolib's repository.",
+        "How it was made": _list(made),
+    }
     parts = [
         "---\nlibrary_name: geolib\ntags:\n- image-geolocation\n- geocells\n- clip\n---",
-        f"# A photo geolocator trained on {name}",
-        f"It gives a probability for each of {cells} cells of the Earth, and from these a latitude and a longitude. "
+        f"# A photo geolocator trained on {'postcards' if is_drawn(model) else 'photographs'}",
+        f"It gives a probability for each of {cells[-1]} cells of the Earth, and from these a latitude and longitude. "
         f"Its heads were trained on the embeddings of a frozen CLIP; the training images were {images}.",
-        '## Use\n\n```python\nimport geolib\n\nmodel = geolib.load("FOLDER")\n'
-        'print(model.predict("photo.jpg").sentence())\n```\n\n' + _encoder(model["encoder"]),
-        f"## Data\n\n{_data(training)}",
-        f"## Licences of the training photos\n\n{_licences(training.get('licences', {}))}",
-        f"## Splits\n\n{_splits(training)}",
-        f"## Figures\n\n{_figures(model.get('figures', {}))}",
-        f"## Limits\n\n{_LIMITS}",
-        f"## Responsible use\n\n{_USE}`{RESPONSIBLE_USE}` of geolib's repository.",
-        f"## How it was made\n\n{_made(model)}",
+        *(f"## {title}\n\n{text}" for title, text in sections.items()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -73,68 +84,53 @@ def describe_data(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, An
 
 
 def _encoder(encoder: Mapping[str, Any]) -> str:
-    path = encoder["name"].replace("\\", "/")
-    title = _plain("/".join(filter(None, (path.rpartition("/")[2], encoder["pretrained"]))))
-    lines = [f"Encoder: `{title}`, fingerprint `{_plain(encoder['fingerprint'])[:16]}`; geolib refuses any other."]
+    *folders, name = encoder["name"].replace("\\", "/").split("/")
+    title = _plain("/".join(filter(None, (name, encoder.get("pretrained")))))
+    text = f"Encoder: `{title}`, fingerprint `{_plain(encoder['fingerprint'])[:16]}`; geolib refuses any other."
     if weights := encoder.get("weights"):
         origin = f"`{_plain(weights['file'])}` of {_plain(weights['repository'])} at `{_plain(weights['revision'])}`"
         size = f"{weights['bytes'] / 1e9:.2f} GB, sha256 `{_plain(weights['sha256'])}`"
-        lines.append(f"Its weights: {origin}, {size}. They are downloaded, not part of this model.")
-    elif "/" in path:
-        lines.append('It is a folder that is not part of this model: `Geolocator.load("FOLDER", encoder)`.')
-    return " ".join(lines)
+        return f"{text} Its weights: {origin}, {size}. They are downloaded, not part of this model."
+    if folders:
+        text += ' It is a folder that is not part of this model: `Geolocator.load("FOLDER", encoder)`.'
+    return text
 
 
-def _data(training: Mapping[str, Any]) -> str:
-    lines = [f"- dataset: {_plain(training.get('dataset') or 'not recorded')}"]
-    lines += [f"- training photos: {_count(training.get('photos'))}"]
-    if training.get("unreadable"):
-        lines += [f"- photos that could not be read, and are in no part of the split: {_count(training['unreadable'])}"]
-    return "\n".join([*lines, f"- photographers known by name: {_count(training.get('photographers'))}"])
-
-
-def _licences(count: Mapping[str, int]) -> str:
-    if not count:
+def _licences(counts: Mapping[str, int]) -> str:
+    if not counts:
         return "Not recorded. Find out before you pass this model on: some licences ask for credit or the same licence."
-    ordered = sorted(count.items(), key=lambda row: (-row[1], row[0]))
-    shown, rest = ordered[:_MOST_LICENCES], ordered[_MOST_LICENCES:]
-    rows = [f"| {_plain(licence) or 'not stated'} | {_count(number)} |" for licence, number in shown]
-    rows += [f"| {len(rest)} others | {_count(sum(number for _, number in rest))} |"] if rest else []
-    return "| licence | photos |\n|---|---|\n" + "\n".join(rows)
+    ordered = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    return _table("licence | photos", [[_plain(name) or "not stated", _count(number)] for name, number in ordered])
 
 
 def _splits(training: Mapping[str, Any]) -> str:
     if not training.get("sides"):
         return f"Not recorded; {_count(training.get('calibration_photos'))} photos decided when to stop the training."
-    rows = "\n".join(f"| {_plain(side)} | {_count(number)} |" for side, number in training["sides"].items())
-    kind, overlap = _plain(training.get("split", "")), training.get("overlap") or {}
+    overlap = training.get("overlap") or {}
     people, places = overlap.get("by_training_photographers"), overlap.get("in_training_blocks")
-    shared = [
-        f"{people:,} are by photographers of training photos"
-        if isinstance(people, int)
-        else "whether some are by photographers of training photos is not known"
-    ]
-    shared += [f"{places:,} are within a degree block that holds training photos"] * isinstance(places, int)
     leak = " Such overlap makes the figures look better." if people or places else ""
-    drawn = f"Split `{kind}`, seed {training.get('seed', 0)}. Of the test photos, {', '.join(shared)}.{leak}"
-    return f"| side | photos |\n|---|---|\n{rows}\n\n{drawn}"
+    sides = _table("side | photos", [[_plain(side), _count(number)] for side, number in training["sides"].items()])
+    return (
+        f"{sides}\n\nSplit `{_plain(training.get('split', ''))}`, seed {training.get('seed', 0)}. Of the test photos, "
+        f"{_count(people)} are by photographers of training photos, {_count(places)} are within a degree block that "
+        f"holds training photos.{leak}"
+    )
 
 
-def _figures(figures: Mapping[str, Any]) -> str:
+def _figures(figures: Mapping[str, Any] | None) -> str:
     if not figures:
         return "None were computed before it was saved: `python -m geolib evaluate --model FOLDER --card` adds them."
-    return "\n\n".join(_figure_table(title, rows) for title, rows in figures.items())
-
-
-def _figure_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
-    columns = {f"within_{km}_km": f"{km:,} km" for km in (1, 25, 200, 750, 2500)}
-    lines = [f"| method | photos | {' | '.join(columns.values())} | median |", "|---" * (len(columns) + 3) + "|"]
-    for method, row in rows.items():
-        cells = [_figure(row, key, 100, ".1f", " %") for key in columns]
-        cells += [_figure(row, "median_km", 1, ",.0f", " km")]
-        lines.append(f"| {_plain(method)} | {_count(row.get('photos'))} | {' | '.join(cells)} |")
-    intervals = sorted({str(row.get("interval", "")) for row in rows.values()})
-    return f"On {_plain(title)}; in brackets: {_plain('; '.join(intervals))}.\n\n" + "\n".join(lines)
+    tables = []
+    for title, methods in figures.items():
+        lines = []
+        for method, row in methods.items():
+            shares = [_figure(row, f"within_{km}_km", 100, ".1f", " %") for km in _RADII_KM]
+            median = _figure(row, "median_km", 1, ",.0f", " km")
+            lines.append([_plain(method), _count(row.get("photos")), *shares, median])
+        intervals = _plain("; ".join(sorted({str(row.get("interval", "")) for row in methods.values()})))
+        head = f"method | photos | {' | '.join(f'{km:,} km' for km in _RADII_KM)} | median"
+        tables.append(f"On {_plain(title)}; in brackets: {intervals}.\n\n{_table(head, lines)}")
+    return "\n\n".join(tables)
 
 
 def _figure(row: Mapping[str, Any], key: str, factor: int, style: str, unit: str) -> str:
@@ -145,15 +141,13 @@ def _figure(row: Mapping[str, Any], key: str, factor: int, style: str, unit: str
     return f"{factor * value:{style}}{unit}{interval}"
 
 
-def _made(model: Mapping[str, Any]) -> str:
-    training = model["training"]
-    cells = " + ".join(_count(number) for number in training.get("cells_per_level", []))
-    versions = ", ".join(f"{_plain(name)} {_plain(number)}" for name, number in model.get("versions", {}).items())
-    return (
-        f"- cells: {_plain(training.get('partition', 'GeocellTree'))}, {cells} from coarse to fine\n"
-        f"- {training.get('epochs', '?')} epochs, seed {training.get('seed', 0)}\n"
-        f"- fusion `{_plain(model['fusion'])}`, decoding `{_plain(model['decoding'])}`\n- {versions}"
-    )
+def _list(items: Mapping[str, str]) -> str:
+    return "\n".join(f"- {name}: {text}" for name, text in items.items())
+
+
+def _table(head: str, rows: list[list[str]]) -> str:
+    lines = [f"| {head} |", "|---" * (head.count("|") + 1) + "|"]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
 
 
 def _count(number: Any) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
@@ -18,7 +19,7 @@ from geolib.common.errors import GeolibError
 from geolib.common.files import write_bytes
 from geolib.common.texts import one_line
 from geolib.sharing.card import RESPONSIBLE_USE, is_drawn, model_card
-from geolib.sharing.model_folder import MODEL_FILES, check_target, read_model
+from geolib.sharing.model_folder import MODEL_FILES, check_target, new_model_folder, read_model
 
 MOST_BYTES = 4_000_000_000  # of a model on the hub; 50,000 cells of CLIP ViT-L/14 take 0.2 GB
 
@@ -39,8 +40,8 @@ def push(
     token : of the hub; default: the one of `hf auth login`.
     i_have_read_responsible_use : required for a model that was trained on anything but postcards.
 
-    Raises `ValueError` for a model of photographs without that consent and for an invalid name, the errors of
-    `Geolocator.load` for a damaged model, and `GeolibError` when the hub refuses.
+    Raises `ValueError` without that consent and for an invalid name, the errors of `Geolocator.load` for a damaged
+    model, and `GeolibError` when the hub refuses.
     """
     folder = Path(folder)
     model = read_model(folder)
@@ -55,42 +56,38 @@ def push(
     if not (folder / "README.md").is_file():  # saved by an older version
         write_bytes(folder / "README.md", model_card(model).encode())
     api, names = HfApi(token=token), list(MODEL_FILES)
-    try:
+    with _hub_errors(f"{repo_id} could not be uploaded"):
         api.create_repo(repo_id, private=not public, exist_ok=True)
-        message = "Upload a geolib model"
-        done = api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names, commit_message=message)
-    except HFValidationError:
-        raise
-    except Exception as error:  # huggingface_hub lets errors of its HTTP library through, and changes that library
-        raise GeolibError(f"{repo_id} could not be uploaded ({one_line(error)}). To log in: `hf auth login`") from error
-    return str(done.commit_url)
+        done = api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names)
+        return str(done.commit_url)
 
 
 def pull(repo_id: str, out: str | os.PathLike[str], *, revision: str | None = None, token: str | None = None) -> str:
     """Download a model into the folder `out`, whole and checked or not at all; returns its commit.
 
-    `revision` is a commit, branch or tag; default: the newest. Only a model's own files are fetched, none of which can
-    hold code. The encoder is not part of a model.
+    `revision` is a commit, branch or tag; default: the newest commit. Only a model's own files are fetched, none of
+    which can hold code; its encoder is not among them.
 
     Raises `ValueError` when `out` holds something else, and `GeolibError` when the hub refuses or the model is damaged.
     """
-    target, api = check_target(out), HfApi(token=token)
-    try:
-        about = api.model_info(repo_id, revision=revision, files_metadata=True)
+    check_target(out)
+    with _hub_errors(f"{repo_id} could not be fetched"):
+        about = HfApi(token=token).model_info(repo_id, revision=revision, files_metadata=True)
         size = sum(file.size or 0 for file in about.siblings or [] if file.rfilename in MODEL_FILES)
         if size > MOST_BYTES:
             raise GeolibError(f"{repo_id} holds {size / 1e9:.1f} GB: expected a model of at most {MOST_BYTES / 1e9} GB")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-            new, old = Path(scratch) / "new", Path(scratch) / "old"
+        with new_model_folder(out) as new:
             snapshot_download(repo_id, revision=about.sha, local_dir=new, allow_patterns=list(MODEL_FILES), token=token)
             shutil.rmtree(new / ".cache", ignore_errors=True)  # huggingface_hub's notes on the download
             read_model(new)
-            if target.exists():
-                os.replace(target, old)
-            os.replace(new, target)
+        return str(about.sha)
+
+
+@contextmanager
+def _hub_errors(what: str) -> Iterator[None]:
+    try:
+        yield
     except (GeolibError, HFValidationError):
         raise
-    except Exception as error:  # as above
-        raise GeolibError(f"{repo_id} could not be fetched ({one_line(error)})") from error
-    return str(about.sha)
+    except Exception as error:  # huggingface_hub lets errors of its HTTP library through, and changes that library
+        raise GeolibError(f"{what} ({one_line(error)}). To log in: `hf auth login`") from error

@@ -1,7 +1,7 @@
 """A saved model is a folder: `model.json`, three safetensors files, and `README.md`, the model card.
 
-`model.json` holds the description of the model and the sha256 of the other files. The checksums find damage; they are
-not a signature.
+`model.json` holds the description of the model and the sha256 of the other files. These find damage; they are not a
+signature.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ from geolib.heads import HierarchicalHeads
 FORMAT = "geolib-model/2"
 _PARTS = ("tree.safetensors", "heads.safetensors", "familiar.safetensors")
 MODEL_FILES = ("model.json", *_PARTS, "README.md")  # the whole content of a model folder
+_KINDS: dict[str, Any] = dict.fromkeys(["format", "fusion", "decoding"], str)
+_KINDS |= dict.fromkeys(["encoder", "fusion_options", "training", "files"], dict)
+_KINDS |= {"figures": dict | None}  # older models have none
+_ENCODER_KINDS = {"name": str, "pretrained": str | None, "fingerprint": str, "weights": dict | None}
 
 
 def save_model(
@@ -42,15 +47,10 @@ def save_model(
 ) -> None:
     """Write a model into `folder`. The old model stays until the new one is complete.
 
-    Parameters
-    ----------
-    description : the content of model.json that does not depend on the files, as JSON can hold it.
-    card : makes the text of README.md from the whole content of model.json.
+    `description` is the content of model.json that does not depend on the files. `card` makes the text of README.md
+    from the whole content of model.json.
     """
-    target = check_target(folder)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-        new, old = Path(scratch) / "new", Path(scratch) / "old"
+    with new_model_folder(folder) as new:
         new.mkdir()
         tree.save(new / "tree.safetensors")
         write_tensors(new / "heads.safetensors", {key: x.cpu().numpy() for key, x in heads.state_dict().items()})
@@ -59,8 +59,18 @@ def save_model(
         model["files"] = {name: sha256_file(new / name) for name in _PARTS}
         write_json(new / "model.json", model | {"checksum": checksum(model)})
         write_bytes(new / "README.md", card(model).encode())
+
+
+@contextmanager
+def new_model_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield the path of a folder to make beside `folder`; it replaces `folder` if the block ends without an error."""
+    target = check_target(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+        new = Path(scratch, "new")
+        yield new
         if target.exists():
-            os.replace(target, old)
+            os.replace(target, Path(scratch, "old"))
         os.replace(new, target)
 
 
@@ -69,23 +79,19 @@ def load_model(
 ) -> tuple[dict[str, Any], Encoder, Partition, HierarchicalHeads, Familiarity]:
     """Read a model folder and check every file: (content of model.json, encoder, tree, heads, familiarity).
 
-    `encoder` saves loading the one that model.json names.
-
-    Raises
-    ------
-    MissingDataError, CorruptFileError : a file is missing, or was cut short or changed; the message names it.
-    MismatchError : the model was trained on the embeddings of another encoder.
+    Raises `MissingDataError` or `CorruptFileError`, naming the file, and `MismatchError` for another encoder than the
+    one that the model was trained with. If `encoder` is None, that one is loaded.
     """
     folder = Path(folder)
     model = read_model(folder)
-    made_with = model["encoder"]
+    wanted = model["encoder"]
     if encoder is None:
-        revision = made_with.get("weights", {}).get("revision")
-        encoder = Encoder.load(made_with["name"], made_with["pretrained"], device, revision=revision)
-    if encoder.fingerprint != made_with["fingerprint"]:
+        revision = (wanted.get("weights") or {}).get("revision")
+        encoder = Encoder.load(wanted["name"], wanted.get("pretrained"), device, revision=revision)
+    if encoder.fingerprint != wanted["fingerprint"]:
         raise MismatchError(
-            f"{folder} was trained on embeddings of {made_with['name']} ({made_with['fingerprint'][:12]}), this "
-            f"encoder is {encoder.name} ({encoder.fingerprint[:12]}): load that encoder, or fit the model again"
+            f"{folder} was trained on embeddings of {wanted['name']} ({wanted['fingerprint'][:12]}), this encoder is "
+            f"{encoder.name} ({encoder.fingerprint[:12]}): load that encoder, or fit the model again"
         )
     tree = load_partition(folder / "tree.safetensors")
     state = {key: torch.from_numpy(array) for key, array in read_tensors(folder / "heads.safetensors").items()}
@@ -109,33 +115,23 @@ def read_model(folder: Path) -> dict[str, Any]:
 
     Raises `MissingDataError` or `CorruptFileError`, naming the file.
     """
-    path = folder / "model.json"
-    try:
-        model = read_json(path)
-    except RecursionError as error:
-        raise CorruptFileError(f"{path} is nested too deeply for a model: restore it, or save it again") from error
+    path, remedy = folder / "model.json", "restore it, or save the model again"
+    model = read_json(path)
     if not isinstance(model, dict) or model.pop("checksum", None) != checksum(model):
-        raise CorruptFileError(f"{path} was changed after it was saved: restore it, or save the model again")
-    kinds: dict[str, type] = {"format": str, "fusion": str, "decoding": str}
-    kinds |= dict.fromkeys(["encoder", "fusion_options", "training", "files"], dict)
-    wrong = [name for name, kind in kinds.items() if not isinstance(model.get(name), kind)]
-    wrong += ["figures"] * (not isinstance(model.get("figures", {}), dict))  # older models have none
-    if wrong or model["format"] != FORMAT or not _names_an_encoder(model["encoder"]):
+        raise CorruptFileError(f"{path} was changed after it was saved: {remedy}")
+    wrong = _misfits(model, _KINDS) or _misfits(model["encoder"], _ENCODER_KINDS)
+    if wrong or model["format"] != FORMAT:
         raise CorruptFileError(f"{path} is not of format {FORMAT} ({', '.join(wrong)}): fit and save the model again")
     for name in _PARTS:
         if not (folder / name).is_file():
-            raise MissingDataError(f"{folder / name} is missing: restore it, or save the model again")
+            raise MissingDataError(f"{folder / name} is missing: {remedy}")
         if sha256_file(folder / name) != model["files"].get(name):
-            raise CorruptFileError(
-                f"{folder / name} was cut short, changed, or belongs to another model: restore it, or save it again"
-            )
+            raise CorruptFileError(f"{folder / name} was cut short, changed, or belongs to another model: {remedy}")
     return model
 
 
-def _names_an_encoder(encoder: dict[str, Any]) -> bool:
-    pretrained, weights = encoder.get("pretrained"), encoder.get("weights", {})
-    texts = [encoder.get("name"), encoder.get("fingerprint"), *([] if pretrained is None else [pretrained])]
-    return "pretrained" in encoder and isinstance(weights, dict) and all(isinstance(text, str) for text in texts)
+def _misfits(values: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[str]:
+    return [name for name, kind in kinds.items() if not isinstance(values.get(name), kind)]
 
 
 def versions() -> dict[str, str]:
@@ -145,5 +141,5 @@ def versions() -> dict[str, str]:
 
 
 def checksum(model: Mapping[str, Any]) -> str:
-    """Hex sha256 of the content of model.json, without the checksum itself."""
+    """Hex sha256 of the content of model.json without its checksum."""
     return hashlib.sha256(json.dumps(model, sort_keys=True).encode()).hexdigest()
