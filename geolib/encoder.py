@@ -39,7 +39,7 @@ class Encoder:
     dim : length of a vector.
     preprocessing, image_size : how an image becomes the model's input, and the side of that input in pixels.
     device, precision, reason : where it runs, "fp32" or "bf16", and why.
-    weights : if downloaded, which file they are (repository, revision, file, bytes, sha256).
+    weights : of downloaded weights, the repository, revision, file, bytes and sha256.
 
     >>> encoder = Encoder.load("postcards", device="cpu")
     >>> grey, white = encoder.embed_images([np.full((60, 90, 3), value, np.uint8) for value in (128, 255)])
@@ -73,20 +73,18 @@ class Encoder:
         name : an open_clip model; "postcards", which ships with the clone; "postcards-no-names", trained on captions
             without place names (`python -m postcards train-encoder --no-names` makes it); or a model folder with
             `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json`. Folders ignore `pretrained`.
-        pretrained : a name that open_clip has for weights of this model. None gives random weights, always the same.
+        pretrained : open_clip's name for weights of this model. None gives random weights, always the same.
         device, precision : "auto", "cpu", "cuda" or "mps"; "auto", "fp32" or "bf16".
-        revision : a commit of the weights on the Hugging Face hub. None takes the newest at the first download. geolib
-            records that commit in its cache (`encoders/`) and uses it from then on, without asking the network.
+        revision : a commit of the weights on the Hugging Face hub. None takes the newest at the first download, and
+            that one from then on, without asking the network: it is recorded in geolib's cache (`encoders/`).
         allow_pickle : read weights that exist only as a pickle, once, and keep them as safetensors. Only if you trust
             the author: a pickle can run programs, and torch's protection (`weights_only=True`) was bypassed twice
             (CVE-2025-32434, CVE-2026-24747).
 
-        Raises
-        ------
-        ValueError, MissingDataError, CorruptFileError
-            For an argument that does not exist; weights that cannot be downloaded; a damaged file.
+        Raises `ValueError` for an unknown name or option, `MissingDataError` for weights that cannot be downloaded, and
+        `CorruptFileError` for a damaged file.
         """
-        choose_device(device, precision)  # raises now, not after minutes of loading
+        choose_device(device, precision)  # raises before minutes of loading
         if revision is not None and not re.fullmatch("[0-9a-f]{40}", revision):
             raise ValueError(f"revision={revision!r}: expected a commit, 40 digits from 0 to f, or None")
         folder = files.data_path("postcards", _SHIPPED[str(name)]) if str(name) in _SHIPPED else Path(name)
@@ -100,8 +98,7 @@ class Encoder:
     def embed_images(self, images: Sequence[ImageSource], batch_size: int = 64) -> Vectors:
         """Unit vectors of images, float32 (n, dim). For thousands of images see `embed_photos`.
 
-        Each image is decoded, cut to the square that the model sees, and sent through the network in a batch. Raises
-        `ImageError` for the first one that cannot be read, and `ValueError` for an empty list.
+        Raises `ImageError` for the first image that cannot be read, and `ValueError` for an empty list.
         """
         _check_list(images, "images", str | bytes | os.PathLike | Image.Image)
         vectors = []
@@ -159,21 +156,19 @@ def choose_device(device: str, precision: str) -> tuple[str, str, str]:
     if device not in ("auto", "cpu", "cuda", "mps") or precision not in ("auto", "fp32", "bf16"):
         raise ValueError(f"device={device!r}, precision={precision!r}: expected auto, cpu, cuda, mps; auto, fp32, bf16")
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    why = "as asked"
+    why = how = "as asked"
     if device == "auto":
         device = next(name for name, here in present.items() if here)
         why = "no GPU that torch can use" if device == "cpu" else "torch found a GPU"
     if not present[device]:
         raise ValueError(f"device={device!r}: torch {torch.__version__} finds none here; use 'auto' or 'cpu'")
-    native = device == "cpu" or (device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
-    if precision == "bf16" and not native:
+    fast = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bf16" and not (fast or device == "cpu"):
         raise ValueError(f"precision='bf16': this {device} device does not support it; use 'auto' or 'fp32'")
-    if precision != "auto":
-        return device, precision, f"{device}: {why}; {precision}: as asked"
-    if device == "cuda" and native:
-        return device, "bf16", f"{device}: {why}; bf16: the GPU supports it"
-    exact = "exact and fast enough on a CPU" if device == "cpu" else "the GPU does not support bf16"
-    return device, "fp32", f"{device}: {why}; fp32: {exact}"
+    if precision == "auto":
+        precision = "bf16" if fast else "fp32"
+        how = f"the GPU {'supports' if fast else 'does not support'} bf16" if device != "cpu" else "exact on a CPU"
+    return device, precision, f"{device}: {why}; {precision}: {how}"
 
 
 def _check_list(items: Any, what: str, single: Any) -> None:

@@ -81,10 +81,10 @@ def write_tensors(
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays of a safetensors file. Raises `MissingDataError` or `CorruptFileError`."""
-    if not Path(path).is_file():
-        raise MissingDataError(f"{path} does not exist")
     try:
         return load_file(path)
+    except FileNotFoundError as error:
+        raise MissingDataError(f"{path} does not exist") from error
     except (SafetensorError, ValueError) as error:
         raise CorruptFileError(f"{path} is not a whole safetensors file ({error}): restore or remake it") from error
 

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from huggingface_hub import HfFileMetadata, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
-from safetensors import SafetensorError
 
 from geolib.common import files
 from geolib.common.download import DownloadError, UnavailableError
@@ -59,8 +58,7 @@ def from_open_clip(name: str, pretrained: str | None, revision: str | None, allo
         raise ValueError(
             f"encoder {name!r}: expected 'postcards', a model folder, or an open_clip model such as {', '.join(close)}"
         )
-    shape = open_clip.get_model_config(name)
-    options: dict[str, Any] = {"pretrained_text": False}  # else open_clip fetches a text tower
+    options: dict[str, Any] = {"pretrained_text": False, "weights_only": True}  # else open_clip fetches a text tower
     weights: dict[str, Any] = {}
     if pretrained is None:
         warnings.warn(f"{name} has random weights: its vectors say little about a photo", stacklevel=3)
@@ -73,29 +71,23 @@ def from_open_clip(name: str, pretrained: str | None, revision: str | None, allo
         path, weights = _find_weights(f"{name}/{pretrained}", tag, kept, record, revision, allow_pickle)
         options |= {"pretrained": str(path), "force_preprocess_cfg": tag}
         options |= {"force_quick_gelu": bool(tag.get("quick_gelu"))}
-    module = _create(name, options)
+    try:
+        module = open_clip.create_model(name, **options)
+    except Exception as error:  # on a damaged file, safetensors, torch and its unpickler raise nearly anything
+        if not weights:
+            raise
+        raise CorruptFileError(f"{path} is damaged ({error}); delete it and load again") from error
     if weights and weights != record:
         if path.suffix != ".safetensors":  # a copy, so that the pickle is never read again
             files.write_tensors(kept, {key: x.numpy() for key, x in module.state_dict().items()})
             weights["safetensors_sha256"] = files.sha256_file(kept)
         files.write_json(kept.with_suffix(".json"), weights)
+    shape = open_clip.get_model_config(name)
     quick_gelu = bool(shape.get("quick_gelu") or options.get("force_quick_gelu"))
     preprocessing = Preprocessing.of(module.visual.preprocess_cfg, name)
-    make_tokenizer = partial(open_clip.get_tokenizer, name)
-    return ClipModel(module, shape["embed_dim"], preprocessing, quick_gelu, make_tokenizer, weights)
-
-
-def _create(name: str, options: Mapping[str, Any]) -> Any:
-    """open_clip's model, with the weights of a local file where `options` names one."""
-    path = options.get("pretrained", "")
-    # StopIteration: a file without tensors. torch's unpickler raises nearly anything on a file that is not a pickle.
-    damage = (SafetensorError, RuntimeError, StopIteration) if path.endswith(".safetensors") else Exception
-    try:
-        return import_open_clip().create_model(name, **options, weights_only=True)
-    except damage as error:
-        if not path:
-            raise
-        raise CorruptFileError(f"{path} is damaged ({error}); delete it and load again") from error
+    return ClipModel(
+        module, shape["embed_dim"], preprocessing, quick_gelu, partial(open_clip.get_tokenizer, name), weights
+    )
 
 
 def _recorded(name: str, pretrained: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
@@ -112,9 +104,9 @@ def _recorded(name: str, pretrained: str, revision: str | None) -> tuple[Path, d
 def _find_weights(
     title: str, tag: Mapping[str, Any], kept: Path, record: dict[str, Any], revision: str | None, allow_pickle: bool
 ) -> tuple[Path, dict[str, Any]]:
-    """The file of a tag's weights, fetched if it is not here, and what `Encoder.weights` says of it.
+    """The file of a tag's weights, fetched if it is not here, and the content of `Encoder.weights`.
 
-    The safetensors file is asked for by its name: open_clip would take the pickle when that file fails, for any reason.
+    Asks for the safetensors file by its name: open_clip would take the pickle whenever that file fails.
     """
     repository, _, named = tag.get("hf_hub", "").rpartition("/")
     if not repository:
@@ -151,29 +143,29 @@ class _HubFile:
     def fetch(self, sha256: str | None) -> tuple[Path, dict[str, Any]] | None:
         """The checked file in the hub's own cache and its record; None where the hub has none of this name.
 
-        `sha256` is the one that was recorded before. A file that is here is not asked for: no request is sent.
+        `sha256` is the one that was recorded before. For a file in the cache no request is sent.
         """
-        cached = try_to_load_from_cache(self.repository, self.file, revision=self.revision)
-        if isinstance(cached, str):
-            return self._check(Path(cached), sha256)
-        name = f"{self.file} of {self.repository}" + (f" at {self.revision}" if self.revision else "")
-        try:
-            about = ask_hub(name, self._about)
-            if about is None:
-                return None
-            commit, published = about.commit_hash or "", about.etag or ""
-            if not re.fullmatch("[0-9a-f]{40}", commit) or not re.fullmatch("[0-9a-f]{64}", published):
-                raise CorruptFileError(f"{self.repository}: the hub gives no commit or no sha256 for {self.file}")
-            if sha256 not in (None, published):
-                raise CorruptFileError(
-                    f"{self.title}: the hub gives sha256 {published} for what was {sha256} when it was fetched first"
-                )
-            text = f"fetching {self.title}: {(about.size or 0) / 1e9:.2f} GB, {self.repository} at {commit[:12]}"
-            print(text, file=sys.stderr, flush=True)
-            path = ask_hub(name, lambda: hf_hub_download(self.repository, self.file, revision=commit))
-        except DownloadError as error:
-            raise self._missing(error) from error
-        return self._check(Path(path), published)
+        path = try_to_load_from_cache(self.repository, self.file, revision=self.revision)
+        if not isinstance(path, str):
+            name = f"{self.file} of {self.repository}" + (f" at {self.revision}" if self.revision else "")
+            try:
+                about = ask_hub(name, self._about)
+                if about is None:
+                    return None
+                commit, published = about.commit_hash or "", about.etag or ""
+                if not re.fullmatch("[0-9a-f]{40}", commit) or not re.fullmatch("[0-9a-f]{64}", published):
+                    raise CorruptFileError(f"{self.repository}: the hub gives no commit or no sha256 for {self.file}")
+                if sha256 not in (None, published):
+                    was = f"what was {sha256} when it was fetched first"
+                    raise CorruptFileError(f"{self.title}: the hub gives sha256 {published} for {was}")
+                sha256 = published
+                size = f"{(about.size or 0) / 1e9:.2f} GB"
+                text = f"fetching {self.title}: {size}, {self.repository} at {commit[:12]}"
+                print(text, file=sys.stderr, flush=True)
+                path = ask_hub(name, lambda: hf_hub_download(self.repository, self.file, revision=commit))
+            except DownloadError as error:
+                raise self._missing(error) from error
+        return self._check(Path(path), sha256)
 
     def _about(self) -> HfFileMetadata | None:
         try:
@@ -182,26 +174,25 @@ class _HubFile:
             return None
 
     def _check(self, path: Path, sha256: str | None) -> tuple[Path, dict[str, Any]]:
-        named = path.resolve().name  # the hub's cache names a large file by its sha256
-        expected = sha256 or (named if re.fullmatch("[0-9a-f]{64}", named) else None)
-        actual = files.sha256_file(path)
-        if expected not in (None, actual):
-            for name in (path.resolve(), path):  # else other programs would trust its name
+        actual, blob = files.sha256_file(path), path.resolve()
+        if sha256 is None and re.fullmatch("[0-9a-f]{64}", blob.name):
+            sha256 = blob.name  # the hub's cache names a large file by its sha256
+        if sha256 not in (None, actual):
+            for name in (blob, path):  # else other programs would trust its name
                 name.unlink(missing_ok=True)
             raise CorruptFileError(
-                f"{path} was damaged (sha256 {actual} instead of {expected}) and is deleted: load again to fetch it"
+                f"{path} was damaged (its sha256 is {actual}) and is deleted: load again to fetch it"
             )
         commit = path.parents[self.file.count("/")].name  # the cache keeps a file below snapshots/COMMIT
         where = {"repository": self.repository, "revision": commit, "file": self.file}
         return path, where | {"bytes": path.stat().st_size, "sha256": actual}
 
     def _missing(self, error: DownloadError) -> MissingDataError:
+        advice = f"Choose other weights, or a revision that https://huggingface.co/{self.repository} has"
         if isinstance(error, UnavailableError) or error.reason == "refused":
             with torch.device("meta"):  # for the size alone
                 module = import_open_clip().create_model(self.title.split("/")[0], pretrained_text=False, device="meta")
             size = sum(tensor.nbytes for tensor in module.state_dict().values()) / 1e9
-            advice = f"With a network, `python -m geolib fetch encoder {self.title}` fetches about {size:.1f} GB"
-            advice += f" from {self.repository}"
-        else:
-            advice = f"Choose other weights, or a revision that https://huggingface.co/{self.repository} has"
+            command = f"`python -m geolib fetch encoder {self.title}`"
+            advice = f"With a network, {command} fetches about {size:.1f} GB from {self.repository}"
         return MissingDataError(f"the weights {self.title} are not on this machine ({one_line(error)}). {advice}")

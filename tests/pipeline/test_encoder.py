@@ -162,7 +162,7 @@ def test_a_revision_is_a_commit(revision):
     ("asked", "cuda", "bf16", "chosen"),
     [
         (("auto", "auto"), False, False, ("cpu", "fp32", "cpu: no GPU that torch can use; fp32: ")),
-        (("auto", "auto"), True, True, ("cuda", "bf16", "cuda: torch found a GPU; bf16: the GPU supports it")),
+        (("auto", "auto"), True, True, ("cuda", "bf16", "cuda: torch found a GPU; bf16: the GPU supports bf16")),
         (("auto", "auto"), True, False, ("cuda", "fp32", "cuda: torch found a GPU; fp32: the GPU does not")),
         (("cuda", "fp32"), True, True, ("cuda", "fp32", "cuda: as asked; fp32: as asked")),
         (("cpu", "auto"), True, True, ("cpu", "fp32", "cpu: as asked; fp32: ")),
