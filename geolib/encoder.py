@@ -110,9 +110,9 @@ class Encoder:
     @torch.inference_mode()
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         """Unit vectors, float32 (n, dim) on the device, of crops uint8 (n, size, size, 3)."""
+        inputs = self.preprocessing.normalise(crops.to(self.device))
         with self.autocast():
-            features = self.model.encode_image(self.preprocessing.normalise(crops.to(self.device)))
-        return torch.nn.functional.normalize(features.float(), dim=-1)
+            return torch.nn.functional.normalize(self.model.encode_image(inputs).float(), dim=-1)
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of texts, float32 (n, dim). Their dot product with an image's vector says how well they fit."""
@@ -172,10 +172,10 @@ def choose_device(device: str, precision: str) -> tuple[str, str, str]:
 
 
 def _check_list(items: Any, what: str, single: Any) -> None:
-    if isinstance(items, single):
-        raise ValueError(f"expected a list of {what}, got one {type(items).__name__}: put it in a list")
-    if len(items) == 0:
-        raise ValueError(f"no {what}: expected a list of at least one")
+    if isinstance(items, single) or len(items) == 0:
+        raise ValueError(
+            f"got {items!r:.80}: expected a list of at least one of the {what}; one alone, put it in a list"
+        )
 
 
 def to_numpy(vectors: torch.Tensor) -> Vectors:

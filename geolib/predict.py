@@ -109,7 +109,7 @@ def default_model(
         return Geolocator.load(folder, encoder)
     shutil.rmtree(folder, ignore_errors=True)
     model = Geolocator.fit_dataset(dataset, encoder, seed=settings.seed, device=settings.device, progress=progress)
-    with suppress(OSError):  # another process was faster, or the cache is read-only: the model is usable anyway
+    with suppress(OSError):  # another process was faster, or the cache is read-only: the model works anyway
         model.save(folder)
     return model
 
@@ -280,7 +280,7 @@ class Geolocator:
             "settings": json.loads(json.dumps(asdict(options), default=list)),
         }
         model = cls(encoder, tree, heads, familiarity, fusion, decoding, dict(fusion_options or {}), record, history)
-        model.predict_vectors(vectors[:1])  # refuses an unknown rule now, not at the first photo
+        model.predict_vectors(vectors[:1])  # raises for an unknown rule now, not at the first photo
         return model
 
     @classmethod
@@ -305,13 +305,13 @@ class Geolocator:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], encoder: Encoder | None = None, device: str = "auto") -> Geolocator:
-        """Read what `save` wrote; `encoder` saves loading the one that the model names.
+        """Read what `save` wrote. Without `encoder`, the one that the model names is loaded.
 
         Raises `MissingDataError` or `CorruptFileError`, naming the file, and `MismatchError` for another encoder.
         """
         model, encoder, tree, heads, familiarity = load_model(folder, encoder, device)
         rules = {name: model[name] for name in ("fusion", "decoding", "fusion_options", "training")}
-        return cls(encoder, tree, heads, familiarity, **rules, figures=model.get("figures", {}))
+        return cls(encoder, tree, heads, familiarity, **rules, figures=model.get("figures") or {})
 
     @cached_property
     def _cells(self) -> pd.DataFrame:
@@ -321,7 +321,7 @@ class Geolocator:
         return pd.DataFrame(columns | {"country": country_of(lat, lon)})
 
     def _radius_km(self, lat: float, lon: float, mass: FloatArray) -> float:
-        """Distance within which half of the posterior lies, by cell centres; at least half of that to the next one."""
+        """Distance within which half of the posterior lies, by cell centres; at least half the distance to the next."""
         km = haversine_km(lat, lon, self._cells["lat"].to_numpy(), self._cells["lon"].to_numpy())
         order = np.argsort(km, kind="stable")
         reached = float(km[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2)])
@@ -331,8 +331,8 @@ class Geolocator:
 def cells_for(photos: int) -> tuple[int, ...]:
     """Cells per level for a number of training photos: four levels, the finest with about 20 photos per cell.
 
-    A million photos give 100 to 50,000 cells, as in the article. With fewer, the finest level shrinks in proportion,
-    the coarsest with the square root; equal levels are left out.
+    A million photos give 100 to 50,000 cells, as in the article. With fewer photos, the number of finest cells shrinks
+    in proportion, that of the coarsest with the square root. Equal levels are left out.
 
     >>> cells_for(15_000)
     (12, 48, 190, 750)
@@ -349,7 +349,7 @@ class Prediction:
     Attributes
     ----------
     familiar : False for an image unlike the training images: do not trust the rest. None without calibration photos.
-    distance, familiar_below : distance to the training embeddings (`geolib.familiar`), and its limit for familiar ones.
+    distance, familiar_below : distance to the training embeddings, and the limit above which an image is unfamiliar.
     lat, lon : the answer of the decoding rule, degrees.
     top : the most probable finest cells, best first: `lat`, `lon` (the centre), `probability`, `cell`, `country`.
     posterior, levels : probability of each finest cell, float32 (n_finest,); the same summed up to each level.
@@ -358,8 +358,6 @@ class Prediction:
     countries : probability of each country (ISO 3166-1 alpha-3, "" for the open sea), highest first.
     tree, picture : the geocells, and a small upright copy of the image, for display.
 
-    Examples
-    --------
     >>> prediction = locate(data_path("postcards", "samples", "postcard-00338.jpg"))
     >>> len(prediction.to_frame()), prediction.geojson()["type"], prediction.region(0.8).size
     (5, 'FeatureCollection', 14)
@@ -411,8 +409,8 @@ class Prediction:
     def region(self, confidence: float) -> npt.NDArray[np.int64]:
         """Numbers of the fewest finest cells that hold this share of the posterior, most probable first.
 
-        Not yet calibrated: fewer than 80 % of the regions with confidence 0.8 may hold the true place. Raises
-        `ValueError` unless 0 < confidence <= 1.
+        Not calibrated: the region for 0.8 may hold the true place in fewer than 80 % of photos. Raises `ValueError`
+        unless 0 < confidence <= 1.
         """
         if not 0 < confidence <= 1:
             raise ValueError(f"confidence={confidence}: expected a share above 0, at most 1")
@@ -428,18 +426,17 @@ class Prediction:
 
     def geojson(self) -> dict[str, Any]:
         """The answer and the top places as a GeoJSON FeatureCollection of points, ready for `json.dumps`."""
-
-        def point(lat: float, lon: float, **properties: Any) -> dict[str, Any]:
-            place = {"type": "Point", "coordinates": [float(lon), float(lat)]}
-            return {"type": "Feature", "geometry": place, "properties": properties}
-
+        rows: list[Any] = self.top.reset_index().assign(role="place").to_dict("records")  # of Python's own types
         said = {"sentence": self.sentence(), "familiar": self.familiar, "radius_km": self.radius_km}
-        answer = point(self.lat, self.lon, role="answer", **said)
-        rows: list[Any] = self.top.reset_index().to_dict("records")  # of Python's own types
-        return {"type": "FeatureCollection", "features": [answer, *(point(role="place", **row) for row in rows)]}
+        rows.insert(0, {"lat": self.lat, "lon": self.lon, "role": "answer", **said})
+        features = []
+        for row in rows:
+            place = {"type": "Point", "coordinates": [row.pop("lon"), row.pop("lat")]}
+            features.append({"type": "Feature", "geometry": place, "properties": row})
+        return {"type": "FeatureCollection", "features": features}
 
     def plot(self) -> Figure:
-        """A map of the posterior and the top places; for an unfamiliar image with the warning above it."""
+        """A map of the posterior and the top places, under a warning for an unfamiliar image."""
         from geolib.plots.prediction import prediction_map
 
         return prediction_map(self)

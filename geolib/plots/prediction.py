@@ -1,4 +1,4 @@
-"""A prediction as a notebook shows it: picture, sentence, table of the top places, map."""
+"""How a notebook shows a prediction: picture, sentence, table of the top places, map."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ _STYLE = """<style>
 .geolib-prediction summary { cursor: pointer; margin: 0 0 10px; }
 .geolib-prediction table { border-collapse: collapse; table-layout: auto; width: 100%; margin: 0 0 14px; }
 .geolib-prediction table { font-size: 14px; }
-.geolib-prediction th, .geolib-prediction td { text-align: left !important; padding: 5px 10px 5px 4px; }
-.geolib-prediction th, .geolib-prediction td { white-space: nowrap; }
+.geolib-prediction :is(th, td) { text-align: left !important; padding: 5px 10px 5px 4px; white-space: nowrap; }
 .geolib-prediction thead th { font-weight: 600; opacity: .75; }
 .geolib-prediction tbody tr { border-top: 1px solid #8885; background: none; }
 .geolib-prediction .geolib-bar { width: 34%; }
@@ -38,7 +37,7 @@ _STYLE = """<style>
 
 
 def prediction_map(prediction: Prediction) -> Figure:
-    """The posterior with the top places; for an unfamiliar image with the warning above it."""
+    """A map of the posterior and the top places, under a warning for an unfamiliar image."""
     fig, _ = plot_prediction(prediction.posterior, prediction.tree, top=prediction.top)
     if prediction.familiar is False:
         box = {"facecolor": "white", "edgecolor": "firebrick"}
@@ -47,7 +46,7 @@ def prediction_map(prediction: Prediction) -> Figure:
 
 
 def prediction_html(prediction: Prediction) -> str:
-    """A prediction as HTML that needs no other file. An unfamiliar image gets a warning, and the guess is folded."""
+    """HTML that needs no other file. For an unfamiliar image it has a warning, and the guess is folded."""
     fig = prediction_map(prediction)
     details = _table(prediction) + _img(png(fig), alt_text(fig))
     words = f"<p>{escape(prediction.guess())}</p>"
@@ -71,13 +70,12 @@ def _table(prediction: Prediction) -> str:
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     body = ""
     for rank, place in prediction.top.iterrows():
-        share = 100 * float(place["probability"])
-        cells = [f"<td>{rank}</td>", f"<td>{escape(country_name(place['country']) or 'Open sea')}</td>"]
-        cells += [f"<td>{escape(in_words(place['lat'], place['lon']))}</td>"]
+        country = escape(country_name(place["country"]) or "Open sea")
+        body += f"<tr><td>{rank}</td><td>{country}</td><td>{escape(in_words(place['lat'], place['lon']))}</td>"
         if known:
-            bar = f'<span style="width: {share:.1f}%"></span>'
-            cells += [f"<td>{share:.1f} %</td>", f'<td class="geolib-bar">{bar}</td>']
-        body += f"<tr>{''.join(cells)}</tr>"
+            share = f"{100 * float(place['probability']):.1f}"
+            body += f'<td>{share} %</td><td class="geolib-bar"><span style="width: {share}%"></span></td>'
+        body += "</tr>"
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
