@@ -58,9 +58,9 @@ def embed_photos(
 
     Parameters
     ----------
-    paths, ids : one image source and one distinct name per image. `paths` may make its images on demand: only the
-        workers index it. Images that cannot be read become `failures` of the store.
-    batch_size : images per forward pass. Default 256 on a GPU, 64 on a CPU, whose caches are small.
+    paths, ids : one image source and one distinct name per image. `paths` may make its images on demand, since only
+        the workers index it. Images that cannot be read become `failures` of the store.
+    batch_size : images per forward pass; default: 256 on a GPU, 64 on a CPU, whose caches are small.
     workers : processes that decode and crop; 0 does it in this process.
     shard_size : images per file. A resumed job writes the same bytes.
 
@@ -93,9 +93,9 @@ def embed_photos(
 def _embed(encoder: Encoder, batches: Iterator[Batch], todo: dict[Path, list[str]], plan: Meta, progress: bool) -> None:
     """Embed the batches, and write the files of `todo`, each with its ids."""
     done = plan["photos"] - sum(map(len, todo.values()))
-    writing: Future[None] | None = None
     bar = tqdm(total=plan["photos"], initial=done, unit="photo", disable=not progress)
     with ThreadPoolExecutor(1) as writer, bar:
+        writing: Future[Any] = writer.submit(int)  # nothing to write yet
         for path, ids in todo.items():
             vectors: list[torch.Tensor] = []
             problems: list[str | None] = []
@@ -104,12 +104,10 @@ def _embed(encoder: Encoder, batches: Iterator[Batch], todo: dict[Path, list[str
                 vectors += [encoder.forward(crops)] if len(crops) else []
                 problems += found
                 bar.update(len(found))
-            if writing:
-                writing.result()  # raises if the shard before could not be written
+            writing.result()  # raises if the shard before could not be written
             # The writer waits for the GPU to finish these vectors; this thread starts the next shard.
             writing = writer.submit(_write_shard, path, dict(zip(ids, problems, strict=True)), vectors, plan)
-        if writing:
-            writing.result()
+        writing.result()
 
 
 # The loader
@@ -259,9 +257,8 @@ def _is_complete(folder: Path, plan: Meta) -> bool:
     meta = _read_meta(folder)
     done = bool(meta["complete"]) and all(path.exists() for path in _shards(folder, meta))
     ours, theirs = plan | plan["encoder"], meta | meta["encoder"]
-    keys = ["preprocessing", "fingerprint", "decode", "photos", "photos_sha256", "dtype"]
-    keys += [] if done else ["precision", "shard_size"]
-    for key in keys:
+    agreed = ["preprocessing", "fingerprint", "decode", "photos", "photos_sha256", "dtype"]
+    for key in agreed if done else [*agreed, "precision", "shard_size"]:
         if ours[key] != theirs[key]:
             raise MismatchError(
                 f"{folder} was made with {key} {theirs[key]} (encoder {theirs['name']}), this run has {ours[key]} "

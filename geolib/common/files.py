@@ -42,11 +42,10 @@ def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Lock a folder, created if needed, for this process. Raises `GeolibError` if another process holds the lock."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     try:
-        lock = FileLock(Path(folder) / ".lock").acquire(timeout=0)
+        with FileLock(Path(folder) / ".lock", timeout=0):
+            yield
     except Timeout as error:
         raise GeolibError(f"another process is working in {folder}: wait for it, or choose another folder") from error
-    with lock:
-        yield
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
