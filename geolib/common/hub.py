@@ -23,6 +23,7 @@ def ask_hub(what: str, ask: Callable[[], T]) -> T:
     `what` names the thing in errors. Raises `DownloadError` when the hub refuses for good, and `UnavailableError` when
     all attempts failed or the hub asks for a wait of more than ten minutes.
     """
+    answered = False
     for attempt in count(1):
         try:
             with _no_long_waits():
@@ -41,7 +42,8 @@ def ask_hub(what: str, ask: Callable[[], T]) -> T:
                 raise DownloadError(f"{what} cannot be fetched: {status}: {meaning}", status) from error
             if any(isinstance(cause, _REFUSALS) for cause in causes):
                 raise DownloadError(f"{what} cannot be fetched: {one_line(error)}", "refused") from error
-            if attempt >= (2 if answer is None else 6):
+            answered |= answer is not None
+            if attempt >= (6 if answered else 2):
                 said = f"{what} could not be fetched in {attempt} attempts ({one_line(error, 200)})"
                 raise UnavailableError(said) from error
             wait = None if answer is None else PatientRetry().get_retry_after(answer)
