@@ -854,7 +854,7 @@ def test_a_dataset_that_is_not_fetched_says_how(tmp_path, monkeypatch):
 
 def test_the_command_needs_a_contact(capsys, tmp_path):
     assert cli.main(["fetch", "commons", "--out", str(tmp_path / "c")]) == 2
-    assert re.search("--contact is missing: expected an e-mail or web address .* blocks", capsys.readouterr().err)
+    assert re.search("contact is missing: expected an e-mail or web address .* blocks", capsys.readouterr().err)
     assert not (tmp_path / "c").exists()
 
 

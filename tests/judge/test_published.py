@@ -6,7 +6,7 @@ import pytest
 from PIL import ExifTags, Image
 from tiny import write_encoder
 
-from geolib.app import cli as cli
+from geolib.app import cli
 from geolib.evaluate import SHARES, compare
 from geolib.judge import published
 from geolib.predict import Geolocator
