@@ -46,6 +46,7 @@ def add_fetch(commands: Any) -> None:
 
 
 def _commons(options: argparse.Namespace) -> int:
+    from geolib.common.download import check_contact
     from geolib.common.files import cache_path
     from geolib.datasets import commons
     from geolib.datasets.report import format_report
@@ -55,7 +56,7 @@ def _commons(options: argparse.Namespace) -> int:
     out = options.out or cache_path("commons")
     report = commons.fetch(
         out,
-        options.contact,
+        check_contact(options.contact),
         photos=options.photos,
         width=options.width,
         seed=options.seed,

@@ -53,10 +53,8 @@ def run(
 ) -> pd.DataFrame:
     """Compute the rows that `out` does not hold yet, and write its table: `ablation.parquet` and `ablation.md`.
 
-    Parameters
-    ----------
-    rows : those of which the dataset has the photos are computed.
-    epochs, device, seed : as in `geolib.train_heads`. n_boot : bootstrap draws per interval.
+    A row is left out if the dataset lacks the photos that it needs. `n_boot` is the number of draws per interval; the
+    other options are those of `geolib.train_heads`.
 
     Returns
     -------

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from geolib.predict import Geolocator
 
 FloatMap = npt.NDArray[np.float64]  # (size, size), one value per pixel
-_BATCH = 64  # covered images per call of the encoder
 Crop = npt.NDArray[np.uint8]  # (size, size, 3): what the encoder sees, as `encoder.preprocessing.crop` returns it
+_BATCH = 64  # covered images per call of the encoder
 
 
 def log_share(model: Geolocator, inputs: Tensor, cells: npt.ArrayLike, level: int = -1) -> Tensor:
@@ -50,13 +50,7 @@ def log_share(model: Geolocator, inputs: Tensor, cells: npt.ArrayLike, level: in
 
 
 def occlusion(
-    model: Geolocator,
-    crop: Crop,
-    cells: npt.ArrayLike,
-    level: int = -1,
-    *,
-    side: float = 1 / 6,
-    overlap: int = 3,
+    model: Geolocator, crop: Crop, cells: npt.ArrayLike, level: int = -1, *, side: float = 1 / 6, overlap: int = 3
 ) -> FloatMap:
     """How far `log_share` falls when a part of the image is covered by its mean colour.
 

@@ -61,7 +61,7 @@ class Bench:
     seed: int = 0
     epochs: int = 30
     device: str = "auto"
-    _made: dict[str, Any] = field(default_factory=dict, repr=False)
+    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.train, self.calibration = self.parts["train"], self.parts["calibration"]
@@ -92,11 +92,9 @@ class Bench:
         """Heads on cells of a kind; `options` are fields of `TrainOptions`."""
 
         def fit() -> HierarchicalHeads:
+            photos, held_out = (*self.train[:3], self.tree(kind)), self.calibration[:3]
             how = TrainOptions(epochs=self.epochs, **options)
-            photos, held_out = self.train[:3], self.calibration[:3]
-            return train_heads(
-                *photos, self.tree(kind), calibration=held_out, options=how, device=self.device, seed=self.seed
-            )[0]
+            return train_heads(*photos, calibration=held_out, options=how, device=self.device, seed=self.seed)[0]
 
         return self.once(f"heads {kind} {sorted(options.items())}", fit)
 
@@ -252,7 +250,7 @@ def _full_balanced(bench: Bench) -> Result:
     pairs = zip(bench.train[:3], bench.parts[_BALANCED][:3], strict=True)
     vectors, lat, lon = (np.concatenate([np.asarray(one), np.asarray(other)]) for one, other in pairs)
     train = Photos(vectors, lat, lon, [*bench.train.ids, *bench.parts[_BALANCED].ids])
-    return _full(replace(bench, parts={**bench.parts, "train": train}, _made={}))
+    return _full(replace(bench, parts={**bench.parts, "train": train}))
 
 
 # name, the row that it changes, its function, what it does
