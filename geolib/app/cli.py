@@ -100,9 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
     push.add_argument("folder", type=Path, metavar="FOLDER")
     push.add_argument("repository", metavar="OWNER/NAME")
     push.add_argument("--public", action="store_true", help="make the repository public (default: private)")
-    push.add_argument(
-        "--i-have-read-responsible-use", action="store_true", help="needed for models of photographs", dest="read"
-    )
+    push.add_argument("--i-have-read-responsible-use", dest="read", action="store_true", help="needed for photographs")
     pull = command("pull", _pull, "Download a model from the Hugging Face hub.")
     pull.add_argument("repository", metavar="OWNER/NAME")
     pull.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the model")
