@@ -26,7 +26,7 @@ from geolib.common.settings import Settings
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, `argv` without the program's name (default: that of the process); returns its exit status.
 
-    >>> main(["predict", "no-such-photo.jpg", "--top-k", "0"])
+    >>> main(["predict", "photo.jpg", "--model", "no-such-folder"])
     2
     """
     for stream in (sys.stdout, sys.stderr):
@@ -115,8 +115,6 @@ def _add_names(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    if options.top_k < 1:
-        raise ValueError(f"--top-k {options.top_k}: expected at least 1")
     photos = [photo for name in options.photos for photo in _expand(name)]
     if options.map and len(photos) != 1:
         raise ValueError(f"--map draws one photo, {len(photos)} were given")

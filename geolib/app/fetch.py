@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
+import geolib
 from geolib.app.terminal import message, print_lines, printable
 
 
@@ -61,7 +61,6 @@ def _commons(options: argparse.Namespace) -> int:
         width=options.width,
         seed=options.seed,
         manifest=options.manifest,
-        api=os.environ.get("GEOLIB_COMMONS_API") or commons.API,
         progress=True,
     )
     print_lines(format_report(report))
@@ -87,13 +86,11 @@ def _print_place(dataset: str, out: Path, named: Path | None) -> None:
 
 
 def _encoder(options: argparse.Namespace) -> int:
-    from geolib.encoder import Encoder
-
     model, _, pretrained = options.name.partition("/")
     if not pretrained:
         raise ValueError(f"{options.name}: expected MODEL/PRETRAINED of open_clip, such as ViT-L-14/openai")
     how = {"revision": options.revision, "allow_pickle": options.allow_pickle}
-    encoder = Encoder.load(model, pretrained, device="cpu", **how)
+    encoder = geolib.Encoder.load(model, pretrained, device="cpu", **how)
     weights = encoder.weights
     print(f"{options.name} is ready: vectors of {encoder.dim} numbers")
     print(f"{weights['file']} of {weights['repository']}, {weights['bytes'] / 1e9:.2f} GB")
@@ -111,14 +108,7 @@ def _quadtree(options: argparse.Namespace) -> int:
 
 
 def _look(options: argparse.Namespace) -> int:
-    from geolib.datasets import open_dataset
-    from geolib.datasets.reference import LAYOUTS
     from geolib.datasets.report import format_report, survey
 
-    if known := LAYOUTS.get(options.dataset):
-        raise ValueError(
-            f"{options.dataset}: expected {options.dataset}:PATH. geolib does not download {known.title}, because the "
-            f"photographs belong to others. How to get it: {known.get}"
-        )
-    print_lines(format_report(survey(open_dataset(options.dataset), progress=True)))
+    print_lines(format_report(survey(geolib.open_dataset(options.dataset), progress=True)))
     return 0

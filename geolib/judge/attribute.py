@@ -44,9 +44,8 @@ def log_share(model: Geolocator, inputs: Tensor, cells: npt.ArrayLike, level: in
     # Not `encoder.forward`: it keeps no gradient, and on some devices it computes in 16 bits.
     vectors = F.normalize(encoder.model.encode_image(inputs.to(encoder.device)).float(), dim=-1)
     device = next(heads.parameters()).device
-    logits = heads(vectors.to(device))[level]
-    share: Tensor = logits.log_softmax(dim=1)[:, torch.from_numpy(chosen).to(device)].logsumexp(dim=1)
-    return share
+    logits: Tensor = heads(vectors.to(device))[level]
+    return logits.log_softmax(dim=1)[:, torch.from_numpy(chosen).to(device)].logsumexp(dim=1)
 
 
 def occlusion(

@@ -170,7 +170,7 @@ def _fused(bench: Bench, fusion: str) -> Result:
     return bench.decode(posteriors), chosen
 
 
-# Decoding and refinement, each on the posterior that the calibration photos prefer
+# Decoding and refinement, on the posteriors that are best on the calibration photos
 
 
 def _best_posteriors(bench: Bench, decoding: str = "argmax") -> tuple[Posteriors, Chosen]:

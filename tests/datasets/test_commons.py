@@ -861,7 +861,7 @@ def test_the_command_needs_a_contact(capsys, tmp_path):
 def test_the_whole_chain_by_command_line(wiki, tmp_path, capsys, monkeypatch):
     world(wiki, 45, 3)
     wiki.add(*HOME, meta={"License": "gfdl", "LicenseShortName": "GFDL"})
-    monkeypatch.setenv("GEOLIB_COMMONS_API", wiki.api)
+    monkeypatch.setitem(commons.fetch.__kwdefaults__, "api", wiki.api)
     monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GEOLIB_ENCODER", str(write_encoder(tmp_path / "encoder")))
     monkeypatch.setenv("GEOLIB_DEVICE", "cpu")
