@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from geolib.common.arrays import Vectors, as_vectors
 from geolib.common.errors import CorruptFileError, MismatchError
 from geolib.common.files import read_tensors, write_tensors
 
+Array = npt.NDArray[Any]
 NEIGHBOURS = 10  # nearest photos per distance; 1 to 20 separate photographs from postcards about equally well
 PERCENTILE = 99  # of the calibration photos: a picture farther away than these is unfamiliar
 MAX_PHOTOS = 20_000  # reference photos kept, and calibration photos measured
@@ -93,19 +95,26 @@ class Familiarity:
         Raises `MissingDataError`, `CorruptFileError` for other content, and `MismatchError` for another length.
         """
         arrays = read_tensors(path)
-        if {name: (str(array.dtype), array.ndim) for name, array in arrays.items()} == _KINDS:
-            threshold, own = arrays["threshold"], len(arrays["centre"])
-            fits = {arrays["references"].shape[1], *arrays["scale"].shape} == {own} and len(arrays["references"]) > 0
-            if fits and len(threshold) <= 1 and all(np.isfinite(array).all() for array in arrays.values()):
-                if dim not in (None, own):
-                    raise MismatchError(f"{path} is for embeddings of {own} numbers, not {dim}: fit the model again")
-                limit = float(threshold[0]) if len(threshold) else None
-                return cls(arrays["references"], arrays["centre"], arrays["scale"], limit)
-        found = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in arrays.items())
-        raise CorruptFileError(
-            f"{path} does not hold a familiarity: found {found}; expected finite references (m, dim), centre (dim,), "
-            "scale (dim, dim) and at most one threshold; restore it, or fit and save it again"
-        )
+        kinds = {name: (str(array.dtype), array.ndim) for name, array in arrays.items()}
+        if kinds != _KINDS or not _fit_together(**arrays):
+            found = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in arrays.items())
+            raise CorruptFileError(
+                f"{path} does not hold a familiarity: {found}; expected finite references (m, dim), centre (dim,), "
+                "scale (dim, dim) and at most one threshold; restore it, or fit and save it again"
+            )
+        threshold = float(arrays["threshold"][0]) if len(arrays["threshold"]) else None
+        made = cls(arrays["references"], arrays["centre"], arrays["scale"], threshold)
+        if dim not in (None, len(made.centre)):
+            raise MismatchError(
+                f"{path} is for embeddings of {len(made.centre)} numbers, not {dim}: fit the model again"
+            )
+        return made
+
+
+def _fit_together(references: Array, centre: Array, scale: Array, threshold: Array) -> bool:
+    finite = all(np.isfinite(array).all() for array in (references, centre, scale, threshold))
+    shapes = {references.shape[1], *scale.shape} == {len(centre)}
+    return finite and shapes and len(references) > 0 and len(threshold) <= 1
 
 
 def _sample(vectors: Tensor, most: int, rng: np.random.Generator) -> Tensor:
