@@ -1,8 +1,7 @@
 """Ask web services for JSON and files: one request at a time, with a contact address, patiently, and checked.
 
 Requests go through `requests`. urllib3's `Retry` repeats what fails in passing: it waits longer each time, and as long
-as a Retry-After header asks. A file gets its name after its check; an interrupted transfer begins again and leaves
-nothing half-written. Tested against local servers only.
+as a Retry-After header asks. Tested against local servers only.
 """
 
 from __future__ import annotations
@@ -120,7 +119,7 @@ class Client:
 
     def allows(self, url: object) -> bool:
         """Whether `url` is printable ASCII and an address of the service or its domain."""
-        if not (isinstance(url, str) and re.fullmatch(r"[!-~]{1,2000}", url)) or "\\" in url:
+        if not (isinstance(url, str) and re.fullmatch(r"[!-\[\]-~]{1,2000}", url)):  # no backslash
             return False
         try:
             asked, base = urlsplit(url), urlsplit(self.base)
@@ -160,12 +159,18 @@ class Client:
     def file(self, url: str, path: Path, check: Callable[[Path], T], *, max_bytes: int) -> T:
         """Fetch a file to `path`, whole and checked or not at all; returns what `check` returns.
 
-        `check` sees the file under a temporary name and raises `DownloadError` for one that is wrong.
+        `check` sees the file under a temporary name and raises `DownloadError` for one that is wrong. A transfer that
+        breaks off begins again from the start.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         part, began = path.with_name(f".{path.name}.part"), time.monotonic()
+
+        def attempt() -> None:
+            with open(part, "wb") as stream:
+                self._read(url, stream, max_bytes)
+
         try:
-            self.download(url, part, max_bytes)
+            _repeat(url, attempt)
             found, size = check(part), part.stat().st_size
             os.replace(part, path)
         finally:
@@ -173,18 +178,19 @@ class Client:
         time.sleep(max(0.0, size / self.bytes_per_s - (time.monotonic() - began)))
         return found
 
-    def download(self, url: str, path: str | os.PathLike[str], max_bytes: int) -> None:
-        """Write the content of `url` to `path`; after a transfer that breaks off, from the start again."""
-
-        def attempt() -> None:
-            with open(path, "wb") as stream:
-                self._read(url, stream, max_bytes)
-
-        _repeat(url, attempt)
-
     def _read(self, url: str, stream: IO[bytes], max_bytes: int, params: Mapping[str, str] | None = None) -> float:
         """Copy an answer into a stream; returns the seconds that its Retry-After asks to wait."""
-        with self._get(url, params) as response:
+        if not self.allows(url):
+            raise DownloadError(f"{ascii(url)[:200]} is a forbidden address", "bad address")
+        try:
+            response = self._session.get(url, params=params, stream=True, timeout=_TIMEOUT)
+        except (requests.ConnectionError, requests.Timeout) as error:
+            reason = getattr(error.args[0] if error.args else error, "reason", error)
+            raise UnavailableError(f"{url} could not be fetched (no connection: {type(reason).__name__})") from error
+        except requests.RequestException as error:
+            raise DownloadError(f"{url} cannot be fetched ({one_line(error, 200)})", "bad address") from error
+        self._adapter.max_retries = _PATIENT
+        with response:
             status = response.status_code
             if status in PASSING_STATUSES:
                 raise UnavailableError(f"{url} could not be fetched in {TRIES} attempts (HTTP {status})")
@@ -196,19 +202,6 @@ class Client:
                 if stream.tell() > max_bytes:
                     raise DownloadError(f"{url} is larger than {max_bytes:,} bytes", "too large")
             return _PATIENT.get_retry_after(response) or 0.0
-
-    def _get(self, url: str, params: Mapping[str, str] | None) -> requests.Response:
-        if not self.allows(url):
-            raise DownloadError(f"{ascii(url)[:200]} is a forbidden address", "bad address")
-        try:
-            response = self._session.get(url, params=params, stream=True, timeout=_TIMEOUT)
-        except (requests.ConnectionError, requests.Timeout) as error:
-            reason = getattr(error.args[0] if error.args else error, "reason", error)
-            raise UnavailableError(f"{url} could not be fetched (no connection: {type(reason).__name__})") from error
-        except requests.RequestException as error:
-            raise DownloadError(f"{url} cannot be fetched ({one_line(error, 200)})", "bad address") from error
-        self._adapter.max_retries = _PATIENT
-        return response
 
 
 def _repeat(url: str, attempt: Callable[[], T]) -> T:
@@ -231,10 +224,10 @@ def check_contact(contact: str | None) -> str:
     >>> check_contact("you@example.org")
     'you@example.org'
     """
-    if not contact or not _CONTACT.fullmatch(contact):
-        given = repr(contact) if contact else "is missing"
-        raise ValueError(
-            f"contact {given}: expected an e-mail or web address such as you@example.org. The service asks every "
-            "program for an address to write to in case of trouble, and blocks programs without one"
-        )
-    return contact
+    if contact and _CONTACT.fullmatch(contact):
+        return contact
+    raise ValueError(
+        f"contact {repr(contact) if contact else 'is missing'}: expected an e-mail or web address such as "
+        "you@example.org. The service asks every program for an address to write to in case of trouble, and blocks "
+        "programs without one"
+    )
