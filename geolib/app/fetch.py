@@ -78,12 +78,13 @@ def _commons(options: argparse.Namespace) -> int:
 
 def _osv5m(options: argparse.Namespace) -> int:
     from geolib.common.files import cache_path
-    from geolib.datasets.osv5m import fetch_osv5m
+    from geolib.datasets.osv5m import fetch_osv5m, format_osv5m
 
     if options.shards is not None and options.shards < 1:
         raise ValueError(f"--shards {options.shards}: expected at least 1")
     out = options.out or cache_path("osv5m")
-    print_lines(str(fetch_osv5m(options.shards, folder=out, revision=options.revision, progress=message)))
+    report = fetch_osv5m(options.shards, folder=out, revision=options.revision, progress=message)
+    print_lines(format_osv5m(report))
     print(printable(f"The photographs are in {out}. Open them as {_opened_as('osv5m', options.out)}."))
     return 0
 

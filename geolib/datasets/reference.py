@@ -109,7 +109,8 @@ def apply_layout(layout: Layout, photos: pd.DataFrame, where: object) -> pd.Data
         )
     new: dict[str, Any] = {**layout.fixed, "path": [layout.path(str(photo)) for photo in photos.index]}
     for ours, published in layout.texts.items():
-        new |= {ours: photos[name] for name in reversed(published) if name in photos}
+        if found := [photos[name] for name in published if name in photos]:
+            new[ours] = found[0]
     if layout.side:
         new["split"] = layout.side
     return photos.assign(**{name: value for name, value in new.items() if name not in photos})

@@ -133,7 +133,7 @@ def get(server, folder, **changed):
 def naps(monkeypatch):
     """The seconds that would have been waited."""
     naps = []
-    monkeypatch.setattr(time, "sleep", naps.append)
+    monkeypatch.setattr(time, "sleep", lambda seconds: naps.append(seconds) if seconds else None)
     return naps
 
 
