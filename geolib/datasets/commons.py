@@ -2,12 +2,12 @@
 
 Places are drawn over land by towns, by area and by country. The API is asked for the files around each place; files
 that are not free photographs are refused and counted, and the others are fetched as thumbnails, at no more than
-20 Mbit/s. A thumbnail has no published hash: it must decode whole, with the expected dimensions, and its sha256 is
-noted in the manifest. Originals are checked by their sha1.
+20 Mbit/s. A thumbnail has no published hash: it must decode whole, with the expected dimensions. Originals are checked
+by their sha1.
 
 The photographer of a picture is the account that uploaded it, for Commons has no field for who took it. An account
-that uploads the pictures of many others (from Geograph, Flickr or an archive) counts as one photographer. That is the
-safe side: a split keeps all of them together, and only 30 are taken. The author in words is kept for the credit line.
+that uploads the pictures of many others (from Geograph, Flickr or an archive) counts as one photographer: a split keeps
+all of them together. The author in words is kept for the credit line.
 
 Tested against a local server that speaks the same part of the API, never against the live service.
 """
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pooch
 from tqdm import tqdm
@@ -120,7 +119,9 @@ def places(seed: int) -> Iterator[tuple[float, float]]:
     spots = towns[["lat", "lon"]].to_numpy(np.float64)
     seen = set()
     while True:
-        for point in _on_land(rng):
+        lat, lon = np.degrees(np.arcsin(rng.uniform(-1, 1, 4096))), rng.uniform(-180, 180, 4096)
+        codes = country_of(lat, lon, offshore_km=0.0)
+        for point in np.column_stack([lat, lon])[(codes != "") & (codes != "ATA")]:
             town = spots[rng.integers(len(spots))]
             town_of_country = spots[rng.choice(countries[rng.integers(len(countries))])]
             for spot in (town, point, town_of_country):
@@ -130,27 +131,15 @@ def places(seed: int) -> Iterator[tuple[float, float]]:
                     yield place
 
 
-def _on_land(rng: np.random.Generator, n: int = 4096) -> npt.NDArray[np.float64]:
-    """Those of `n` random points on the sphere that are on land, (m, 2) degrees."""
-    lat, lon = np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(-180, 180, n)
-    codes = country_of(lat, lon, offshore_km=0.0)
-    points: npt.NDArray[np.float64] = np.column_stack([lat, lon])[(codes != "") & (codes != "ATA")]
-    return points
-
-
 class _Collection:
-    """The photos in a folder, and the journal from which an interrupted run resumes.
-
-    rows: of the photos, in the order in which they came.  steps: how many are done (a step is one question).
-    refused: id of a file -> reason.  held: (column, value) -> number of photos.
-    """
+    """The photos in a folder, and the journal from which an interrupted run resumes."""
 
     def __init__(self, folder: Path, client: Client, width: int, wanted: int, progress: bool) -> None:
         self.folder, self.client, self.width, self.wanted = folder, client, width, wanted
-        self.rows: list[Row] = []
-        self.steps = self.failures = 0
-        self.refused: dict[str, str] = {}
-        self.held = Counter[tuple[str, str]]()
+        self.rows: list[Row] = []  # of the photos, in the order in which they came
+        self.steps = self.failures = 0  # a step is one question to the API
+        self.refused: dict[str, str] = {}  # id of a file -> reason
+        self.held = Counter[tuple[str, str]]()  # (column, value) -> number of photos
         self.bar = tqdm(total=wanted, unit="photo", disable=not progress)
         self.journal: IO[bytes]
 
