@@ -114,7 +114,7 @@ def _quadtree(options: argparse.Namespace) -> int:
     from geolib.datasets.reference import fetch_quadtree
 
     path, report = fetch_quadtree(options.out, progress=message)
-    print(report)
+    print(report.to_string())
     print(printable(f"The table is {path}."))
     return 0
 

@@ -22,7 +22,7 @@ from geolib.common.files import write_bytes
 from geolib.datasets.duplicates import difference_hash
 from geolib.images import open_rgb
 
-# What an archive may hold. Pictures hardly shrink, and bombs do.
+# What an archive may hold. Pictures hardly shrink when they are packed; zip bombs do.
 MAX_ENTRIES, MAX_PHOTO_BYTES, MAX_TOTAL_BYTES, MAX_RATIO = 200_000, 50_000_000, 20_000_000_000, 50
 _CHUNK = 1 << 18
 _ENTRY_BYTES = 256  # per entry of the directory: 46 for its header, the rest for its name
@@ -34,8 +34,8 @@ def unpack_pictures(
 ) -> tuple[pd.DataFrame, Counter[str]]:
     """Write the JPEGs of a zip archive to `folder` as `ID.jpg` and count what was refused.
 
-    The id is the entry's name without folders and ending; as a whole it matches the regular expression `ids`. A picture
-    is decoded before it is written. One that is there is not written again: a second call resumes an interrupted one.
+    The id is the entry's name without folders and ending; it has to match the regular expression `ids`. A picture is
+    decoded before it is written. Existing pictures are not written again: a second call resumes an interrupted one.
 
     Returns
     -------

@@ -81,20 +81,18 @@ def fetch(
     DownloadError : the service cannot be used; the same call resumes later.
     """
     wanted = _read_manifest(manifest) if manifest else []
-    widths = {row["width"] for row in wanted}
     if width is None:
+        widths = {row["width"] for row in wanted}
         width = widths.pop() if len(widths) == 1 else 500
     if width not in (*WIDTHS, ORIGINALS):
         raise ValueError(f"width={width}: Wikimedia serves thumbnails of {str(WIDTHS)[1:-1]} pixels; 0: the originals")
-    if photos is None:
-        photos = len(wanted) or 10_000
-    if photos < 1:
+    if photos is not None and photos < 1:
         raise ValueError(f"photos={photos}: expected at least 1")
-    settings = {"api": api, "width": width, "seed": seed, "caps": CAPS}
-    settings["manifest"] = sha256_file(manifest) if manifest else ""
+    most = min(photos or len(wanted), len(wanted)) if wanted else photos or 10_000
     client = Client(api, contact, "wikimedia.org", _BYTES_PER_S)
-    _check_folder(out, settings)
-    with alone_in(out), _Collection(out, client, width, min(photos, len(wanted) or photos), progress) as found:
+    settings = {"api": api, "width": width, "seed": seed, "caps": CAPS}
+    _check_folder(out, settings | {"manifest": sha256_file(manifest) if manifest else ""})
+    with alone_in(out), _Collection(out, client, width, most, progress) as found:
         if manifest:
             _fetch_listed(found, wanted)
         else:
@@ -174,7 +172,7 @@ class _Collection:
         return f"{CAPS['block']} from the same degree already" if held["block"] >= CAPS["block"] else ""
 
     def take(self, step: int, candidates: Iterable[tuple[str, Row | str]], most: int) -> None:
-        """Add at most so many of the candidates, ids with rows or with why they are refused, and close the step."""
+        """Fetch at most `most` of the candidates (id, and row or reason of its refusal), and close the step."""
         refused: dict[str, list[str]] = {}
         taken = sum(row["step"] == step for row in self.rows[-most:])  # before an interruption
         for photo, row in candidates:
@@ -209,7 +207,7 @@ class _Collection:
         return ""
 
     def _file(self, row: Row, original: str, thumbnail: str | None) -> Row:
-        """Fetch the picture of a row, unless it is here; returns what is known of it only then."""
+        """Fetch the picture of a row, unless it is here; returns its hashes and size."""
         address, limit = (thumbnail, _MAX_THUMBNAIL) if self.width else (original, _MAX_ORIGINAL)
         if not address:
             raise DownloadError(f"{row['id']} has no thumbnail", "no thumbnail")
@@ -255,7 +253,7 @@ class _Collection:
 
 
 def _counted(row: Row) -> dict[str, str]:
-    """The values of a row of which photos are counted."""
+    """The values of a row that are counted, to find caps that are reached and duplicates."""
     block = f"{np.floor(row['lat']):.0f} {np.floor(row['lon']):.0f}"
     return {"block": block} | {key: row.get(key, "") for key in ("id", "uploader", "sha1", "sha256")}
 
@@ -267,10 +265,11 @@ def _json_line(row: Mapping[Any, Any]) -> str:
 def _inspect(path: Path, row: Row, width: int) -> Row:
     """sha256, size and look of a file. Raises `DownloadError` for one that is not the expected picture."""
     size = path.stat().st_size
-    if width == ORIGINALS and size != row["original_bytes"]:
-        raise DownloadError(f"{path.name} has {size:,} bytes, expected {row['original_bytes']:,}", "wrong length")
-    if width == ORIGINALS and pooch.file_hash(path, "sha1") != row["sha1"]:
-        raise DownloadError(f"{path.name} does not have the sha1 {row['sha1']}", "wrong hash")
+    if width == ORIGINALS:
+        if size != row["original_bytes"]:
+            raise DownloadError(f"{path.name} has {size:,} bytes, expected {row['original_bytes']:,}", "wrong length")
+        if pooch.file_hash(path, "sha1") != row["sha1"]:
+            raise DownloadError(f"{path.name} does not have the sha1 {row['sha1']}", "wrong hash")
     try:
         picture = open_rgb(path)
     except ImageError as error:
@@ -286,7 +285,7 @@ def _inspect(path: Path, row: Row, width: int) -> Row:
 def _fetch_around(found: _Collection, seed: int) -> None:
     """One step per place: ask for the files around it, and take some in random order."""
     for step, (lat, lon) in enumerate(places(seed)):
-        # As many places as photos ought to give enough; where they do not, there are no more.
+        # One place per wanted photo should be enough; if it is not, there are no more photos to find.
         if found.full() or step >= found.wanted + 100:
             return
         if step >= found.steps:

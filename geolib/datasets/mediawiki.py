@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from geolib.common.download import Client, DownloadError, TryAgainError
+from geolib.common.download import Client, DownloadError
 from geolib.common.texts import one_line
 
 Page = Mapping[str, Any]
@@ -19,7 +19,6 @@ Row = dict[str, Any]
 MOST_IDS = 50  # page ids in one question, for accounts without special rights
 _RADIUS_M, _NEAREST = 10_000, 500  # the most that the API gives
 _MAX_CONTINUATIONS = 200
-_MAXLAG_S = 5.0
 _MIN_SIDE, _MAX_ASPECT = 480, 3.0  # of the original, pixels; longer strips are panoramas
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 _INFO: dict[str, str] = {
@@ -64,11 +63,11 @@ def files_by_id(client: Client, ids: Iterable[str], width: int) -> dict[int, Row
 def _query(client: Client, asked: Mapping[str, str], width: int) -> dict[int, Row]:
     """All pages of a query. One answer describes at most 50 thumbnails; continued answers describe the others."""
     thumbnails = {"iiurlwidth": str(width)} if width else {}
-    always = {"action": "query", "format": "json", "formatversion": "2", "maxlag": f"{_MAXLAG_S:.0f}"}
+    always = {"action": "query", "format": "json", "formatversion": "2", "maxlag": "5"}
     pages: dict[int, Row] = {}
     more: dict[str, str] = {}
     for _ in range(_MAX_CONTINUATIONS):
-        answer = client.json({**always, **_INFO, **thumbnails, **asked, **more}, _check_answer)
+        answer = client.json({**always, **_INFO, **thumbnails, **asked, **more}, _busy)
         try:
             for page in answer.get("query", {}).get("pages", []):
                 if page.get("ns", 6) == 6 and "pageid" in page:
@@ -81,15 +80,17 @@ def _query(client: Client, asked: Mapping[str, str], width: int) -> dict[int, Ro
     raise DownloadError(f"{client.base} continues an answer without end", "bad answer")
 
 
-def _check_answer(answer: Any) -> None:
-    """Raise `TryAgainError` while the service is busy, `DownloadError` for a refusal."""
+def _busy(answer: Any) -> str:
+    """Why the service is too busy to answer, or "". Raises `DownloadError` for a refusal."""
     if not isinstance(answer, dict):
         raise DownloadError("the service does not answer like MediaWiki", "bad answer")
-    if error := answer.get("error"):
-        code, info = (error.get("code"), error.get("info")) if isinstance(error, dict) else (error, "")
-        if code in ("maxlag", "ratelimited"):
-            raise TryAgainError(f"the service is too busy: {code}", _MAXLAG_S)
+    error = answer.get("error") or {}
+    code, info = (error.get("code"), error.get("info")) if isinstance(error, dict) else (error, "")
+    if code in ("maxlag", "ratelimited"):
+        return f"the service is too busy: {code}"
+    if error:
         raise DownloadError(f"the service refuses the question: {plain_text(f'{code}: {info}')}", "bad answer")
+    return ""
 
 
 def read_page(page: Page, allows: Callable[[object], bool]) -> Row | str:

@@ -16,7 +16,7 @@ from geolib.common.settings import Settings
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.folder import folder
 from geolib.datasets.reference import LAYOUTS
-from geolib.datasets.tables import AnyPath, checked, file_below, published, read_table, table
+from geolib.datasets.tables import AnyPath, checked, published, read_table, table, with_files
 
 
 def open_dataset(name: str | None = None, **options: Any) -> Dataset:
@@ -103,8 +103,7 @@ def commons(path: AnyPath | None = None) -> dict[str, Any]:
             "500 pixels: about 0.7 GB and some hours; `--photos 1000` a tenth of that. It resumes an interrupted run"
         )
     photos = checked(read_table(table), table)
-    names = dict(zip(photos.index, photos["path"].astype(str), strict=True))
-    return {"photos": photos, "_file": partial(file_below, root, names), "_version": sha256_file(table)}
+    return with_files(photos, root, photos["path"], sha256_file(table))
 
 
 def osv5m(path: AnyPath | None = None) -> dict[str, Any]:

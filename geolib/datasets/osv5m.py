@@ -2,18 +2,13 @@
 
 Astruc et al., "OpenStreetView-5M: The Many Roads to Global Visual Geolocation", CVPR 2024; CC BY-SA 4.0. The repository
 `osv5m/osv5m` holds `train.csv`, `test.csv`, and the pictures as `images/train/00.zip`, `images/test/00.zip` and so on
-(98 and 5 archives of about 50,000 pictures, as public code counts them; the hub's own list is used).
+(98 and 5 archives of about 50,000 pictures, as public code counts them; the hub's own list is used). The photographer
+is `creator_id`, the account on Mapillary. The page of a photo is `https://www.mapillary.com/app/?pKey=` and its id.
 
-*Revision.* The first fetch looks up the commit of `main` and writes it to `manifest.json`; later calls use that commit
-until another `revision` is asked for.
-
-*Columns.* The photographer is `creator_id`, the account on Mapillary; the author to credit is `creator_username`; the
-page of a photo is `https://www.mapillary.com/app/?pKey=` and its id. A table without these columns opens too.
-
-*Split.* The published test side stays `test`: at least 1 km from every training photo, but photographers and blocks of
-1 degree may be on both sides; the report counts the photos of such photographers. The training side is split again, by
-blocks and photographers: 90 % `train`, 10 % `calibration`, and `left_out` for photographers who would be on both. A
-larger fetch splits anew, so fit and calibrate on one fetch.
+The published test side stays `test`: at least 1 km from every training photo, but photographers and blocks of 1 degree
+may be on both sides; the report counts the photos of such photographers. The training side is split again, by blocks
+and photographers: 90 % `train`, 10 % `calibration`, and `left_out` for photographers who would be on both. A larger
+fetch splits anew, so fit and calibrate on one fetch.
 
 Tested against a local server that speaks the hub's protocol over HTTP, never against the hub itself, nor over Xet.
 """
@@ -25,7 +20,6 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +35,7 @@ from geolib.common.texts import one_line
 from geolib.datasets.archives import unpack_pictures
 from geolib.datasets.report import describe, format_report
 from geolib.datasets.splits import safe_split
-from geolib.datasets.tables import checked, file_below, read_table
+from geolib.datasets.tables import checked, read_table, with_files
 
 REPOSITORY = "osv5m/osv5m"
 SIDES = ("train", "test")
@@ -50,7 +44,7 @@ _SHARD = re.compile(r"images/(train|test)/[0-9]{2,3}\.zip")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _IDS = r"[0-9]{1,20}"
 _CLIENT: dict[str, Any] = {"token": False, "library_name": "geolib", "library_version": __version__}
-_COLUMNS = {  # of the published tables, and what we call them; of two for the same, the later one counts
+_COLUMNS = {  # published name -> our name; if a table has two for the same, the later one is used
     "id": "id",
     "latitude": "lat",
     "longitude": "lon",
@@ -178,10 +172,8 @@ def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     table = root / revision / "photos.parquet"
     if not table.is_file():
         raise MissingDataError(f"{table} does not exist; run `python -m geolib fetch osv5m` to its end")
-    photos = checked(read_table(table), str(table))
-    files = dict(zip(photos.index, photos["path"], strict=True))
-    version = f"{revision} {sha256_file(table)}"
-    return {"photos": photos, "_file": partial(file_below, table.parent / "images", files), "_version": version}
+    photos = checked(read_table(table), table)
+    return with_files(photos, table.parent / "images", photos["path"], f"{revision} {sha256_file(table)}")
 
 
 def _listing(root: Path, revision: str | None, tell: Tell) -> dict[str, Any]:

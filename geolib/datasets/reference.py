@@ -21,9 +21,8 @@ from geolib.common.download import Client, DownloadError
 from geolib.common.files import cache_path, data_path, sha256_file
 from geolib.sphere import check_lat_lon, haversine_km
 
-_GEOESTIMATION = "https://github.com/TIBHannover/GeoEstimation"
 _IM2GPS_TABLE = "https://raw.githubusercontent.com/TIBHannover/GeoEstimation/original_tf/meta/im2gps3k_places365.csv"
-_RELEASES = f"{_GEOESTIMATION}/releases/download"
+_RELEASES = "https://github.com/TIBHannover/GeoEstimation/releases/download"
 _WITHDRAWN = "; the repository's authors withdrew its code and weights, perhaps also its tables"
 _OWNERS = {"photographer": ("AUTHOR", "OwnerNSID"), "author": ("AUTHOR", "OwnerNSID")}
 _FLICKR = {"source": "Flickr", "licence": "as the photographer chose on Flickr"}
@@ -124,15 +123,12 @@ QUADTREE_BYTES = 1_328_891
 
 def fetch_quadtree(
     folder: str | os.PathLike[str] | None = None,
-    *,
-    url: str = QUADTREE_URL,
-    sha256: str = QUADTREE_SHA256,
-    progress: Callable[[str], object] | None = None,
-) -> tuple[Path, CellReport]:
+    progress: Callable[[str], object] = lambda line: None,
+) -> tuple[Path, pd.Series[Any]]:
     """Fetch the quadtree of OSV-5M (Astruc et al., CVPR 2024, section 4) unless it is here, and check its cells.
 
-    The file (1.3 MB, MIT) has one row per leaf cell, with edges and mean training photo in degrees. The cells are
-    checked on the gallery's photos. Tested against a local server only.
+    The file (1.3 MB, MIT) has one row per leaf cell, with edges and mean training photo in degrees. Returns its path
+    and `check_quadtree` of the gallery's photos. Tested against a local server only.
 
     Parameters
     ----------
@@ -146,46 +142,36 @@ def fetch_quadtree(
     target = Path(folder or cache_path("osv5m-quadtree")) / "quadtree_10_1000.csv"
 
     def check(path: Path) -> None:
-        if (found := sha256_file(path)) != sha256:
-            raise DownloadError(f"{url} is not the known file: expected sha256 {sha256}, found {found}", "wrong hash")
+        if (found := sha256_file(path)) != QUADTREE_SHA256:
+            raise DownloadError(f"{QUADTREE_URL} is another file: sha256 {found}, not {QUADTREE_SHA256}", "wrong hash")
 
-    if not target.is_file() or sha256_file(target) != sha256:
-        if progress:
-            progress(f"fetching {url} ({QUADTREE_BYTES:,} bytes)")
-        Client(url).file(url, target, check, max_bytes=QUADTREE_BYTES)
+    if not target.is_file() or sha256_file(target) != QUADTREE_SHA256:
+        progress(f"fetching {QUADTREE_URL} ({QUADTREE_BYTES:,} bytes)")
+        Client(QUADTREE_URL).file(QUADTREE_URL, target, check, max_bytes=QUADTREE_BYTES)
     photos = pd.read_parquet(data_path("gallery", "gallery.parquet"))
     return target, check_quadtree(pd.read_csv(target), photos["lat"], photos["lon"])
 
 
-@dataclass(frozen=True)
-class CellReport:
-    """How far cells keep the promise of `GeocellTree` that every point on Earth is in exactly one cell."""
-
-    cells: int
-    gap: float  # share of the sphere in no cell
-    overlap: float  # share of the sphere in more than one cell
-    photos: int
-    photos_in_none: int
-    photos_in_several: int
-    floor_km: float  # median distance from a photo to the mean of its cell: the error of a perfect classifier
-
-    def __str__(self) -> str:
-        return (
-            f"{self.cells:,} cells\nthe sphere: {self.gap:.2%} in no cell, {self.overlap:.2%} in several\n"
-            f"photos: {self.photos_in_none:,} of {self.photos:,} ({self.photos_in_none / self.photos:.2%}) in no cell, "
-            f"{self.photos_in_several:,} in several; median {self.floor_km:,.0f} km to the mean of their cell"
-        )
-
-
-def check_quadtree(cells: pd.DataFrame, lat: npt.ArrayLike, lon: npt.ArrayLike) -> CellReport:
-    """Count what cells leave out and hold twice, of the sphere and of photos (degrees, (n,)).
+def check_quadtree(cells: pd.DataFrame, lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.Series[Any]:
+    """Check whether every point on Earth is in exactly one cell, as `GeocellTree` promises of its own.
 
     A cell holds its southern and western edges; the last cells also hold the northern and eastern edge of all.
+
+    Parameters
+    ----------
+    cells : columns `min_lat`, `min_lon`, `max_lat`, `max_lon`, `mean_lat`, `mean_lon`, degrees
+    lat, lon : (n,) degrees, of photos
+
+    Returns
+    -------
+    Numbers of `cells` and `photos`, shares of the sphere in no cell (`gap`) and in several (`overlap`), numbers of
+    `photos_in_none` and `photos_in_several`, and `floor_km`, the median distance from a photo to the mean of its cell:
+    the error of a perfect classifier.
 
     Examples
     --------
     >>> edges = ["min_lat", "min_lon", "max_lat", "max_lon", "mean_lat", "mean_lon"]
-    >>> check_quadtree(pd.DataFrame([[0, -180, 90, 180, 45, 0]], columns=edges), [10, -10], [0, 0]).gap
+    >>> check_quadtree(pd.DataFrame([[0, -180, 90, 180, 45, 0]], columns=edges), [10, -10], [0, 0])["gap"]
     0.5
     """
     lat, lon = check_lat_lon(lat, lon)
@@ -200,12 +186,13 @@ def check_quadtree(cells: pd.DataFrame, lat: npt.ArrayLike, lon: npt.ArrayLike) 
     point, cell = point[below & beside], cell[below & beside]
     cells_per_photo = np.bincount(point, minlength=len(lat))
     means = cells[["mean_lat", "mean_lon"]].to_numpy(np.float64)[cell].T
-    return CellReport(
-        cells=len(cells),
-        gap=abs(round(1 - covered / 720, 10)),  # rounded to 0.05 km2: sums of floats leave less than that
-        overlap=abs(round((shapely.area(boxes).sum() - covered) / 720, 10)),
-        photos=len(lat),
-        photos_in_none=int((cells_per_photo == 0).sum()),
-        photos_in_several=int((cells_per_photo > 1).sum()),
-        floor_km=float(np.median(haversine_km(lat[point], lon[point], *means))) if len(point) else float("nan"),
-    )
+    report = {
+        "cells": len(cells),
+        "gap": abs(round(1 - covered / 720, 10)),  # rounded to 0.05 km2: sums of floats leave less than that
+        "overlap": abs(round((shapely.area(boxes).sum() - covered) / 720, 10)),
+        "photos": len(lat),
+        "photos_in_none": int((cells_per_photo == 0).sum()),
+        "photos_in_several": int((cells_per_photo > 1).sum()),
+        "floor_km": float(np.median(haversine_km(lat[point], lon[point], *means))) if len(point) else float("nan"),
+    }
+    return pd.Series(report, dtype=object)

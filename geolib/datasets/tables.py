@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from geolib.datasets.reference import LAYOUTS, apply_layout
 AnyPath = str | os.PathLike[str]
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 _TEXTS = ("photographer", "licence", "author", "source")
-# Names in published tables (Im2GPS3k, YFCC4k, OSV-5M), in lower case; the last one that is there counts.
+# Names in published tables (Im2GPS3k, YFCC4k, OSV-5M), in lower case; the last one found is used.
 _ALIASES = {"id": ("img_id", "id"), "lat": ("latitude", "lat"), "lon": ("longitude", "lng", "lon"), "path": ("path",)}
 
 
@@ -54,11 +54,15 @@ def _with_pictures(photos: pd.DataFrame, path: Path, folder: AnyPath | None) -> 
     return with_files(checked(photos, path), Path(folder or path.parent), files)
 
 
-def with_files(photos: pd.DataFrame, root: Path, files: list[str]) -> dict[str, Any]:
-    """The opened dataset of photos whose `files` (names below `root`) are in the same order."""
-    stamps = "\n".join(f"{name} {file_stamp(root / name)}" for name in files)
-    names = dict(zip(photos.index, files, strict=True))
-    version = hashlib.sha256(stamps.encode()).hexdigest()
+def with_files(photos: pd.DataFrame, root: Path, files: Iterable[str], version: str | None = None) -> dict[str, Any]:
+    """The opened dataset of photos whose `files` (names below `root`) are in the same order.
+
+    The `version` changes with the files; by default it is made of their sizes and times.
+    """
+    names = dict(zip(photos.index, map(str, files), strict=True))
+    if version is None:
+        stamps = "\n".join(f"{name} {file_stamp(root / name)}" for name in names.values())
+        version = hashlib.sha256(stamps.encode()).hexdigest()
     return {"photos": photos, "_file": partial(file_below, root, names), "_version": version}
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web import Server, answer, cut, hang_up, instead, redirect, reply, status
 
-from geolib.common.download import Client, DownloadError, TryAgainError, UnavailableError, check_contact
+from geolib.common.download import Client, DownloadError, UnavailableError, check_contact
 from geolib.common.hub import ask_hub
 
 BODY = np.random.default_rng(0).bytes(300_000)
@@ -243,33 +243,28 @@ def test_a_forbidden_address_is_not_asked(server, tmp_path):
 # JSON
 
 
-def test_json_comes_after_its_check(server, naps):
+def test_json_is_asked_for_again_while_the_service_is_busy(server, naps):
     server.routes["/api"] = lambda handler, query: answer(handler, query, Retry_After=8)
     seen = []
 
-    def check(value):
+    def busy(value):
         seen.append(value)
-        if len(seen) < 3:
-            raise TryAgainError("busy", 5.0)
+        return "busy" if len(seen) < 3 else ""
 
-    assert client_of(server).json({"a": "1|2", "b": "é"}, check) == {"a": "1|2", "b": "é"}
+    assert client_of(server).json({"a": "1|2", "b": "é"}, busy) == {"a": "1|2", "b": "é"}
     assert len(seen) == 3 and naps == [8, 8], "the server's Retry-After counts where it is longer"
     server.routes["/api"] = lambda handler, query: answer(handler, [1])
     assert client_of(server).json({}) == [1]
     seen.clear()
-    client_of(server).json({}, check)
+    client_of(server).json({}, busy)
     assert naps[2:] == [5, 5]
 
 
-def test_a_check_that_never_passes_ends(server, naps):
+def test_a_service_that_stays_busy_is_given_up(server, naps):
     server.routes["/api"] = answer
-
-    def check(value):
-        raise TryAgainError("busy")
-
     with pytest.raises(UnavailableError, match=r"in 8 attempts \(busy\)"):
-        client_of(server).json({}, check)
-    assert len(server.asked) == 8 and naps == [2, 4, 8, 16, 32, 64]
+        client_of(server).json({}, lambda value: "busy")
+    assert len(server.asked) == 8 and naps == [5, 5, 5, 8, 16, 32, 64]
 
 
 def test_json_that_is_nested_without_end_is_refused(server, naps):
