@@ -7,13 +7,13 @@ counted, and the others are kept; an archive that is bad as a whole is refused a
 
 from __future__ import annotations
 
+import io
 import re
 import stat
 import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 import pandas as pd
 
@@ -50,7 +50,7 @@ def unpack_pictures(
         left_over.unlink()
     photos: dict[str, tuple[int, int]] = {}
     refused: Counter[str] = Counter()
-    with archive.open("rb") as raw, _open_zip(archive, raw) as opened:
+    with _LimitedFile(io.FileIO(archive)) as file, _open_zip(archive, file) as opened:
         left, taken = MAX_TOTAL_BYTES, set[str]()
         for entry in opened.infolist():
             if entry.is_dir():
@@ -74,22 +74,18 @@ class _Refused(Exception):
     """Why one entry is left out."""
 
 
-class _LimitedFile:
+class _LimitedFile(io.BufferedReader):
     """A file that refuses to read much at once: `zipfile` reads a directory of any stated size in one piece."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self.name = stream, stream.name
-        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        if size > (most := max(1 << 20, MAX_ENTRIES * _ENTRY_BYTES)):
+    def read(self, size: int | None = -1) -> bytes:
+        if (size or 0) > (most := max(1 << 20, MAX_ENTRIES * _ENTRY_BYTES)):
             raise zipfile.BadZipFile(f"its directory of {size:,} bytes is larger than {most:,}")
-        return self._stream.read(size)
+        return super().read(size)
 
 
-def _open_zip(archive: Path, raw: IO[bytes]) -> zipfile.ZipFile:
+def _open_zip(archive: Path, file: _LimitedFile) -> zipfile.ZipFile:
     try:
-        opened = zipfile.ZipFile(_LimitedFile(raw))
+        opened = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
         raise CorruptFileError(f"{archive} is not a whole zip archive ({error}); download it again") from error
     if (entries := len(opened.filelist)) > MAX_ENTRIES:
