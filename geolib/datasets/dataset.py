@@ -108,7 +108,7 @@ class Dataset:
         photographers. "random" splits photo by photo, 80 / 10 / 10 %: it shows what leaks; do not measure with it.
         """
         if kind == "safe" and "split" in self.photos:
-            return self.photos["split"]
+            return self.photos["split"].copy()
         if kind == "random":
             single_photos = pd.Series(1, index=self.photos.index.sort_values())
             sides = assign_sides(single_photos, np.random.default_rng(seed), SHARES)
