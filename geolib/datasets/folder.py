@@ -82,8 +82,9 @@ def _labels(root: Path, files: list[Path]) -> pd.DataFrame:
         unchanged = row is not None and row[0] == stamp and row[-1] != _UNREAD_HEIC
         rows[name] = row if unchanged else (stamp, *read_label(file))
     labels = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("id")
-    with atomic_path(cache) as temporary:
-        labels.to_parquet(temporary)
+    if rows != before:
+        with atomic_path(cache) as temporary:
+            labels.to_parquet(temporary)
     return labels
 
 
