@@ -64,8 +64,8 @@ def quadrant_keys(lat, lon):
 def grow(keys, min_photos):
     """Split cells until none can be split: the keys of the cuts, and the photos in the cell that each cut divides."""
     cuts, sizes = [], []  # a cut is the key at which one cell ends and the next one starts
-    # A cell holds the photos keys[first:last]. Thin quadrants join a neighbour, so a cell may be larger than the quadrant
-    # that is split next. We keep both: the photos of the cell, and first key and area of its fullest quadrant.
+    # A cell holds the photos keys[first:last]. Thin quadrants join a neighbour, so a cell may be larger than the
+    # quadrant that is split next. We keep both: the photos of the cell, and first key and area of its fullest quadrant.
     cells = [(0, len(keys), 0, SIDE**2)]
     while cells:
         first, last, corner, area = cells.pop()
