@@ -63,13 +63,7 @@ def figure(image: Image.Image, title: str) -> str:
 
 
 def alert(words: str) -> str:
-    """Return a warning, which screen readers say at once.
-
-    Examples
-    --------
-    >>> alert("a < b")
-    '<p class="geolib-box" role="alert">a &lt; b</p>'
-    """
+    """Return a warning, which screen readers say at once."""
     return f'<p class="geolib-box" role="alert">{escape(words)}</p>'
 
 

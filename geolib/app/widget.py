@@ -26,7 +26,7 @@ from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.images import ImageSource, open_rgb
 from geolib.plots import maps
-from geolib.plots.marks import Place
+from geolib.plots.ground import Place
 from geolib.plots.prediction import img_tag
 from geolib.predict import Geolocator
 from geolib.sphere import geoscore, haversine_km, in_words
@@ -50,16 +50,8 @@ class PredictionDemo:
     heads' outputs anew. The truth stays hidden until it is asked for, and is hidden again with the next picture. An
     uploaded picture stays in memory: nothing is written to disk, and only its pixels are used.
 
-    Parameters
-    ----------
-    model
-    dataset
-        Where the samples and their true places come from.
-    samples : ids of photos, optional
-        By default those of `default_samples`.
-
-    The parts are public, for use from code: `choose(id)`, `open(data, name)`, `rule`, `levels`, `top_k`, `closeup`,
-    `truth`, and `prediction`.
+    The samples are ids of photos of the dataset, by default those of `default_samples`. The parts are public, for use
+    from code: `choose(id)`, `open(data, name)`, `rule`, `levels`, `top_k`, `closeup`, `truth`, and `prediction`.
     """
 
     def __init__(self, model: Geolocator, dataset: Dataset, samples: Sequence[str] | None = None) -> None:
@@ -75,7 +67,12 @@ class PredictionDemo:
         self.box = self._arranged()
         self.choose(self.samples[0])
         self._show_page()
-        self._listen()
+        for button in self.thumbs:
+            button.on_click(self._clicked)
+        self.more.on_click(self._turn_page)
+        self.upload.observe(self._uploaded, "value")
+        for control in (self.rule, *self.levels, self.top_k, self.closeup, self.truth):
+            control.observe(self._draw, "value")
 
     def choose(self, photo: str) -> None:
         """Show a photo of the dataset. Raises `ValueError` for an unknown id."""
@@ -114,14 +111,14 @@ class PredictionDemo:
     def _draw(self, _: Any = None) -> None:
         """Fuse, decode and show; the encoder does not run again."""
         levels = [level for level, tick in enumerate(self.levels) if tick.value]
-        found = self.model.answer(self._seen, self.top_k.value, fusion=self.rule.value, levels=levels)
-        self.prediction = found
+        self.prediction = self.model.answer(self._seen, self.top_k.value, fusion=self.rule.value, levels=levels)
         for tick in self.levels[:-1]:
             tick.disabled = self.rule.value not in _USES_LEVELS
         fig = self._map()
         self.map.value = img_tag(plots.png(fig, dpi=100), plots.alt_text(fig))
         self.rule_note.value = page.note(_RULES[self.rule.value][1])
-        self.sentence.value = (page.alert(found.warning) if found.warning else "") + f"<p>{escape(found.guess())}</p>"
+        warning, guess = self.prediction.warning, escape(self.prediction.guess())
+        self.sentence.value = f"{page.alert(warning) if warning else ''}<p>{guess}</p>"
         self.truth_note.value = f"<p>{escape(self._truth_words())}</p>"
         self.table.value = self._table()
 
@@ -153,8 +150,7 @@ class PredictionDemo:
             rows = [(country_name(code[cell]) or "open sea", mass[cell], alone[cell]) for cell in best]
             end = ", finest" if level == tree.n_levels - 1 else ", coarsest" if level == 0 else ""
             tables.append(page.level_table(f"{tree.n_cells[level]:,} cells{end}", rows))
-        note = "A cell is named after its likeliest country. <b>Fused</b>: after the fusion rule. <b>Head</b>: the "
-        note = page.note(f"{note}output of this level's head alone.")
+        note = page.note("A cell is named after its likeliest country. <b>Head</b>: the probability before the fusion.")
         return f"<h4>Candidates by level</h4>{note}<div class='geolib-levels'>{''.join(tables)}</div>"
 
     def _uploaded(self, change: Mapping[str, Any]) -> None:
@@ -240,14 +236,6 @@ class PredictionDemo:
             _row([left.add_class("geolib-left"), right.add_class("geolib-right")]).add_class("geolib-main"),
         ]
         return widgets.VBox(parts).add_class("geolib-demo")
-
-    def _listen(self) -> None:
-        for button in self.thumbs:
-            button.on_click(self._clicked)
-        self.more.on_click(self._turn_page)
-        self.upload.observe(self._uploaded, "value")
-        for control in (self.rule, *self.levels, self.top_k, self.closeup, self.truth):
-            control.observe(self._draw, "value")
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget, and a static picture of what it shows for readers of a notebook without a kernel."""

@@ -19,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from geolib.evaluate import THRESHOLDS_KM
-from geolib.plots.ground import COLORS, DASHES, INK, QUIET, RC, quiet
+from geolib.plots.ground import BORDER, COAST, COLORS, DASHES, INK, QUIET, RC
 
 _UNITS = {  # factor, format on the axis, digits in the words
     "%": (100.0, "{:.4g} %", 1),
@@ -30,8 +30,6 @@ _UNITS = {  # factor, format on the axis, digits in the words
 }
 _POINTS: dict[str, Any] = {"s": 9, "linewidth": 0, "alpha": 0.8, "rasterized": True}
 _MARKERS = ("o", "s", "^", "D", "v")  # series differ in more than colour
-_THRESHOLD_NAMES = ("street", "city", "region", "country", "continent")
-_REGION = ListedColormap([COLORS[1]])
 _ARGUES = LinearSegmentedColormap.from_list("argues", [COLORS[0], "#7db9dd", "white", "#f0a875", COLORS[1]])
 
 
@@ -41,7 +39,11 @@ def axes(width: float = 10, height: float = 5.6, columns: int = 1, **how: Any) -
     fig = Figure(figsize=(width, height), layout="constrained")
     made = fig.subplots(1, columns, **how)
     for ax in np.ravel(made):
-        quiet(ax)
+        ax.grid(color=BORDER, linewidth=0.8)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[:].set_color(COAST)
+        ax.tick_params(color=COAST, labelcolor=QUIET)
     return fig, made
 
 
@@ -203,12 +205,8 @@ def plot_error_distribution(
 ) -> tuple[Figure, Any]:
     """Draw the share of photos within each distance, one line per system, with the five thresholds of the field.
 
-    Parameters
-    ----------
-    errors : name to (n,) km
-        One to five systems; errors that are negative or not finite raise `ValueError`.
-    floor : (n,) km
-        Errors of a perfect classifier: each photo in its own cell, answered with the centre of the cell.
+    `errors` are (n,) km of one to five systems, `floor` those of a perfect classifier: each photo in its own cell,
+    answered with the centre of the cell. Errors that are negative or not finite raise `ValueError`.
     """
     _check_number("systems", len(errors))
     fig, ax = axes(10, 6)
@@ -216,7 +214,7 @@ def plot_error_distribution(
     ax.set(xlabel="error (km)", ylabel="photos within this distance (%)")
     ax.set_xticks(THRESHOLDS_KM, [f"{km:,}" for km in THRESHOLDS_KM])
     ax.xaxis.set_minor_locator(NullLocator())
-    for threshold, name in zip(THRESHOLDS_KM, _THRESHOLD_NAMES, strict=True):
+    for threshold, name in zip(THRESHOLDS_KM, ("street", "city", "region", "country", "continent"), strict=True):
         ax.text(threshold, 103.5, name, ha="center", va="bottom", fontsize=12, color=QUIET)
     series = [*zip(errors, errors.values(), COLORS, DASHES, strict=False), ("perfect cells", floor, QUIET, (0, (1, 2)))]
     words = ["Share of photographs within each distance."]
@@ -343,10 +341,9 @@ def plot_importance(
     ----------
     rows : row name to {column title: image}
         The same titles in each row. The first image is the picture, (h, w, 3) uint8. The others are bool (h, w), shown
-        as a region, or numbers (h, w): orange argues for, blue against, scaled to the largest.
-        No row, other columns, and a map whose shape is not that of its picture raise `ValueError`.
+        as a region, or numbers (h, w): orange argues for, blue against. Anything else raises `ValueError`.
     described
-        What is to be seen, for the description in words.
+        What is to be seen, for the alt text.
     """
     titles = list(next(iter(rows.values()), {}))
     if not titles or any(list(row) != titles for row in rows.values()):
@@ -364,7 +361,12 @@ def plot_importance(
                 raise ValueError(f"{name}, {title} is {given.shape}: expected the picture's {picture.shape[:2]}")
             ax.imshow(0.45 * picture.mean(axis=2) + 0.55 * 255, cmap="gray", vmin=0, vmax=255)  # pale
             if given.dtype == bool:
-                ax.imshow(np.ma.masked_where(~given, given), cmap=_REGION, alpha=0.75, interpolation="none")
+                ax.imshow(
+                    np.ma.masked_where(~given, given),
+                    cmap=ListedColormap([COLORS[1]]),
+                    alpha=0.75,
+                    interpolation="none",
+                )
             else:
                 share = given / (np.abs(given).max() or 1.0)
                 how: dict[str, Any] = {"vmin": -1, "vmax": 1, "interpolation": "bilinear"}

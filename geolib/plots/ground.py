@@ -16,7 +16,6 @@ import cartopy.crs as ccrs
 import numpy as np
 import numpy.typing as npt
 import shapely
-from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -29,6 +28,7 @@ from geolib.countries import Geometries, layer
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km
 
 View = tuple[float, float, float]  # a close-up: lat and lon of its middle, half its height in km
+Place = tuple[float, float]  # lat, lon
 Places = tuple[FloatArray, FloatArray]  # lat (n,), lon (n,)
 
 SEA, LAND, COAST, BORDER, INK, QUIET = "#e4edf3", "#fbfaf6", "#8d9ba6", "#cfc9bc", "#22303a", "#5d6b75"
@@ -92,15 +92,6 @@ def percent(share: float) -> str:
     ('24 %', '<1 %')
     """
     return "<1 %" if share < 0.01 else f"{100 * share:.0f} %"
-
-
-def quiet(ax: Axes) -> None:
-    """Give axes the style of the course: a thin grid behind the data, no frame at the top and the right."""
-    ax.grid(color=BORDER, linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[:].set_color(COAST)
-    ax.tick_params(color=COAST, labelcolor=QUIET)
 
 
 # Shapes and their projection

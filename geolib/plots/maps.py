@@ -24,8 +24,7 @@ from geolib.cells.quadtree import Partition
 from geolib.countries import country_name, country_of
 from geolib.evaluate import THRESHOLDS_KM, errors_km
 from geolib.plots import ground, marks
-from geolib.plots.ground import BORDER, COAST, COLORS, INK, PREDICTION, QUIET, RC, TRUTH, WORLD, View, percent
-from geolib.plots.marks import Place
+from geolib.plots.ground import BORDER, COAST, COLORS, INK, PREDICTION, QUIET, RC, TRUTH, WORLD, Place, View, percent
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km
 
 _HEXAGONS: Any = {"gridsize": (156, 44), "extent": (*WORLD.x_limits, *WORLD.y_limits)}  # regular, of 42,000 km2 each
@@ -65,10 +64,7 @@ def plot_error_map(
 ) -> tuple[Figure, Any]:
     """Draw each photo at its true place, coloured by the error in km on a logarithmic scale.
 
-    Parameters
-    ----------
-    lat, lon, true_lat, true_lon : (n,) degrees
-        Predictions and true places. Unequal numbers of them, and bad coordinates, raise `ValueError`.
+    Unequal numbers of predictions and true places, and bad coordinates, raise `ValueError`.
     """
     km = np.maximum(errors_km(lat, lon, true_lat, true_lon), 1e-3)  # 0 has no logarithm
     fig, ax = ground.canvas()
@@ -355,14 +351,8 @@ def plot_field(
 ) -> tuple[Figure, Any]:
     """Draw a value all over the Earth in bands, darker where higher: circles around an answer, or a density.
 
-    Parameters
-    ----------
-    value : (rows, columns)
-        At each place of `grid(step)`; others, and values that are not finite, raise `ValueError`.
-    levels, labels
-        The lower edge of each band, ascending, and its name; else `ValueError`. Lower values have no shade.
-    image
-        Anything that `imshow` takes; shown in a corner.
+    `value` are finite numbers at the places of `grid(step)`. `levels` are the lower edges of the bands, ascending, and
+    `labels` their names. Anything else raises `ValueError`.
     """
     if not 0 < len(levels) == len(labels) or (np.diff(levels) <= 0).any():
         raise ValueError(f"levels {levels}, labels {labels}: expected ascending levels and one label for each")

@@ -12,10 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
 from geolib import sphere
-from geolib.plots.ground import PREDICTION, TRUTH, WORLD, Places, caption, project
+from geolib.plots.ground import PREDICTION, TRUTH, WORLD, Place, Places, caption, project
 from geolib.sphere import FloatArray, check_lat_lon
 
-Place = tuple[float, float]  # lat, lon
 _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))  # right, left, above, below, between
 
 
