@@ -40,7 +40,6 @@ _RULES = {  # name, explanation
     "finest": ("Finest level alone", "Uses only the finest head; the coarse levels have no effect."),
     "leaf": ("Leaf sums", "Gives the same map as the finest level alone: coarse cells are sums of finest cells."),
 }
-_USES_LEVELS = ("consistency", "product")
 
 
 class PredictionDemo:
@@ -113,7 +112,7 @@ class PredictionDemo:
         levels = [level for level, tick in enumerate(self.levels) if tick.value]
         self.prediction = self.model.answer(self._seen, self.top_k.value, fusion=self.rule.value, levels=levels)
         for tick in self.levels[:-1]:
-            tick.disabled = self.rule.value not in _USES_LEVELS
+            tick.disabled = self.rule.value in ("finest", "leaf")
         fig = self._map()
         self.map.value = img_tag(plots.png(fig, dpi=100), plots.alt_text(fig))
         self.rule_note.value = page.note(_RULES[self.rule.value][1])

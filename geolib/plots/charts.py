@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullLocator
@@ -146,11 +146,6 @@ def plot_lines(
         Low and high bound a band. Other lengths raise `ValueError`.
     mark : name to x, optional
         Where to set a dot on a line, such as the fitted temperature.
-
-    Examples
-    --------
-    >>> plot_lines([1, 2], {"heads": [900, 400]}, xlabel="epoch", ylabel="km")[0].get_label()
-    'km over epoch. heads: from 900 to 400.'
     """
     at, mark = np.asarray(x, dtype=float), mark or {}
     _check_number("series", len(lines))
@@ -308,26 +303,24 @@ def plot_similarities(similarity: npt.ArrayLike, images: Sequence[Any], texts: S
     values = np.asarray(similarity, dtype=float)
     if values.shape != (len(texts), len(images)) or not values.size:
         raise ValueError(f"a matrix {values.shape} for {len(texts)} texts and {len(images)} pictures: expected as many")
-    cell = 6.4 / len(images)
+    cell, low, high = 6.4 / len(images), values.min(), values.max()
     fig, ax = axes(10, cell + 0.66 * cell * len(texts))
     ax.imshow(values, cmap="viridis", aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        dark = value < (values.min() + values.max()) / 2
-        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if dark else "black")
-    ax.set_xticks([])
+        color = "white" if value < (low + high) / 2 else "black"
+        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color)
     ax.set_yticks(range(len(texts)), [textwrap.fill(text, 44) for text in texts], fontsize=10, color=INK)
-    ax.tick_params(length=0)
+    ax.set_xticks([])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
     for column, image in enumerate(images):
         above = ax.inset_axes(((column + 0.03) / len(images), 1.015, 0.94 / len(images), 1.5 / len(texts)), anchor="S")
         above.imshow(image)
         above.set_axis_off()
     same = ", ".join(f"{value:.2f}" for value in np.diag(values))
-    words = (
-        f"{len(texts)} texts (rows) and {len(images)} pictures (columns) with their cosines, from {values.min():.2f}"
-    )
-    _describe(fig, f"{words} to {values.max():.2f}; of a text with the picture of the same number: {same}.")
+    words = f"Cosines of {len(texts)} texts (rows) and {len(images)} pictures (columns), from {low:.2f} to {high:.2f}"
+    _describe(fig, f"{words}; of a text with the picture of the same number: {same}.")
     return fig, ax
 
 
@@ -340,8 +333,8 @@ def plot_importance(
     Parameters
     ----------
     rows : row name to {column title: image}
-        The same titles in each row. The first image is the picture, (h, w, 3) uint8. The others are bool (h, w), shown
-        as a region, or numbers (h, w): orange argues for, blue against. Anything else raises `ValueError`.
+        The same titles in each row. The first image is the picture, (h, w, 3) uint8. The others are a region (h, w)
+        bool, or numbers (h, w): orange argues for, blue against. Anything else raises `ValueError`.
     described
         What is to be seen, for the alt text.
     """
@@ -353,24 +346,16 @@ def plot_importance(
     fig = Figure(figsize=(10, 0.65 + side * len(rows) * 1.02), layout=close)
     made = fig.subplots(len(rows), len(titles), squeeze=False)
     for line, (name, row) in zip(made, rows.items(), strict=True):
-        picture, *maps = (np.asarray(image) for image in row.values())
-        line[0].imshow(picture)
+        picture, *maps = (np.asarray(image, dtype=float) for image in row.values())
+        line[0].imshow(picture / 255)
         line[0].set_ylabel(name, fontsize=11, color=INK)
         for ax, title, given in zip(line[1:], titles[1:], maps, strict=True):
             if given.shape != picture.shape[:2]:
                 raise ValueError(f"{name}, {title} is {given.shape}: expected the picture's {picture.shape[:2]}")
             ax.imshow(0.45 * picture.mean(axis=2) + 0.55 * 255, cmap="gray", vmin=0, vmax=255)  # pale
-            if given.dtype == bool:
-                ax.imshow(
-                    np.ma.masked_where(~given, given),
-                    cmap=ListedColormap([COLORS[1]]),
-                    alpha=0.75,
-                    interpolation="none",
-                )
-            else:
-                share = given / (np.abs(given).max() or 1.0)
-                how: dict[str, Any] = {"vmin": -1, "vmax": 1, "interpolation": "bilinear"}
-                ax.imshow(share, cmap=_ARGUES, alpha=np.abs(share) ** 0.7 * 0.9, **how)
+            share = given / (np.abs(given).max() or 1.0)
+            how: dict[str, Any] = {"vmin": -1, "vmax": 1, "interpolation": "bilinear"}
+            ax.imshow(share, cmap=_ARGUES, alpha=np.abs(share) ** 0.7 * 0.9, **how)
     for ax, title in zip(made[0], titles, strict=True):
         ax.set_title(title, fontsize=12)
     for ax in made.flat:

@@ -34,14 +34,7 @@ _HEXAGONS: Any = {"gridsize": (156, 44), "extent": (*WORLD.x_limits, *WORLD.y_li
 
 @matplotlib.rc_context(RC)
 def plot_photos(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Figure, Any]:
-    """Draw where photos were taken: dots, or from 2,000 photos on their number per hexagon on a logarithmic scale.
-
-    Examples
-    --------
-    >>> fig, ax = plot_photos([48.9, 40.7], [2.4, -74.0])
-    >>> fig.get_label()
-    'World map of where 2 photographs were taken.'
-    """
+    """Draw where photos were taken: dots, or from 2,000 photos on their number per hexagon on a logarithmic scale."""
     lat, lon = check_lat_lon(lat, lon)
     fig, ax = ground.canvas()
     xy = ground.project(lat, lon, ax)
@@ -86,12 +79,6 @@ def plot_cells(tree: Partition, level: int = -1) -> tuple[Figure, Any]:
     """Draw the cells of one level, coloured by training photos per area on a logarithmic scale.
 
     Level 0 is the coarsest, -1 the finest; one that the tree does not have raises `ValueError`.
-
-    Examples
-    --------
-    >>> from geolib.cells import GeocellTree
-    >>> tree = GeocellTree.fit([48.9, 40.7], [2.4, -74.0], cells_per_level=(2,), min_photos=1)
-    >>> fig, ax = plot_cells(tree)
     """
     counts = tree.counts(level)
     few = counts.size <= 2500  # more edges would hide the small cells
@@ -194,7 +181,7 @@ def plot_prediction(
     places = guesses if truth is None else np.hstack([guesses, check_lat_lon(*truth)])
     bulk = order[: np.searchsorted(np.cumsum(p[order]), 0.9 * p.sum()) + 1]
     fig, ax = ground.canvas(ground.close_up(*np.hstack([places, centers[:, bulk]])) if zoom else None)
-    _shade_posteriors(fig, [ax], [p], [tree.polygons(-1)])
+    _shade_posteriors(fig, [ax], [p], tree)
 
     names = [country_name(code) or "open sea" for code in country_of(*places)]
     told = [f"{i + 1} {names[i]} {percent(share)}" for i, share in enumerate(shares)]
@@ -222,16 +209,15 @@ def _distribution(name: str, given: npt.ArrayLike, sizes: Sequence[int]) -> Floa
     return p
 
 
-def _shade_posteriors(fig: Figure, axes: Sequence[Any], values: Sequence[FloatArray], shapes: Sequence[Any]) -> None:
+def _shade_posteriors(fig: Figure, axes: Sequence[Any], values: Sequence[FloatArray], tree: Partition) -> None:
     """Shade cells by their probabilities, one map per distribution, on one scale down to a thousandth of its top."""
     peak = max(p.max() for p in values)
     oranges = ListedColormap(matplotlib.colormaps["Oranges"](np.linspace(0.1, 0.8, 256)))
     style: dict[str, Any] = {"norm": LogNorm(peak / 1000, peak), "cmap": oranges, "alpha": 0.85, "zorder": 2}
-    for ax, p, cells in zip(axes, values, shapes, strict=True):
-        shown = p >= peak / 1000
-        polygons = np.asarray(cells, dtype=object)[shown]
-        # Not antialiased: smoothed one by one, neighbours would leave seams.
-        drawn = ground.add_shapes(ax, polygons, array=p[shown], linewidth=0, antialiased=False, **style)
+    style |= {"linewidth": 0, "antialiased": False}  # smoothed one by one, neighbours would leave seams
+    for ax, p in zip(axes, values, strict=True):
+        shown, polygons = p >= peak / 1000, np.array(tree.polygons(tree.n_cells.index(p.size)), dtype=object)
+        drawn = ground.add_shapes(ax, polygons[shown], array=p[shown], **style)
         ground.add_ground(ax, "coast", edgecolor=COAST, linewidth=0.5, zorder=2.5)
     ground.color_bar(fig, drawn, "probability of the cell", as_percent=True)
 
@@ -246,7 +232,7 @@ def plot_decoded(
     """
     p = _distribution("posterior", posterior, tree.n_cells[-1:])
     fig, ax = ground.canvas()
-    _shade_posteriors(fig, [ax], [p], [tree.polygons(-1)])
+    _shade_posteriors(fig, [ax], [p], tree)
     fig.set_label(f"World map of one posterior with {marks.draw_named(ax, places, truth)}.")
     return fig, ax
 
@@ -273,10 +259,10 @@ def plot_posteriors(
     """
     values = [_distribution(title, given, tree.n_cells) for title, given in posteriors.items()]
     fig, made = ground.small_maps(list(posteriors), 2, view)
-    levels = [tree.n_cells.index(p.size) for p in values]
-    _shade_posteriors(fig, made, values, [tree.polygons(level) for level in levels])
+    _shade_posteriors(fig, made, values, tree)
     words = []
-    for ax, level, title, p in zip(made, levels, posteriors, values, strict=True):
+    for ax, title, p in zip(made, posteriors, values, strict=True):
+        level = tree.n_cells.index(p.size)
         if kept and title in kept:
             outlined = np.array(tree.polygons(level), dtype=object)[np.asarray(kept[title], dtype=int)]
             ground.add_shapes(ax, outlined, facecolor="none", edgecolor=COLORS[2], linewidth=1.6, zorder=3)
@@ -320,16 +306,16 @@ def plot_regions(
 def grid(step: float = 1.0) -> tuple[FloatArray, FloatArray]:
     """Return the lat and lon, (rows, columns) each, of the values of `plot_field` and `plot_landscape`.
 
-    Their distance is `step` degrees, from pole to pole and from -180 to 180, both ends included.
+    They are `step` degrees apart, from pole to pole and from -180 to 180, both ends included.
 
     Examples
     --------
     >>> grid(90)[1][0]
     array([-180.,  -90.,    0.,   90.,  180.])
     """
-    lat, lon = np.linspace(-90, 90, round(180 / step) + 1), np.linspace(-180, 180, round(360 / step) + 1)
-    places = np.meshgrid(lat, lon, indexing="ij")
-    return places[0], places[1]
+    n = round(180 / step)
+    lat, lon = np.meshgrid(np.linspace(-90, 90, n + 1), np.linspace(-180, 180, 2 * n + 1), indexing="ij")
+    return lat, lon
 
 
 def _fill_map(ax: Any, value: npt.ArrayLike, **how: Any) -> Any:

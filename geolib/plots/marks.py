@@ -82,10 +82,9 @@ def draw_named(ax: Any, places: Mapping[str, Place], truth: Place) -> str:
     return "; ".join([*words, f"the truth at {truth[0]:.0f}, {truth[1]:.0f}"])
 
 
-def _in_points(ax: Any, xy: FloatArray) -> FloatArray:
+def _in_points(ax: Any, xy: FloatArray) -> Any:
     """Positions on the map in typographic points, the unit of marker sizes."""
-    points: FloatArray = ax.transData.transform(xy) * 72 / ax.figure.dpi
-    return points
+    return ax.transData.transform(xy) * 72 / ax.figure.dpi
 
 
 def _add_label(
