@@ -174,7 +174,7 @@ def canvas(view: View | None = None) -> tuple[Figure, Any]:
 
 
 def small_maps(titles: Sequence[str], columns: int, view: View | None = None) -> tuple[Figure, list[Any]]:
-    """Make empty maps in rows, a bold title above each, with room below. Raises `ValueError` for no title."""
+    """Make empty maps in rows, a bold title above each. Raises `ValueError` for no title."""
     if not titles:
         raise ValueError("no maps: expected at least one")
     columns = min(columns, len(titles))
