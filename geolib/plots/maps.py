@@ -101,9 +101,9 @@ def plot_nesting(tree: Partition, view: View) -> tuple[Figure, Any]:
     colors = [BORDER, *COLORS[1:4], INK]  # fine to coarse
     for level in range(tree.n_levels)[::-1]:
         finer = tree.n_levels - 1 - level  # levels that are finer
-        color, width = colors[finer % len(colors)], 0.6 + 1.1 * finer
+        color = colors[finer % len(colors)]
         if finer:
-            edges = {"edgecolor": color, "linewidth": width, "facecolor": "none"}
+            edges = {"edgecolor": color, "linewidth": 0.6 + 1.1 * finer, "facecolor": "none"}
             ground.add_shapes(ax, tree.polygons(level), zorder=2.9 - 0.01 * level, **edges)
         x = 0.012 + 0.148 * level
         fig.add_artist(Line2D([x, x + 0.025], [0.062] * 2, color=color, linewidth=3))
