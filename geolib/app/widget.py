@@ -149,7 +149,7 @@ class PredictionDemo:
             rows = [(country_name(code[cell]) or "open sea", mass[cell], alone[cell]) for cell in best]
             end = ", finest" if level == tree.n_levels - 1 else ", coarsest" if level == 0 else ""
             tables.append(page.level_table(f"{tree.n_cells[level]:,} cells{end}", rows))
-        note = page.note("A cell is named after its likeliest country. <b>Head</b>: this level's head alone, before fusion.")
+        note = page.note("A cell has the name of its likeliest country. <b>Head</b>: the head alone, before fusion.")
         return f"<h4>Candidates by level</h4>{note}<div class='geolib-levels'>{''.join(tables)}</div>"
 
     def _uploaded(self, change: Mapping[str, Any]) -> None:
