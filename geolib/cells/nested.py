@@ -50,8 +50,8 @@ class Partition(ABC):
     >>> tree = GeocellTree.fit(*paris_nice_sydney, cells_per_level=(2, 3), min_photos=2)
     >>> tree.counts(0), tree.parents[1]  # cell 0 is Sydney, on both levels
     (array([2, 4]), array([0, 1, 1]))
-    >>> [degrees.round(1).tolist() for degrees in tree.centers(0)]
-    [[-33.8, 46.3], [151.2, 4.9]]
+    >>> [degrees.round().tolist() for degrees in tree.centers(1)]
+    [[-34.0, 49.0, 44.0], [151.0, 2.0, 7.0]]
     """
 
     FORMAT: ClassVar[str]  # names the kind in the header of its files
@@ -126,7 +126,7 @@ class Partition(ABC):
 
     def bounds(self, level: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Bounding boxes (south, west, north, east) in degrees, each (n_cells[level],). A cell may not fill its box."""
-        west, south, east, north = shapely.bounds(np.array(self.polygons(level), dtype=object)).T
+        west, south, east, north = shapely.bounds(self.polygons(level)).T
         return south, west, north, east
 
     def polygons(self, level: int) -> list[Any]:

@@ -87,7 +87,7 @@ class GeocellTree(Partition):
 
         >>> lat, lon = np.random.default_rng(0).normal([[48], [5]], 5, (2, 1000))
         >>> GeocellTree.fit(lat, lon, cells_per_level=(5, 20, 80))
-        GeocellTree(5 > 20 > 80 cells on 1,000 photos, at least 5 per cell)
+        GeocellTree(4 > 20 > 81 cells on 1,000 photos, at least 5 per cell)
         """
         targets, min_photos = _check_request(cells_per_level, min_photos)
         keys = np.sort(quadrant_keys(*check_lat_lon(lat, lon)))

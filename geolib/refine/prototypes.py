@@ -11,7 +11,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from geolib.cells.nested import IntArray, Partition
+from geolib.cells.nested import IntArray, Partition, rows_by
 from geolib.common.arrays import Vectors
 from geolib.decoding import decode
 from geolib.refine.photos import query_blocks
@@ -22,14 +22,10 @@ _LIMIT_KM = 1000.0  # as PIGEON: a refined point farther away than this is not b
 
 
 class Prototypes(NamedTuple):
-    """Clusters of training photos inside finest cells, made by `cell_prototypes`.
+    """Clusters of training photos inside finest cells, made by `cell_prototypes`."""
 
-    gallery: the mean embedding of each cluster, scaled to unit length, at the spherical mean of its places.
-    cells: the finest cell of each cluster, int64 (n,).
-    """
-
-    gallery: NearestNeighbour
-    cells: IntArray
+    gallery: NearestNeighbour  # the mean embedding of each cluster, scaled to unit length, at the mean of its places
+    cells: IntArray  # the finest cell of each cluster, (n,)
 
 
 def cell_prototypes(gallery: NearestNeighbour, tree: Partition, photos: int = 5, seed: int = 0) -> Prototypes:
@@ -48,9 +44,8 @@ def cell_prototypes(gallery: NearestNeighbour, tree: Partition, photos: int = 5,
         raise ValueError(f"photos={photos}: expected at least 1 per cluster")
     rng, units = np.random.default_rng(seed), unit_vectors(gallery.lat, gallery.lon)
     cells = tree.assign(gallery.lat, gallery.lon)[:, -1]
-    order = np.argsort(cells, kind="stable")
     means, places, owners = [], [], []
-    for rows in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1):
+    for rows in rows_by(cells):
         labels = _clusters(units[rows], max(1, len(rows) // photos), rng)
         looks = gallery.vectors[torch.from_numpy(rows).to(gallery.vectors.device)].float().cpu().numpy()
         for label in np.unique(labels):
@@ -76,18 +71,11 @@ def refine_prototypes(
     The best prototype has the greatest p(cell) * exp(-distance / temperature), with the distance between embeddings. If
     it is over 1,000 km from the centre of the likeliest cell, the answer is that centre. Arguments and errors are those
     of `refine`; `cells` < 1 and a temperature <= 0 are errors, too.
-
-    >>> from geolib.cells import GeocellTree
-    >>> lat, lon = [50.0, 50.1, 52.0, 52.1], [9.0, 9.0, 9.0, 9.0]
-    >>> tree, gallery = GeocellTree.fit(lat, lon, (1,)), NearestNeighbour(np.eye(4), lat, lon)
-    >>> seen, found = np.array([[0.0, 0.0, 0.6, 0.8]]), cell_prototypes(gallery, tree, photos=2)
-    >>> [degrees.round(2).tolist() for degrees in refine_prototypes(np.ones((1, 1)), seen, found, tree)]
-    [[52.05], [9.0]]
     """
     if cells < 1 or not temperature > 0:
         raise ValueError(f"cells={cells}, temperature={temperature}: expected at least 1, and above 0")
-    owner, gallery = torch.from_numpy(prototypes.cells).to(prototypes.gallery.vectors.device), prototypes.gallery
-    best = []
+    gallery, best = prototypes.gallery, []
+    owner = torch.from_numpy(prototypes.cells).to(gallery.vectors.device)
     for queries, mass in query_blocks(posterior, vectors, gallery, owner, tree):
         kept = torch.zeros_like(mass, dtype=torch.bool)
         kept.scatter_(1, mass.topk(min(cells, mass.shape[1]), dim=1).indices, True)
@@ -106,11 +94,8 @@ def refine_prototypes(
 def _clusters(units: FloatArray, k: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
     """Labels (n,) of at most `k` clusters; photos of one place always share theirs."""
     places, which = np.unique(units, axis=0, return_inverse=True)
-    k = min(k, len(places))
-    if k == 1:
-        return np.zeros(len(units), np.intp)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="One of the clusters is empty")  # then there is one fewer
         centred = places - places.mean(axis=0)  # k-means in full precision, however small the cell
-        labels = kmeans2(centred, k, minit="++", seed=rng)[1]
+        labels = kmeans2(centred, min(k, len(places)), minit="++", seed=rng)[1]
     return np.asarray(labels[which.ravel()], dtype=np.intp)
