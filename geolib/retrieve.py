@@ -85,18 +85,13 @@ class NearestNeighbour:
 
 
 def check_unit_length(vectors: Tensor) -> Tensor:
-    """The vectors (n, dim), if all have length 1; else their products are no cosines, and long ones would always win.
-
-    >>> check_unit_length(torch.tensor([[3.0, 4.0]]))
-    Traceback (most recent call last):
-    ValueError: row 0 has length 5, expected 1: divide each row by its norm
-    """
+    """The vectors (n, dim). Raises `ValueError` unless all have length 1: only then are their products cosines."""
     for start in range(0, len(vectors), NearestNeighbour.gallery_rows):
         lengths = torch.linalg.vector_norm(vectors[start : start + NearestNeighbour.gallery_rows].float(), dim=1)
         if not ((lengths - 1).abs() < 1e-2).all():
-            row = start + int((lengths - 1).abs().argmax())
+            row = int((lengths - 1).abs().argmax())
             raise ValueError(
-                f"row {row} has length {lengths[row - start]:.4g}, expected 1: divide each row by its norm"
+                f"row {start + row} has length {lengths[row]:.4g}, expected 1: divide each row by its norm"
             )
     return vectors
 

@@ -21,10 +21,9 @@ def check_lat_lon(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[FloatArray, F
     different lengths or of two dimensions.
     """
     pair = np.atleast_1d(np.asarray(lat, np.float64)), np.atleast_1d(np.asarray(lon, np.float64))
-    if pair[0].ndim != 1 or pair[0].shape != pair[1].shape:
-        raise ValueError(f"lat {pair[0].shape}, lon {pair[1].shape}: expected two one-dimensional arrays, equally long")
-    if not len(pair[0]):
-        raise ValueError("lat and lon are empty: expected at least one point")
+    shapes = [array.shape for array in pair]
+    if pair[0].ndim != 1 or not pair[0].size or shapes[0] != shapes[1]:
+        raise ValueError(f"lat {shapes[0]}, lon {shapes[1]}: expected one-dimensional arrays, equally long, not empty")
     for name, values, limit in zip(("lat", "lon"), pair, (90, 180), strict=True):
         valid = (values >= -limit) & (values <= limit)  # False for NaN
         if not valid.all():
@@ -131,7 +130,7 @@ def great_circle(lat1: float, lon1: float, lat2: float, lon2: float, n: int = 10
     """
     start, end = unit_vectors(*check_lat_lon([lat1, lat2], [lon1, lon2]))
     across = end - (start @ end) * start  # the part of `end` at right angles to `start`
-    length = float(np.linalg.norm(across))
+    length = np.linalg.norm(across)
     if length < 1e-12 and start @ end < 0:
         raise ValueError(f"({lat1}, {lon1}) and ({lat2}, {lon2}) are antipodes: go through a third point")
     steps = np.linspace(0, np.arctan2(length, start @ end), n)[:, None]

@@ -33,9 +33,8 @@ class Partition(ABC):
 
     Attributes
     ----------
-    n_levels : int
-    n_cells : tuple of int
-        Number of cells per level, coarse to fine.
+    n_levels, n_cells : int, tuple of int
+        Number of levels, number of cells per level, coarse to fine.
     parents : list of int64 arrays
         `parents[level]`, (n_cells[level],), is the cell one level up; all -1 at level 0.
     ancestors : int64 (n_cells[-1], n_levels)
@@ -51,7 +50,7 @@ class Partition(ABC):
     >>> tree.counts(0), tree.parents[1]  # cell 0 is Sydney, on both levels
     (array([2, 4]), array([0, 1, 1]))
     >>> [degrees.round().tolist() for degrees in tree.centers(1)]
-    [[-34.0, 49.0, 44.0], [151.0, 2.0, 7.0]]
+    [[-34.0, 44.0, 49.0], [151.0, 7.0, 2.0]]
     """
 
     FORMAT: ClassVar[str]  # names the kind in the header of its files
@@ -226,11 +225,9 @@ def _check_kinds(arrays: Arrays, kinds: Kinds) -> None:
 
 def check_limits(max_photos: int, min_photos: int) -> None:
     """Raise `ValueError` unless a cell with more than the maximum can be split into parts with the minimum."""
-    if not 1 <= min_photos <= max_photos / 2 or min_photos != int(min_photos) or max_photos != int(max_photos):
-        raise ValueError(
-            f"max_photos={max_photos}, min_photos={min_photos}: expected whole numbers, the minimum at least 1, the "
-            "maximum at least twice the minimum"
-        )
+    if min_photos % 1 or max_photos % 1 or not 1 <= min_photos <= max_photos / 2:
+        given = f"max_photos={max_photos}, min_photos={min_photos}"
+        raise ValueError(f"{given}: expected whole numbers above 0, the maximum at least twice the minimum")
 
 
 def rows_by(label: IntArray) -> list[IntArray]:

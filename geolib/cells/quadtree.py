@@ -110,10 +110,6 @@ class GeocellTree(Partition):
         Parameters and errors are those of `fit`. From one depth to the next the sides halve; a level takes the depth
         whose number of cells is closest to its target, which may be far, and two levels may take the same. A cell with
         fewer than `min_photos` photos joins a neighbour in the order of the keys, as the empty ones do.
-
-        >>> lat, lon = np.random.default_rng(0).uniform([[-90], [-180]], [[90], [180]], (2, 5000))
-        >>> GeocellTree.uniform(lat, lon, (16, 64))
-        GeocellTree(16 > 64 cells on 5,000 photos, at least 5 per cell)
         """
         targets, min_photos = _check_request(cells_per_level, min_photos)
         keys = np.sort(quadrant_keys(*check_lat_lon(lat, lon)))
@@ -138,7 +134,7 @@ class GeocellTree(Partition):
         return cls(arrays | {"n_cells": np.cumsum(np.bincount(opens, minlength=len(targets)))})
 
     def polygons(self, level: int) -> list[Any]:
-        """Each cell as a shapely geometry in degrees (x is longitude): mostly a Polygon, rarely a MultiPolygon."""
+        """As `Partition.polygons`: mostly a Polygon, rarely a MultiPolygon."""
         cell, (south, west, north, east) = self._quadrants(level)
         return join_pieces(shapely.box(west, south, east, north), cell)
 
@@ -366,15 +362,16 @@ def _opening_levels(weights: IntArray, targets: tuple[int, ...]) -> IntArray:
 
 def _vector_sums(keys: IntArray, first: IntArray) -> FloatArray:
     """Sums of the unit vectors of photos first[i] to first[i + 1] of the sorted keys, float64 (len(first), 3)."""
-    # exp(i pi k / SIDE) as a product of two small tables, which takes a third of the time of cosines and sines
-    low = np.arange(1 << MAX_DEPTH // 2)
-    coarse, fine = np.exp(1j * np.pi / SIDE * (low * len(low) + 0.5)), np.exp(1j * np.pi / SIDE * low)
+    # Angles add when complex numbers multiply. So exp(i pi (k + 0.5) / SIDE) comes from two small tables, for the upper
+    # and the lower half of the bits of k, in a third of the time of cosines and sines.
+    half = np.arange(1 << MAX_DEPTH // 2)
+    upper, lower = np.exp(1j * np.pi / SIDE * (half * len(half) + 0.5)), np.exp(1j * np.pi / SIDE * half)
     points = np.empty((3, len(keys)))
     for start in range(0, len(keys), _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        column, row = (coarse[k // len(low)] * fine[k % len(low)] for k in _columns_and_rows(keys[chunk]))
-        equatorial = -(column**2) * row.imag  # longitude 2 pi k / SIDE - pi, latitude pi k / SIDE - pi / 2
-        points[:, chunk] = equatorial.real, equatorial.imag, -row.real
+        column, row = (upper[k // len(half)] * lower[k % len(half)] for k in _columns_and_rows(keys[chunk]))
+        lon, lat = -(column**2), -1j * row  # exp(i angle) of angles from -pi to pi, and from -pi / 2 to pi / 2
+        points[:, chunk] = lon.real * lat.real, lon.imag * lat.real, lat.imag
     return np.add.reduceat(points, first, axis=1).T
 
 

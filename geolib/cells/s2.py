@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -27,11 +28,9 @@ _FACE = 4**_LEAF_DEPTH  # leaves are counted by half their S2 ids, which are odd
 
 def _s2() -> ModuleType:
     try:
-        import s2geometry
+        return import_module("s2geometry")
     except ImportError as error:
         raise GeolibError(f"S2 cells need the package s2geometry ({error}): pip install s2geometry") from error
-    found: ModuleType = s2geometry
-    return found
 
 
 class S2Cells(Partition):

@@ -38,14 +38,9 @@ class SemanticCells(Partition):
     """
 
     FORMAT = "geolib-semantic/1"
-    KINDS = NESTED | {
-        "ancestors": ("int64", "n", len(LEVELS)),
-        "countries": ("uint8", "countries", 3),
-        "places": ("float64", "places", 2),
-        "place_country": ("int64", "places"),
-        "place_region": ("int64", "places"),
-        "cell_places": ("float64", "n", 2),
-    }
+    KINDS = NESTED | {"ancestors": ("int64", "n", len(LEVELS)), "countries": ("uint8", "countries", 3)}
+    KINDS |= {"places": ("float64", "places", 2), "cell_places": ("float64", "n", 2)}
+    KINDS |= dict.fromkeys(("place_country", "place_region"), ("int64", "places"))
 
     def __init__(self, arrays: Arrays) -> None:
         """For `fit` and `load`.
@@ -224,11 +219,9 @@ def _split(photos: FloatArray, home: IntArray, min_photos: int, max_photos: int,
         for number, center in enumerate(best):
             inside = points[own == number]
             distinct = len(np.unique(inside, axis=0)) if len(inside) > max_photos else 1
-            if distinct > 1:
-                parts = min(len(inside) // max_photos + 1, 8, distinct)
-                made.append(_directions(KMeans(parts, n_init=1, random_state=seed).fit(inside).cluster_centers_))
-            else:
-                made.append(center[None])
+            parts = min(len(inside) // max_photos + 1, 8, distinct)
+            means = KMeans(parts, n_init=1, random_state=seed).fit(inside).cluster_centers_ if parts > 1 else None
+            made.append(center[None] if means is None else _directions(means))
         centers = np.concatenate(made)
         while len(centers) > 1:
             counts = np.bincount(_nearest(photos, home, centers), minlength=len(centers))

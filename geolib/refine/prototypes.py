@@ -18,6 +18,7 @@ from geolib.refine.photos import query_blocks
 from geolib.retrieve import NearestNeighbour, Posterior
 from geolib.sphere import FloatArray, haversine_km, to_lat_lon, unit_vectors
 
+_TEMPERATURE = 1.6  # as PIGEON
 _LIMIT_KM = 1000.0  # as PIGEON: a refined point farther away than this is not believed
 
 
@@ -48,9 +49,9 @@ def cell_prototypes(gallery: NearestNeighbour, tree: Partition, photos: int = 5,
     for rows in rows_by(cells):
         labels = _clusters(units[rows], max(1, len(rows) // photos), rng)
         looks = gallery.vectors[torch.from_numpy(rows).to(gallery.vectors.device)].float().cpu().numpy()
-        for label in np.unique(labels):
-            means.append(looks[labels == label].mean(axis=0))
-            places.append(units[rows][labels == label].sum(axis=0))
+        for cluster in rows_by(labels):
+            means.append(looks[cluster].mean(axis=0))
+            places.append(units[rows[cluster]].sum(axis=0))
             owners.append(cells[rows[0]])
     vectors = torch.nn.functional.normalize(torch.from_numpy(np.stack(means)), dim=1)
     made = NearestNeighbour(vectors.to(gallery.vectors.device), *to_lat_lon(np.stack(places)))
@@ -58,22 +59,16 @@ def cell_prototypes(gallery: NearestNeighbour, tree: Partition, photos: int = 5,
 
 
 def refine_prototypes(
-    posterior: Posterior,
-    vectors: Vectors,
-    prototypes: Prototypes,
-    tree: Partition,
-    *,
-    cells: int = 5,
-    temperature: float = 1.6,
+    posterior: Posterior, vectors: Vectors, prototypes: Prototypes, tree: Partition, *, cells: int = 5
 ) -> tuple[FloatArray, FloatArray]:
     """The place of the best prototype in the likeliest `cells`: (lat, lon) in degrees, float64 (n,) each.
 
-    The best prototype has the greatest p(cell) * exp(-distance / temperature), with the distance between embeddings. If
-    it is over 1,000 km from the centre of the likeliest cell, the answer is that centre. Arguments and errors are those
-    of `refine`; `cells` < 1 and a temperature <= 0 are errors, too.
+    The best prototype has the greatest p(cell) * exp(-distance / 1.6), with the distance between embeddings. If it is
+    over 1,000 km from the centre of the likeliest cell, the answer is that centre. Arguments and errors are those of
+    `refine`; `cells` < 1 is an error, too.
     """
-    if cells < 1 or not temperature > 0:
-        raise ValueError(f"cells={cells}, temperature={temperature}: expected at least 1, and above 0")
+    if cells < 1:
+        raise ValueError(f"cells={cells}: expected at least 1")
     gallery, best = prototypes.gallery, []
     owner = torch.from_numpy(prototypes.cells).to(gallery.vectors.device)
     for queries, mass in query_blocks(posterior, vectors, gallery, owner, tree):
@@ -82,7 +77,7 @@ def refine_prototypes(
         bias = torch.where(kept, mass.log(), -torch.inf)
 
         def score(similarity: Tensor, rows: slice, bias: Tensor = bias) -> Tensor:
-            return bias[:, owner[rows]] - (2 - 2 * similarity).clamp_min(0).sqrt() / temperature
+            return bias[:, owner[rows]] - (2 - 2 * similarity).clamp_min(0).sqrt() / _TEMPERATURE
 
         best.append(gallery.search(queries, 1, score)[1][:, 0])
     row = torch.cat(best).cpu().numpy()
@@ -94,8 +89,11 @@ def refine_prototypes(
 def _clusters(units: FloatArray, k: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
     """Labels (n,) of at most `k` clusters; photos of one place always share theirs."""
     places, which = np.unique(units, axis=0, return_inverse=True)
+    k = min(k, len(places))
+    if k == 1:
+        return np.zeros(len(units), np.intp)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="One of the clusters is empty")  # then there is one fewer
         centred = places - places.mean(axis=0)  # k-means in full precision, however small the cell
-        labels = kmeans2(centred, min(k, len(places)), minit="++", seed=rng)[1]
+        labels = kmeans2(centred, k, minit="++", seed=rng)[1]
     return np.asarray(labels[which.ravel()], dtype=np.intp)
