@@ -152,9 +152,8 @@ class Partition(ABC):
         """
         lat, lon = check_lat_lon(lat, lon)
         own, shapes, km = self.assign(lat, lon)[:, level], self.polygons(level), np.empty(len(lat))
-        for cell in np.unique(own):
-            rows = own == cell
-            km[rows] = self._edge_km(lat[rows], lon[rows], shapes[cell], level)
+        for rows in rows_by(own):
+            km[rows] = self._edge_km(lat[rows], lon[rows], shapes[own[rows[0]]], level)
         return km
 
     def _edge_km(self, lat: FloatArray, lon: FloatArray, shape: Any, level: int) -> FloatArray:

@@ -18,8 +18,9 @@ from geolib.refine.photos import query_blocks
 from geolib.retrieve import NearestNeighbour, Posterior
 from geolib.sphere import FloatArray, haversine_km, to_lat_lon, unit_vectors
 
-_TEMPERATURE = 1.6  # as PIGEON
-_LIMIT_KM = 1000.0  # as PIGEON: a refined point farther away than this is not believed
+# Both values are the defaults of PIGEON's code (github.com/LukasHaas/PIGEON, models/proto_refiner.py).
+_TEMPERATURE = 1.6
+_LIMIT_KM = 1000.0  # a refined point farther away than this is not believed
 
 
 class Prototypes(NamedTuple):
