@@ -34,7 +34,7 @@ lab: $(READY) ## open JupyterLab at the first notebook
 	$(BIN)/jupyter lab "$$(ls notebooks/[0-9]*.ipynb | head -n 1)"
 
 # One thread per worker: two workers with two threads each on two cores wait for one another.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --ignore-glob='*/conftest.py'
 
 test: $(READY) ## unit and property tests, examples in docstrings, every notebook at its fast setting; no network
 	GEOLIB_FAST=1 $(PYTEST) --doctest-modules --nbmake --nbmake-timeout=600 tests geolib notebooks --ignore=tests/lint

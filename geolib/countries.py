@@ -31,10 +31,6 @@ def layer(category: str, name: str) -> tuple[Geometries, list[dict[str, Any]]]:
 
     Raises `MissingDataError` when a file of the layer is not in `data/natural_earth` (nothing is ever downloaded) and
     `CorruptFileError` when a file cannot be read.
-
-    >>> shapes, records = layer("cultural", "ne_110m_admin_0_countries")
-    >>> len(shapes), records[0]["NAME"]
-    (177, 'Afghanistan')
     """
     folder = ("natural_earth", "shapefiles", "natural_earth", category)
     paths = [data_path(*folder, name + suffix) for suffix in (".shp", ".shx", ".dbf")]
@@ -55,12 +51,7 @@ def _read_layer(path: Path) -> tuple[Geometries, list[dict[str, Any]]]:
 
 @lru_cache(maxsize=1)
 def countries() -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Shape and record of each country of the 1:50m layer, by code, in the layer's order.
-
-    >>> shape, record = countries()["LSO"]
-    >>> record["NAME"], record["CONTINENT"]
-    ('Lesotho', 'Africa')
-    """
+    """Shape and record of each country of the 1:50m layer, by code, in the layer's order."""
     shapes, records = layer("cultural", "ne_50m_admin_0_countries")
     return {record["ISO_A3"]: (shape, record) for shape, record in zip(shapes, records, strict=True)}
 
@@ -85,7 +76,7 @@ def country_of(lat: npt.ArrayLike, lon: npt.ArrayLike, offshore_km: float = OFFS
     """
     lat, lon = check_lat_lon(lat, lon)
     shapes, records = layer("cultural", "ne_50m_admin_0_countries")
-    codes: npt.NDArray[np.str_] = np.array([record["ISO_A3"] for record in records] + [""])
+    codes = np.array([record["ISO_A3"] for record in records] + [""])
     row = np.full(lat.size, -1)  # of no country: the last code
 
     # An index of the points is asked for each country, so that each large polygon is prepared only once.
@@ -103,11 +94,7 @@ def country_of(lat: npt.ArrayLike, lon: npt.ArrayLike, offshore_km: float = OFFS
 
 
 def country_name(code: str) -> str:
-    """English name of a country code (GeoNames); `""` for `""`. Raises `ValueError` for an unknown code.
-
-    >>> country_name("CIV")
-    'Ivory Coast'
-    """
+    """English name of a country code (GeoNames); `""` for `""`. Raises `ValueError` for an unknown code."""
     return _fact(code, "NAME")
 
 
@@ -115,9 +102,6 @@ def continent_of(code: str) -> str:
     """Continent of a country code, one of seven (GeoNames); `""` for `""`. Raises `ValueError` for an unknown code.
 
     A country is on one continent only: all of Russia counts as Europe, all of Turkey as Asia.
-
-    >>> continent_of("TUR")
-    'Asia'
     """
     return _fact(code, "CONTINENT")
 

@@ -17,17 +17,13 @@ GEOSCORE_SCALE_KM = 1492.7
 def check_lat_lon(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Latitudes and longitudes in degrees as float64 arrays (n,), checked. A single point gives n = 1.
 
-    Raises `ValueError` that names the first value that is NaN or out of range. Empty arrays, arrays of different
-    lengths and arrays of two dimensions are errors, too.
-
-    >>> check_lat_lon(48.86, 2.35)
-    (array([48.86]), array([2.35]))
+    Raises `ValueError` that names the first value that is NaN or out of range, and for arrays that are empty, of
+    different lengths or of two dimensions.
     """
     pair = np.atleast_1d(np.asarray(lat, np.float64)), np.atleast_1d(np.asarray(lon, np.float64))
-    if pair[0].ndim != 1 or pair[0].shape != pair[1].shape:
-        raise ValueError(f"lat {pair[0].shape}, lon {pair[1].shape}: expected two one-dimensional arrays, equally long")
-    if not len(pair[0]):
-        raise ValueError("lat and lon are empty: expected at least one point")
+    shapes = [array.shape for array in pair]
+    if pair[0].ndim != 1 or not pair[0].size or shapes[0] != shapes[1]:
+        raise ValueError(f"lat {shapes[0]}, lon {shapes[1]}: expected one-dimensional arrays, equally long, not empty")
     for name, values, limit in zip(("lat", "lon"), pair, (90, 180), strict=True):
         valid = (values >= -limit) & (values <= limit)  # False for NaN
         if not valid.all():
@@ -89,32 +85,24 @@ def to_lat_lon(vectors: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     return lat, np.degrees(np.arctan2(v[..., 1], v[..., 0]))
 
 
-def mean_point(lat: npt.ArrayLike, lon: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> tuple[float, float]:
-    """Spherical mean (lat, lon) of points (n,) in degrees: the direction of the (weighted) sum of the unit vectors.
+def mean_point(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[float, float]:
+    """Spherical mean (lat, lon) of points (n,) in degrees: the direction of the sum of the unit vectors.
 
     It is right across the dateline and at the poles, where a mean of degrees is wrong. Raises `ValueError` for bad
-    coordinates or weights, and where the points cancel out (two antipodes): then every point would be as good.
+    coordinates, and where the points cancel out (two antipodes): then every point would be as good.
 
     >>> mean_point([0, 0], [179, -179])
     (0.0, 180.0)
     """
-    lat, lon = check_lat_lon(lat, lon)
-    w = np.ones(len(lat)) if weights is None else np.asarray(weights, np.float64)
-    if w.shape != lat.shape or not np.all(np.isfinite(w)) or w.min() < 0 or w.sum() <= 0:
-        raise ValueError(f"weights {w.shape}: expected {len(lat)} finite numbers >= 0, at least one above 0")
-    mean = (w / w.sum()) @ unit_vectors(lat, lon)
+    mean = unit_vectors(*check_lat_lon(lat, lon)).mean(axis=0)
     if np.linalg.norm(mean) < 1e-9:
-        raise ValueError("the points cancel out, as antipodes do, and have no mean; leave one out or change weights")
+        raise ValueError("the points cancel out, as antipodes do, and have no mean; leave one out")
     mean_lat, mean_lon = to_lat_lon(mean)
     return float(mean_lat), float(mean_lon)
 
 
 def in_words(lat: float, lon: float) -> str:
-    """A place in degrees as text.
-
-    >>> in_words(-26.52, 27.77)
-    '26.52° S, 27.77° E'
-    """
+    """A place in degrees as text: 26.52° S, 27.77° E."""
     return f"{abs(lat):.2f}° {'NS'[lat < 0]}, {abs(lon):.2f}° {'EW'[lon < 0]}"
 
 
@@ -135,16 +123,14 @@ def rectangle_area_km2(
 def great_circle(lat1: float, lon1: float, lat2: float, lon2: float, n: int = 100) -> tuple[FloatArray, FloatArray]:
     """Evenly spaced points (lat, lon), each (n,), on the shortest way between two points in degrees, ends included.
 
-    Raises `ValueError` for antipodes, between which every great circle is shortest, and for n < 2.
+    Raises `ValueError` for antipodes, between which every great circle is shortest.
 
     >>> [degrees.round(1).tolist() for degrees in great_circle(0, 0, 0, 90, n=3)]
     [[0.0, 0.0, 0.0], [0.0, 45.0, 90.0]]
     """
-    if n < 2:
-        raise ValueError(f"n={n}: expected at least 2 points, the two ends")
     start, end = unit_vectors(*check_lat_lon([lat1, lat2], [lon1, lon2]))
     across = end - (start @ end) * start  # the part of `end` at right angles to `start`
-    length = float(np.linalg.norm(across))
+    length = np.linalg.norm(across)
     if length < 1e-12 and start @ end < 0:
         raise ValueError(f"({lat1}, {lon1}) and ({lat2}, {lon2}) are antipodes: go through a third point")
     steps = np.linspace(0, np.arctan2(length, start @ end), n)[:, None]

@@ -71,10 +71,11 @@ def _commons(options: argparse.Namespace) -> int:
 
 def _osv5m(options: argparse.Namespace) -> int:
     from geolib.common.files import cache_path
-    from geolib.datasets.osv5m import fetch_osv5m
+    from geolib.datasets.osv5m import fetch_osv5m, format_osv5m
 
     out = options.out or cache_path("osv5m")
-    print_lines(str(fetch_osv5m(options.shards, folder=out, revision=options.revision, progress=message)))
+    report = fetch_osv5m(options.shards, folder=out, revision=options.revision, progress=message)
+    print_lines(format_osv5m(report))
     _print_place("osv5m", out, options.out)
     return 0
 
@@ -102,7 +103,7 @@ def _quadtree(options: argparse.Namespace) -> int:
     from geolib.datasets.reference import fetch_quadtree
 
     path, report = fetch_quadtree(options.out, progress=message)
-    print(report)
+    print(report.to_string())
     print(printable(f"The table is {path}."))
     return 0
 

@@ -50,15 +50,10 @@ _BAR = "background: linear-gradient(to right, rgba(213, 94, 0, .28) {0:.1f}%, tr
 
 
 def data_uri(image: Image.Image) -> str:
-    """Return the picture as a JPEG inside an address."""
+    """Return the address of a picture that holds the picture itself, as a JPEG."""
     stream = BytesIO()
     image.save(stream, "JPEG", quality=88)
     return f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode()}"
-
-
-def img(png: bytes, alt: str) -> str:
-    """Return a PNG with its alt text."""
-    return f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="{escape(alt)}">'
 
 
 def figure(image: Image.Image, title: str) -> str:
@@ -68,13 +63,7 @@ def figure(image: Image.Image, title: str) -> str:
 
 
 def alert(words: str) -> str:
-    """Return a warning, which screen readers say at once.
-
-    Examples
-    --------
-    >>> alert("a < b")
-    '<p class="geolib-box" role="alert">a &lt; b</p>'
-    """
+    """Return a warning, which screen readers say at once."""
     return f'<p class="geolib-box" role="alert">{escape(words)}</p>'
 
 
@@ -89,5 +78,5 @@ def level_table(name: str, rows: Sequence[tuple[str, float, float]]) -> str:
     for country, fused, head in rows:
         cells = f'<td style="{_BAR.format(100 * fused)}">{escape(percent(fused))}</td><td>{escape(percent(head))}</td>'
         body += f'<tr><th scope="row">{escape(country)}</th>{cells}</tr>'
-    head_row = '<thead><tr><td></td><th scope="col">Fused</th><th scope="col">Head</th></tr></thead>'
-    return f"<table><caption>{name}</caption>{head_row}<tbody>{body}</tbody></table>"
+    titles = '<tr><td></td><th scope="col">Fused</th><th scope="col">Head</th></tr>'
+    return f"<table><caption>{name}</caption><thead>{titles}</thead><tbody>{body}</tbody></table>"

@@ -7,14 +7,14 @@ cannot run, as on GitHub or in a printed notebook, it shows a static picture of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from html import escape
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy.special import softmax
 
@@ -26,7 +26,9 @@ from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.images import ImageSource, open_rgb
 from geolib.plots import maps
-from geolib.predict import Geolocator, Prediction, Seen
+from geolib.plots.ground import Place
+from geolib.plots.prediction import img_tag
+from geolib.predict import Geolocator
 from geolib.sphere import geoscore, haversine_km, in_words
 
 UPLOAD_BYTES = 10_000_000  # Jupyter's web socket takes 10 MiB per message and drops larger ones
@@ -38,14 +40,6 @@ _RULES = {  # name, explanation
     "finest": ("Finest level alone", "Uses only the finest head; the coarse levels have no effect."),
     "leaf": ("Leaf sums", "Gives the same map as the finest level alone: coarse cells are sums of finest cells."),
 }
-_USES_LEVELS = ("consistency", "product")
-
-
-class _Picture(NamedTuple):
-    photo: str | None  # id in the dataset
-    image: Image.Image
-    seen: Seen
-    truth: tuple[float, float] | None
 
 
 class PredictionDemo:
@@ -55,16 +49,8 @@ class PredictionDemo:
     heads' outputs anew. The truth stays hidden until it is asked for, and is hidden again with the next picture. An
     uploaded picture stays in memory: nothing is written to disk, and only its pixels are used.
 
-    Parameters
-    ----------
-    model : Geolocator
-    dataset : Dataset
-        Where the samples and their true places come from.
-    samples : ids of photos, optional
-        Default: the photos of the test sides that ship with the dataset, else 40 of them at random.
-
-    The parts are public, for use from code: `choose(id)`, `open(data, name)`, `rule`, `levels`, `top_k`, `closeup`,
-    `truth`, and `prediction`.
+    The samples are ids of photos of the dataset, by default those of `default_samples`. The parts are public, for use
+    from code: `choose(id)`, `open(data, name)`, `rule`, `levels`, `top_k`, `closeup`, `truth`, and `prediction`.
     """
 
     def __init__(self, model: Geolocator, dataset: Dataset, samples: Sequence[str] | None = None) -> None:
@@ -72,8 +58,7 @@ class PredictionDemo:
         self.samples = default_samples(model, dataset) if samples is None else list(samples)
         if not self.samples:
             raise ValueError("no samples: name at least one photo of the dataset")
-        self._codes = country_of(*model.tree.centers(-1))
-        self._page = 0
+        self._codes, self._page = country_of(*model.tree.centers(-1)), 0
         self._make_controls()
         self.message, self.picture, self.rule_note, self.truth_note, self.sentence, self.map, self.table = (
             widgets.HTML(layout=widgets.Layout(width="100%", margin="0")) for _ in range(7)
@@ -81,7 +66,12 @@ class PredictionDemo:
         self.box = self._arranged()
         self.choose(self.samples[0])
         self._show_page()
-        self._listen()
+        for button in self.thumbs:
+            button.on_click(self._clicked)
+        self.more.on_click(self._turn_page)
+        self.upload.observe(self._uploaded, "value")
+        for control in (self.rule, *self.levels, self.top_k, self.closeup, self.truth):
+            control.observe(self._draw, "value")
 
     def choose(self, photo: str) -> None:
         """Show a photo of the dataset. Raises `ValueError` for an unknown id."""
@@ -102,18 +92,10 @@ class PredictionDemo:
             reason = str(error).removeprefix("the bytes given ")
             self.message.value = page.alert(f"{name} {reason}. The picture below is still the previous one.")
 
-    @property
-    def prediction(self) -> Prediction:
-        """The prediction on show."""
-        return self._prediction
-
-    def _take(
-        self, source: ImageSource, title: str, photo: str | None = None, truth: tuple[float, float] | None = None
-    ) -> None:
-        seen = self.model.see(source)
-        image = open_rgb(source, min_side=_SIDE)
-        image.thumbnail((_SIDE, _SIDE))
-        self._picture = _Picture(photo, image, seen, truth)
+    def _take(self, source: ImageSource, title: str, photo: str | None = None, truth: Place | None = None) -> None:
+        """See a picture and show the prediction. An `ImageError` leaves the previous picture on show."""
+        seen, image = self.model.see(source), _reduced(source, _SIDE)
+        self._photo, self._image, self._seen, self._true_place = photo, image, seen, truth
         self.truth.disabled = truth is None
         if self.truth.value:
             self.truth.value = False  # which draws
@@ -128,48 +110,46 @@ class PredictionDemo:
     def _draw(self, _: Any = None) -> None:
         """Fuse, decode and show; the encoder does not run again."""
         levels = [level for level, tick in enumerate(self.levels) if tick.value]
-        found = self.model.answer(self._picture.seen, self.top_k.value, fusion=self.rule.value, levels=levels)
-        self._prediction = found
+        self.prediction = self.model.answer(self._seen, self.top_k.value, fusion=self.rule.value, levels=levels)
         for tick in self.levels[:-1]:
-            tick.disabled = self.rule.value not in _USES_LEVELS
-        fig, _ax = self._map()
-        self.map.value = page.img(plots.png(fig, dpi=100), plots.alt_text(fig))
+            tick.disabled = self.rule.value in ("finest", "leaf")
+        fig = self._map()
+        self.map.value = img_tag(plots.png(fig, dpi=100), plots.alt_text(fig))
         self.rule_note.value = page.note(_RULES[self.rule.value][1])
-        self.sentence.value = (page.alert(found.warning) if found.warning else "") + f"<p>{escape(found.guess())}</p>"
+        warning, guess = self.prediction.warning, escape(self.prediction.guess())
+        self.sentence.value = f"{page.alert(warning) if warning else ''}<p>{guess}</p>"
         self.truth_note.value = f"<p>{escape(self._truth_words())}</p>"
         self.table.value = self._table()
 
-    def _map(self, image: Image.Image | None = None) -> Any:
-        found, truth = self._prediction, self._picture.truth if self.truth.value else None
-        return maps.plot_prediction(
-            found.posterior, self.model.tree, truth=truth, top=found.top, image=image, zoom=self.closeup.value
-        )
+    def _map(self, image: Image.Image | None = None) -> Figure:
+        found, truth = self.prediction, self._true_place if self.truth.value else None
+        how: dict[str, Any] = {"truth": truth, "top": found.top, "image": image, "zoom": self.closeup.value}
+        return maps.plot_prediction(found.posterior, self.model.tree, **how)[0]
 
     def _truth_words(self) -> str:
-        truth = self._picture.truth
-        if truth is None:
+        if self._true_place is None:
             return "Only you know where your picture was taken."
         if not self.truth.value:
             return "Hidden. Guess first."
-        km = float(haversine_km(*truth, self._prediction.lat, self._prediction.lon))
-        where = country_name(str(country_of(*truth)[0])) or "the open sea"
+        km = float(haversine_km(*self._true_place, self.prediction.lat, self.prediction.lon))
+        where = country_name(str(country_of(*self._true_place)[0])) or "the open sea"
         score = f"GeoScore {float(geoscore(km)):,.0f} of 5,000"
-        return f"{where}, {in_words(*truth)}. The best guess is {km:,.0f} km off: {score}."
+        return f"{where}, {in_words(*self._true_place)}. The best guess is {km:,.0f} km off: {score}."
 
     def _table(self) -> str:
         """The likeliest cells of every level: after fusion, and by that level's head alone."""
-        tree, found = self.model.tree, self._prediction
+        tree = self.model.tree
         temperatures = self.model.fusion_options.get("temperatures") or [1.0] * tree.n_levels
         tables = []
-        for level, mass in enumerate(found.levels):
-            alone = softmax(self._picture.seen.logits[level][0].astype(float) / temperatures[level])
+        for level, mass in enumerate(self.prediction.levels):
+            alone = softmax(self._seen.logits[level][0].astype(float) / temperatures[level])
+            in_country = pd.Series(self.prediction.posterior).groupby([tree.ancestors[:, level], self._codes]).sum()
+            code = dict(in_country.groupby(level=0).idxmax().tolist())  # cell -> likeliest country
             best = np.argsort(-mass, kind="stable")[: self.top_k.value]
-            countries = _countries(found.posterior, tree.ancestors[:, level], self._codes)
-            rows = [(country_name(countries[cell]) or "open sea", mass[cell], alone[cell]) for cell in best]
+            rows = [(country_name(code[cell]) or "open sea", mass[cell], alone[cell]) for cell in best]
             end = ", finest" if level == tree.n_levels - 1 else ", coarsest" if level == 0 else ""
             tables.append(page.level_table(f"{tree.n_cells[level]:,} cells{end}", rows))
-        note = "A cell is named after its likeliest country. <b>Fused</b>: after the fusion rule. <b>Head</b>: the "
-        note = page.note(f"{note}output of this level's head alone.")
+        note = page.note("A cell has the name of its likeliest country. <b>Head</b>: the head alone, before fusion.")
         return f"<h4>Candidates by level</h4>{note}<div class='geolib-levels'>{''.join(tables)}</div>"
 
     def _uploaded(self, change: Mapping[str, Any]) -> None:
@@ -193,17 +173,15 @@ class PredictionDemo:
         for place, (photo, button) in enumerate(zip_longest(self._page_ids(), self.thumbs)):
             button.layout.display = "none" if photo is None else None
             if photo is not None:
-                image = open_rgb(self.dataset.path(photo), min_side=_THUMB)
-                image.thumbnail((_THUMB, _THUMB))
                 button.tooltip = f"Show sample {self._page * _PER_PAGE + place + 1}"
-                background = f"background-image: url({page.data_uri(image)}) !important"
-                rules.append(f".{self._thumb_class(place)} {{{background}}}")
+                address = page.data_uri(_reduced(self.dataset.path(photo), _THUMB))
+                rules.append(f".{self._thumb_class(place)} {{background-image: url({address}) !important}}")
         self.thumb_style.value = f"<style>{''.join(rules)}</style>"
         self._mark_chosen()
 
     def _mark_chosen(self) -> None:
         for photo, button in zip_longest(self._page_ids(), self.thumbs):
-            chosen = photo is not None and photo == self._picture.photo
+            chosen = photo is not None and photo == self._photo
             (button.add_class if chosen else button.remove_class)("geolib-on")
 
     def _clicked(self, button: Any) -> None:
@@ -258,43 +236,27 @@ class PredictionDemo:
         ]
         return widgets.VBox(parts).add_class("geolib-demo")
 
-    def _listen(self) -> None:
-        for button in self.thumbs:
-            button.on_click(self._clicked)
-        self.more.on_click(self._turn_page)
-        self.upload.observe(self._uploaded, "value")
-        for control in (self.rule, *self.levels, self.top_k, self.closeup, self.truth):
-            control.observe(self._draw, "value")
-
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The widget, and a static picture of what it shows for readers of a notebook without a kernel."""
-        fig, _ax = self._map(self._picture.image)
+        fig = self._map(self._image)
         words = f"Prediction demo, static view. {plots.alt_text(fig)}"
         data = {**self.box._repr_mimebundle_(), "image/png": plots.png(fig, dpi=80), "text/plain": words}
         return data, {"image/png": {"alt": words}}
 
 
 def default_samples(model: Geolocator, dataset: Dataset) -> list[str]:
-    """Ids of photos of the test sides: those whose pictures ship with the clone, else up to 40 at random."""
+    """Ids of photos of the test sides: all postcards that ship with the clone, or at most 40 photos at random."""
     sides = dataset.split(model.training.get("split", "safe"), model.training.get("seed", 0))
-    test = sides.index[sides.str.startswith("test")]
+    test = pd.Series(sides.index[sides.str.startswith("test")])
     if dataset.name == "postcards":
-        shipped = {path.stem for path in data_path("postcards", "samples").glob("*.jpg")}
-        return [photo for photo in test if photo in shipped]
-    readable: list[str] = []
-    for photo in pd.Series(test).sample(frac=1, random_state=0):
-        with suppress(ImageError):
-            open_rgb(dataset.path(photo), min_side=64)
-            readable.append(photo)
-        if len(readable) == _MOST_SAMPLES:
-            break
-    return readable
+        return list(test[test.isin([path.stem for path in data_path("postcards", "samples").glob("*.jpg")])])
+    return list(test.sample(min(_MOST_SAMPLES, len(test)), random_state=0))
 
 
-def _countries(posterior: Any, ancestors: Any, codes: Any) -> dict[int, str]:
-    """For each cell of a level, the country that holds most of its probability."""
-    mass = pd.Series(posterior).groupby([ancestors, codes]).sum()
-    return dict(mass.groupby(level=0).idxmax().tolist())  # of pairs (cell, country)
+def _reduced(source: ImageSource, side: int) -> Image.Image:
+    image = open_rgb(source, min_side=side)
+    image.thumbnail((side, side))
+    return image
 
 
 def _heading(words: str) -> Any:

@@ -8,28 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from geolib.cells.nested import Partition, read_format
+from geolib.cells.nested import Partition, read_arrays
 from geolib.cells.quadtree import GeocellTree
 from geolib.cells.s2 import S2Cells
 from geolib.cells.semantic import SemanticCells
-from geolib.sphere import FloatArray, check_lat_lon, haversine_km
+from geolib.sphere import FloatArray, haversine_km
 
 KINDS = ("quadtree", "uniform", "s2", "semantic")
 
 
 def load_partition(path: str | os.PathLike[str]) -> Partition:
-    """Read the cells that any `save` wrote; the format in the file says which kind.
-
-    Raises `MissingDataError`, and `CorruptFileError` that says what is wrong with the file.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     fit_partition("quadtree", [50.0, -50.0], [10.0, 10.0], (1,)).save(f"{folder}/cells.safetensors")
-    ...     load_partition(f"{folder}/cells.safetensors")
-    GeocellTree(1 cells on 2 photos, at least 5 per cell)
-    """
+    """Read the cells that any `save` wrote; the format in the file says which kind. Raises as `Partition.load`."""
     kinds: dict[str, type[Partition]] = {kind.FORMAT: kind for kind in (S2Cells, SemanticCells)}
-    return kinds.get(read_format(path), GeocellTree).load(path)  # of any other file the quadtree says what is wrong
+    return kinds.get(read_arrays(path)[1], GeocellTree).load(path)  # the quadtree refuses any other file
 
 
 def fit_partition(
@@ -48,9 +39,10 @@ def fit_partition(
     """
     if kind not in KINDS:
         raise ValueError(f"partition={kind!r}: expected one of {', '.join(KINDS)}")
-    if kind in ("quadtree", "uniform"):
-        draw = GeocellTree.fit if kind == "quadtree" else GeocellTree.uniform
-        return draw(lat, lon, cells_per_level)
+    if kind == "quadtree":
+        return GeocellTree.fit(lat, lon, cells_per_level)
+    if kind == "uniform":
+        return GeocellTree.uniform(lat, lon, cells_per_level)
     n, finest = len(np.atleast_1d(lat)), cells_per_level[-1]
     if kind == "semantic":
         least = max(int(n / finest / 1.5), 2)
@@ -61,15 +53,14 @@ def fit_partition(
 
 
 def floor_km(partition: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike, level: int = -1) -> FloatArray:
-    """Error in km, (n,), of photos (degrees, (n,)) that are put in their right cells and answered with the centres.
+    """Error in km, (n,), of a perfect classifier on photos (degrees, (n,)): it answers with the centres of their cells.
 
-    This is the error of a perfect classifier: no head on these cells can go below it without refinement inside them.
+    No head on these cells can go below it without refinement inside them.
 
     >>> tree = fit_partition("quadtree", [50.0, 51.0], [10.0, 10.0], (1,))
     >>> floor_km(tree, [50.0], [10.0]).round(1)  # the centre is half a degree away
     array([55.6])
     """
-    lat, lon = check_lat_lon(lat, lon)
     center_lat, center_lon = partition.centers(level)
     own = partition.assign(lat, lon)[:, level]
     return haversine_km(center_lat[own], center_lon[own], lat, lon)

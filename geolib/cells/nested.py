@@ -33,9 +33,8 @@ class Partition(ABC):
 
     Attributes
     ----------
-    n_levels : int
-    n_cells : tuple of int
-        Number of cells per level, coarse to fine.
+    n_levels, n_cells : int, tuple of int
+        Number of levels, number of cells per level, coarse to fine.
     parents : list of int64 arrays
         `parents[level]`, (n_cells[level],), is the cell one level up; all -1 at level 0.
     ancestors : int64 (n_cells[-1], n_levels)
@@ -48,18 +47,34 @@ class Partition(ABC):
     >>> from geolib.cells import GeocellTree
     >>> paris_nice_sydney = [48.9, 48.8, 43.7, 43.6, -33.9, -33.8], [2.4, 2.3, 7.2, 7.3, 151.2, 151.1]
     >>> tree = GeocellTree.fit(*paris_nice_sydney, cells_per_level=(2, 3), min_photos=2)
-    >>> tree.parents[1]  # cell 0 is Sydney, on both levels
-    array([0, 1, 1])
-    >>> tree.ancestors.tolist()
-    [[0, 0], [1, 1], [1, 2]]
+    >>> tree.counts(0), tree.parents[1]  # cell 0 is Sydney, on both levels
+    (array([2, 4]), array([0, 1, 1]))
+    >>> [degrees.round().tolist() for degrees in tree.centers(1)]
+    [[-34.0, 44.0, 49.0], [151.0, 7.0, 2.0]]
     """
 
     FORMAT: ClassVar[str]  # names the kind in the header of its files
     KINDS: ClassVar[Kinds]  # what these files hold
 
-    def __init__(self, ancestors: IntArray, counts: IntArray, sums: FloatArray, min_photos: int) -> None:
-        """For `fit` and `load`. counts, sums: per finest cell the number of photos, the sum of their unit vectors."""
-        self.ancestors, self._counts, self._sums, self.min_photos = ancestors, counts, sums, min_photos
+    def __init__(self, arrays: Arrays, ancestors: IntArray | None = None) -> None:
+        """For `fit` and `load`, from the arrays of a file, which may lack the ancestors of the finest cells.
+
+        counts, sums: per finest cell the number of training photos and the sum of their unit vectors, (n, 3). Raises
+        `ValueError` unless the levels nest, every cell holds enough photos, and sums can be of unit vectors.
+        """
+        ancestors = arrays["ancestors"] if ancestors is None else ancestors
+        counts, sums, min_photos = arrays["counts"], arrays["sums"], int(arrays["min_photos"][0])
+        steps = np.diff(ancestors, axis=0, prepend=-1)
+        if np.any((steps != 0) & (steps != 1)) or np.any(np.diff(steps, axis=1) < 0):
+            raise ValueError("the levels do not nest")
+        if np.any(steps[0] != 1) or np.any(steps[:, -1] != 1):
+            raise ValueError("the finest cells are not numbered in order")
+        if min_photos < 1 or counts.min() < (min_photos if len(counts) > 1 else 1):
+            raise ValueError(f"a cell holds {counts.min()} photos with min_photos={min_photos}")
+        if not np.all(np.linalg.norm(sums, axis=1) <= counts * (1 + 1e-9)):
+            raise ValueError("`sums` are not sums of so many unit vectors")
+        self._arrays, self._counts, self._sums = arrays, counts, sums
+        self.ancestors, self.min_photos = ancestors, min_photos
         self.n_levels = ancestors.shape[1]
         self.n_cells: tuple[int, ...] = tuple((ancestors[-1] + 1).tolist())
         self.parents = [np.full(self.n_cells[0], -1, np.int64)]
@@ -79,53 +94,23 @@ class Partition(ABC):
     def _areas(self) -> FloatArray:
         """The areas of the finest cells in km2."""
 
-    @abstractmethod
-    def _arrays(self) -> Arrays:
-        """What a file holds."""
-
-    @classmethod
-    @abstractmethod
-    def _from_arrays(cls, arrays: Arrays) -> Self:
-        """The partition of arrays of `KINDS`. Raises `ValueError` that says what is wrong with them."""
-
     def assign(self, lat: npt.ArrayLike, lon: npt.ArrayLike) -> IntArray:
         """Cell of each point (n,) in degrees at every level, int64 (n, n_levels), coarse to fine.
 
         Every point has a cell. Raises `ValueError` for coordinates that `sphere.check_lat_lon` refuses.
-
-        >>> from geolib.cells import GeocellTree
-        >>> tree = GeocellTree.fit([48.9, 43.7, -33.9], [2.4, 7.2, 151.2], (2, 3), min_photos=1)
-        >>> tree.assign([48.5, -40.0], [2.0, 170.0])
-        array([[1, 2],
-               [0, 0]])
         """
         return self.ancestors[self._finest(*check_lat_lon(lat, lon))]
 
     def counts(self, level: int) -> IntArray:
-        """Number of training photos in each cell of a level, int64 (n_cells[level],).
-
-        >>> from geolib.cells import GeocellTree
-        >>> GeocellTree.fit([48.9, 43.7, -33.9], [2.4, 7.2, 151.2], (2, 3), min_photos=1).counts(0)
-        array([1, 2])
-        """
+        """Number of training photos in each cell of a level, int64 (n_cells[level],)."""
         return np.add.reduceat(self._counts, self._first(level))
 
     def centers(self, level: int, kind: Literal["photos", "middle"] = "photos") -> tuple[FloatArray, FloatArray]:
         """Centre of each cell of a level, (lat, lon) in degrees, each (n_cells[level],).
 
-        Parameters
-        ----------
-        kind : "photos" or "middle"
-            The spherical mean of the training photos, or a point in the middle of the cell. New photos are expected
-            where photos have been: in a cell that is a town and much sea, in the town. The middle also stands in for a
-            mean that does not exist, as of antipodes.
-
-        Examples
-        --------
-        >>> from geolib.cells import GeocellTree
-        >>> tree = GeocellTree.fit([48.9, 43.7, -33.9], [2.4, 7.2, 151.2], (2, 3), min_photos=1)
-        >>> [degrees.round(1).tolist() for degrees in tree.centers(0)]
-        [[-33.9, 46.3], [151.2, 4.9]]
+        Kind "photos" is the spherical mean of the training photos. New photos are expected where photos have been: in
+        a cell that is a town and much sea, in the town. Kind "middle" is a point in the middle of the cell. It also
+        stands in for a mean that does not exist, as of antipodes.
         """
         if kind not in ("photos", "middle"):
             raise ValueError(f"kind={kind!r}: expected 'photos' or 'middle'")
@@ -139,35 +124,19 @@ class Partition(ABC):
         return lat, lon
 
     def bounds(self, level: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Bounding boxes (south, west, north, east) in degrees, each (n_cells[level],). A cell may not fill its box.
-
-        >>> from geolib.cells import GeocellTree
-        >>> tree = GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1)
-        >>> [edge.tolist() for edge in tree.bounds(0)]
-        [[-90.0, 0.0], [-180.0, -180.0], [0.0, 90.0], [180.0, 180.0]]
-        """
-        west, south, east, north = shapely.bounds(np.array(self.polygons(level), dtype=object)).T
+        """Bounding boxes (south, west, north, east) in degrees, each (n_cells[level],). A cell may not fill its box."""
+        west, south, east, north = shapely.bounds(self.polygons(level)).T
         return south, west, north, east
 
     def polygons(self, level: int) -> list[Any]:
-        """Each cell as a shapely geometry in degrees (x is longitude), cut at the dateline; of semantic cells the land.
-
-        >>> from geolib.cells import GeocellTree
-        >>> tree = GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1)
-        >>> [shape.bounds for shape in tree.polygons(0)]
-        [(-180.0, -90.0, 180.0, 0.0), (-180.0, 0.0, 180.0, 90.0)]
-        """
-        groups = np.split(np.array(self._shapes, dtype=object), self._first(level)[1:])
-        return [shapely.union_all(group) if len(group) > 1 else group[0] for group in groups]
+        """Each cell as a shapely geometry in degrees (x is longitude), cut at the dateline; semantic cells: land."""
+        self._first(level)  # refuses a wrong level
+        return join_pieces(self._shapes, self.ancestors[:, level])
 
     def areas_km2(self, level: int) -> FloatArray:
         """Area of each cell's polygon in km2, float64 (n_cells[level],).
 
         The areas of a level sum to the area of the sphere; those of semantic cells to the land.
-
-        >>> from geolib.cells import GeocellTree
-        >>> GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1).areas_km2(0).round(-5)
-        array([2.55e+08, 2.55e+08])
         """
         return np.add.reduceat(self._areas, self._first(level))
 
@@ -180,17 +149,11 @@ class Partition(ABC):
 
         Exact for the quadtree. Edges of other kinds are sampled every 0.02 degrees, so the distance is never too small,
         and too large by at most 1.2 km; the dateline is an edge only where two cells meet at it.
-
-        >>> from geolib.cells import GeocellTree
-        >>> tree = GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1)
-        >>> tree.border_km([1.0], [20.0]).round()  # one degree from the equator
-        array([111.])
         """
         lat, lon = check_lat_lon(lat, lon)
         own, shapes, km = self.assign(lat, lon)[:, level], self.polygons(level), np.empty(len(lat))
-        for cell in np.unique(own):
-            rows = own == cell
-            km[rows] = self._edge_km(lat[rows], lon[rows], shapes[cell], level)
+        for rows in rows_by(own):
+            km[rows] = self._edge_km(lat[rows], lon[rows], shapes[own[rows[0]]], level)
         return km
 
     def _edge_km(self, lat: FloatArray, lon: FloatArray, shape: Any, level: int) -> FloatArray:
@@ -208,39 +171,24 @@ class Partition(ABC):
         return km
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the cells as one safetensors file, whole or not at all. `load` shows an example."""
-        write_tensors(path, self._arrays(), metadata={"format": self.FORMAT})
+        """Write the cells as one safetensors file, whole or not at all."""
+        write_tensors(path, self._arrays, metadata={"format": self.FORMAT})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
-
-        Raises `MissingDataError`, and `CorruptFileError` that says what does not fit.
-
-        >>> import tempfile
-        >>> from geolib.cells import GeocellTree
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     GeocellTree.fit([50.0, -50.0], [10.0, 10.0], (2,), min_photos=1).save(f"{folder}/cells.safetensors")
-        ...     GeocellTree.load(f"{folder}/cells.safetensors")
-        GeocellTree(2 cells on 2 photos, at least 1 per cell)
-        """
-        arrays, found = read_tensors(path), read_format(path)
+        """Read what `save` wrote. Raises `MissingDataError`, and `CorruptFileError` that says what does not fit."""
+        arrays, found = read_arrays(path)
         try:
             if found != cls.FORMAT:
                 raise ValueError(f"its format is {found!r}, expected {cls.FORMAT!r}")
-            check_kinds(arrays, cls.KINDS)
-            return cls._from_arrays(arrays)
+            _check_kinds(arrays, cls.KINDS)
+            return cls(arrays)
         except CorruptFileError:  # of the map of countries, not of this file
             raise
         except ValueError as error:
             raise CorruptFileError(
                 f"{path} is not a file of {cls.__name__}: {error}; restore it, or fit and save the cells again"
             ) from error
-
-    def _nested_arrays(self) -> Arrays:
-        """What files of S2 and semantic cells have in common."""
-        arrays: Arrays = {"ancestors": self.ancestors, "counts": self._counts, "sums": self._sums}
-        return arrays | {"min_photos": np.array([self.min_photos])}
 
     def __repr__(self) -> str:
         levels = " > ".join(f"{n:,}" for n in self.n_cells)
@@ -254,51 +202,43 @@ class Partition(ABC):
         return np.flatnonzero(np.diff(self.ancestors[:, level], prepend=-1))
 
 
-def read_format(path: str | os.PathLike[str]) -> str:
-    """The format in the header of a safetensors file, `""` if none. Raises as `load` for a missing or damaged file."""
-    read_tensors(path)
+def read_arrays(path: str | os.PathLike[str]) -> tuple[Arrays, str]:
+    """The arrays of a safetensors file, and the format in its header (`""` if none). Raises as `Partition.load`."""
+    arrays = read_tensors(path)
     with safe_open(path, framework="np") as file:
-        return str((file.metadata() or {}).get("format", ""))
+        return arrays, (file.metadata() or {}).get("format", "")
 
 
-def check_kinds(arrays: Arrays, kinds: Kinds) -> None:
-    """Raise `ValueError` unless the arrays have these types and shapes; axes with the same letter are equally long.
-
-    >>> check_kinds({"counts": np.ones(3, np.int64)}, {"counts": ("int64", "n")})
-    """
+def _check_kinds(arrays: Arrays, kinds: Kinds) -> None:
+    """Raise `ValueError` unless the arrays have these types and shapes; axes with the same letter are equally long."""
+    if arrays.keys() != kinds.keys():
+        raise ValueError(f"it holds {sorted(arrays)}, expected {sorted(kinds)}")
     sizes: dict[str | int, int] = {}
-    for name, (_, *axes) in kinds.items():
-        shape = arrays[name].shape if name in arrays else ()
-        sizes = dict(zip(axes, shape, strict=False)) | sizes
-    found = {name: (array.dtype.name, *array.shape) for name, array in arrays.items()}
-    expected = {
-        name: (dtype, *(axis if isinstance(axis, int) else sizes.get(axis, axis) for axis in axes))
-        for name, (dtype, *axes) in kinds.items()
-    }
-    if found != expected or 0 in sizes.values():
-        raise ValueError(f"it holds {found}, expected {expected}, none of them empty")
-
-
-def check_nested(ancestors: IntArray, counts: IntArray, sums: FloatArray, min_photos: int) -> None:
-    """Raise `ValueError` unless the levels nest, every cell holds enough photos, and sums can be of unit vectors."""
-    if not np.array_equal(ancestors[:, -1], np.arange(len(ancestors))):
-        raise ValueError("the finest cells are not numbered in order")
-    steps = np.diff(ancestors, axis=0)
-    if ancestors[0].any() or steps.min(initial=0) < 0 or steps.max(initial=1) > 1 or np.any(np.diff(steps, axis=1) < 0):
-        raise ValueError("the levels do not nest")
-    if min_photos < 1 or counts.min() < (min_photos if len(counts) > 1 else 1):
-        raise ValueError(f"a cell holds {counts.min()} photos with min_photos={min_photos}")
-    if not np.all(np.linalg.norm(sums, axis=1) <= counts * (1 + 1e-9)):
-        raise ValueError("`sums` are not sums of so many unit vectors")
+    for name, (dtype, *axes) in kinds.items():
+        found = (arrays[name].dtype.name, *arrays[name].shape)
+        sizes = dict(zip(axes, arrays[name].shape, strict=False)) | sizes
+        expected = (dtype, *(axis if isinstance(axis, int) else sizes.get(axis, axis) for axis in axes))
+        if found != expected or 0 in found:
+            raise ValueError(f"`{name}` is {found}, expected {expected}, not empty")
 
 
 def check_limits(max_photos: int, min_photos: int) -> None:
     """Raise `ValueError` unless a cell with more than the maximum can be split into parts with the minimum."""
-    if not 1 <= min_photos <= max_photos / 2 or min_photos != int(min_photos) or max_photos != int(max_photos):
-        raise ValueError(
-            f"max_photos={max_photos}, min_photos={min_photos}: expected whole numbers, the minimum at least 1, the "
-            "maximum at least twice the minimum"
-        )
+    if min_photos % 1 or max_photos % 1 or not 1 <= min_photos <= max_photos / 2:
+        given = f"max_photos={max_photos}, min_photos={min_photos}"
+        raise ValueError(f"{given}: expected whole numbers above 0, the maximum at least twice the minimum")
+
+
+def rows_by(label: IntArray) -> list[IntArray]:
+    """The rows of each label in `label` (n,), labels in ascending order."""
+    order = np.argsort(label, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+
+
+def join_pieces(pieces: Sequence[Any], cell: IntArray) -> list[Any]:
+    """The union of the pieces of each cell; `cell` (n,) says in which cell a piece is, and never decreases."""
+    groups = np.split(np.array(pieces, dtype=object), np.flatnonzero(np.diff(cell)) + 1)
+    return [shapely.union_all(group) if len(group) > 1 else group[0] for group in groups]
 
 
 def middle_of(shapes: Sequence[Any]) -> tuple[FloatArray, FloatArray]:

@@ -21,14 +21,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geolib.cells.nested import Arrays, IntArray, Kinds, Partition, check_nested
-from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_area_km2, unit_vectors
+from geolib.cells.nested import Arrays, IntArray, Kinds, Partition, join_pieces
+from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_area_km2
 
 __all__ = ["GeocellTree", "IntArray", "Partition", "aligned_blocks", "join_thin", "quadrant_keys"]
 
@@ -47,37 +47,28 @@ class GeocellTree(Partition):
     every scale, whatever the order of the photos. A cell holds its southern and western edges; 180 E is the same
     meridian, so the same cell, as 180 W.
 
-    Examples
-    --------
     >>> lat, lon = [48.9, 48.8, 43.7, 43.6, -33.9, -33.8], [2.4, 2.3, 7.2, 7.3, 151.2, 151.1]  # Paris, Nice, Sydney
     >>> tree = GeocellTree.fit(lat, lon, cells_per_level=(2, 3), min_photos=2)
-    >>> tree
-    GeocellTree(2 > 3 cells on 6 photos, at least 2 per cell)
     >>> tree.assign([45.5], [9.2])  # Milan: in the cell of Europe, and in that of Nice
     array([[1, 2]])
     """
 
     FORMAT = "geolib-geocells/1"
-    KINDS: ClassVar[Kinds] = {
-        "starts": ("int64", "n"),
-        "opens": ("int64", "n"),
-        "counts": ("int64", "n"),
-        "sums": ("float64", "n", 3),
-        "n_cells": ("int64", "levels"),
-        "min_photos": ("int64", 1),
-    }
+    KINDS: ClassVar[Kinds] = dict.fromkeys(("starts", "opens", "counts"), ("int64", "n"))
+    KINDS |= {"sums": ("float64", "n", 3), "n_cells": ("int64", "levels"), "min_photos": ("int64", 1)}
 
-    def __init__(
-        self, starts: IntArray, opens: IntArray, counts: IntArray, sums: FloatArray, n_levels: int, min_photos: int
-    ) -> None:
+    def __init__(self, arrays: Arrays) -> None:
         """For `fit` and `load`. One row per finest cell, in the order of the keys.
 
-        starts: its first key. opens: the coarsest level that has a cell beginning there. counts: its training photos.
-        sums: the sum of their unit vectors, (n, 3).
+        starts: its first key. opens: the coarsest level that has a cell beginning there.
         """
-        begins = opens[:, None] <= np.arange(n_levels)
-        super().__init__(np.cumsum(begins, axis=0, dtype=np.int64) - 1, counts, sums, min_photos)
-        self._starts, self._opens = starts, opens
+        self._starts, n_levels = arrays["starts"], len(arrays["n_cells"])
+        if self._starts[0] != 0 or np.any(self._starts[1:] <= self._starts[:-1]) or self._starts[-1] >= N_KEYS:
+            raise ValueError("`starts` are not keys that increase from 0")
+        begins = arrays["opens"][:, None] <= np.arange(n_levels)
+        super().__init__(arrays, ancestors=np.cumsum(begins, axis=0, dtype=np.int64) - 1)
+        if self.n_cells != tuple(arrays["n_cells"].tolist()) or arrays["opens"].min() < 0:
+            raise ValueError("`opens` do not give the cells that `n_cells` says")
 
     @classmethod
     def fit(
@@ -89,27 +80,17 @@ class GeocellTree(Partition):
     ) -> GeocellTree:
         """Draw the cells on training photos at `lat`, `lon` (degrees, (n,)), in any order.
 
-        Raises `ValueError` for bad coordinates, numbers of cells that do not increase, or `min_photos` below 1. Warns
-        when the photos cannot fill so many cells, and makes the most cells that they fill.
+        Each level comes as close as possible to its number in `cells_per_level`, coarse to fine. Every cell holds at
+        least `min_photos` photos (or all, if there are fewer). Warns when the photos cannot fill so many cells, and
+        makes the most cells that they fill. Raises `ValueError` for bad coordinates, numbers of cells that do not
+        increase, or `min_photos` below 1.
 
-        Parameters
-        ----------
-        cells_per_level : sequence of int
-            Numbers of cells to come closest to, coarse to fine.
-        min_photos : int
-            Every cell holds at least so many photos (or all, if there are fewer).
-
-        Examples
-        --------
-        >>> rng = np.random.default_rng(0)
-        >>> lat, lon = rng.normal(48, 5, 1000), rng.normal(5, 10, 1000)
+        >>> lat, lon = np.random.default_rng(0).normal([[48], [5]], 5, (2, 1000))
         >>> GeocellTree.fit(lat, lon, cells_per_level=(5, 20, 80))
-        GeocellTree(5 > 20 > 80 cells on 1,000 photos, at least 5 per cell)
+        GeocellTree(4 > 20 > 81 cells on 1,000 photos, at least 5 per cell)
         """
-        lat, lon = check_lat_lon(lat, lon)
         targets, min_photos = _check_request(cells_per_level, min_photos)
-        keys = quadrant_keys(lat, lon)
-        keys.sort()
+        keys = np.sort(quadrant_keys(*check_lat_lon(lat, lon)))
         cuts, weights = _grow(keys, targets[-1], min_photos)
         tree = cls._from_cuts(keys, cuts, weights, targets, min_photos)
         if len(cuts) + 1 < targets[-1]:
@@ -129,14 +110,9 @@ class GeocellTree(Partition):
         Parameters and errors are those of `fit`. From one depth to the next the sides halve; a level takes the depth
         whose number of cells is closest to its target, which may be far, and two levels may take the same. A cell with
         fewer than `min_photos` photos joins a neighbour in the order of the keys, as the empty ones do.
-
-        >>> lat, lon = np.random.default_rng(0).uniform([[-90], [-180]], [[90], [180]], (2, 5000))
-        >>> GeocellTree.uniform(lat, lon, (16, 64))
-        GeocellTree(16 > 64 cells on 5,000 photos, at least 5 per cell)
         """
-        lat, lon = check_lat_lon(lat, lon)
         targets, min_photos = _check_request(cells_per_level, min_photos)
-        keys = np.sort(quadrant_keys(lat, lon))
+        keys = np.sort(quadrant_keys(*check_lat_lon(lat, lon)))
         tried: list[tuple[IntArray, IntArray]] = []
         while len(tried) < MAX_DEPTH and (not tried or len(tried[-1][0]) + 1 < targets[-1]):
             tried.append(join_thin(keys, *_grid_cuts(keys, len(tried) + 1), min_photos))
@@ -152,14 +128,15 @@ class GeocellTree(Partition):
         order = np.argsort(cuts)
         order = order[opens[order] < len(targets)]
         starts, opens = np.append(0, cuts[order]), np.append(0, opens[order])
-        counts = np.diff(np.searchsorted(keys, starts), append=len(keys))
-        return cls(starts, opens, counts, _vector_sums(keys, starts), len(targets), min_photos)
+        first = np.searchsorted(keys, starts)
+        arrays: Arrays = {"starts": starts, "opens": opens, "min_photos": np.array([min_photos])}
+        arrays |= {"counts": np.diff(first, append=len(keys)), "sums": _vector_sums(keys, first)}
+        return cls(arrays | {"n_cells": np.cumsum(np.bincount(opens, minlength=len(targets)))})
 
     def polygons(self, level: int) -> list[Any]:
-        """Each cell as a shapely geometry in degrees (x is longitude): mostly a Polygon, rarely a MultiPolygon."""
+        """As `Partition.polygons`: mostly a Polygon, rarely a MultiPolygon."""
         cell, (south, west, north, east) = self._quadrants(level)
-        boxes = np.split(shapely.box(west, south, east, north), np.flatnonzero(np.diff(cell)) + 1)
-        return [shapely.union_all(group) if len(group) > 1 else group[0] for group in boxes]
+        return join_pieces(shapely.box(west, south, east, north), cell)
 
     @cached_property
     def _shapes(self) -> list[Any]:
@@ -194,9 +171,8 @@ class GeocellTree(Partition):
         The nearest point of an edge is where the perpendicular meets it, else one of its ends.
         """
         rings = map(shapely.get_coordinates, shapely.get_parts(shapely.boundary(shape)))
-        (x, y), (x2, y2) = np.concatenate([np.stack([ring[:-1].T, ring[1:].T]) for ring in rings], axis=2)
-        edges = np.abs(y + y2) < 180  # the poles are points, not edges
-        x, y, x2, y2 = x[edges], y[edges], x2[edges], y2[edges]
+        ends = np.concatenate([np.stack([ring[:-1].T, ring[1:].T]) for ring in rings], axis=2)
+        (x, y), (x2, y2) = ends[..., np.abs(ends[:, 1].sum(axis=0)) < 180]  # the poles are points, not edges
         lat, lon = lat[:, None], lon[:, None]
         km = np.minimum(haversine_km(lat, lon, y, x), haversine_km(lat, lon, y2, x2))
         # On a parallel the nearest point has the same longitude.
@@ -208,24 +184,6 @@ class GeocellTree(Partition):
         km = np.where(beside, np.minimum(km, haversine_km(lat, lon, np.clip(foot, -90, 90), x)), km)
         nearest: FloatArray = km.min(axis=1)
         return nearest
-
-    def _arrays(self) -> Arrays:
-        arrays: Arrays = {"starts": self._starts, "opens": self._opens, "counts": self._counts, "sums": self._sums}
-        return arrays | {"n_cells": np.array(self.n_cells), "min_photos": np.array([self.min_photos])}
-
-    @classmethod
-    def _from_arrays(cls, arrays: Arrays) -> Self:
-        starts, opens, n_levels = arrays["starts"], arrays["opens"], len(arrays["n_cells"])
-        counts, sums, min_photos = arrays["counts"], arrays["sums"], int(arrays["min_photos"][0])
-        if starts[0] != 0 or np.any(starts[1:] <= starts[:-1]) or starts[-1] >= N_KEYS:
-            raise ValueError("`starts` are not keys that increase from 0")
-        if opens[0] != 0 or opens.min() < 0 or opens.max() >= n_levels:
-            raise ValueError("`opens` are not levels, or not 0 at the first cell")
-        if np.any(np.cumsum(np.bincount(opens, minlength=n_levels)) != arrays["n_cells"]):
-            raise ValueError("`opens` do not give the cells that `n_cells` says")
-        tree = cls(starts, opens, counts, sums, n_levels, min_photos)
-        check_nested(tree.ancestors, counts, sums, min_photos)
-        return tree
 
 
 def quadrant_keys(lat: FloatArray, lon: FloatArray) -> IntArray:
@@ -253,23 +211,22 @@ def _columns_and_rows(keys: IntArray) -> tuple[IntArray, IntArray]:
     return _gather_bits(keys) ^ row, row
 
 
-# Blocks of 1, 2, 4, 8, 16 bits, and as many zeros after each.
-_BLOCKS = (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F, 0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF)
+# For each 12-bit number: its bits moved from i to 2 i, and from 2 i to i.
+_SPREAD: IntArray = np.sum([(np.arange(4096) >> i & 1) << 2 * i for i in range(12)], axis=0)
+_GATHER: IntArray = np.sum([(np.arange(4096) >> 2 * i & 1) << i for i in range(6)], axis=0)
 
 
 def _spread_bits(v: IntArray) -> IntArray:
-    """Move bit i to bit 2 i, for i < 32: push the upper half of each block away, in ever smaller blocks."""
-    for i in (4, 3, 2, 1, 0):
-        v = (v | v << (1 << i)) & _BLOCKS[i]
-    return v
+    """Move bit i to bit 2 i, for i < 24."""
+    moved: IntArray = _SPREAD[v & 4095] | _SPREAD[v >> 12] << 24
+    return moved
 
 
 def _gather_bits(v: IntArray) -> IntArray:
-    """Move bit 2 i to bit i; the odd bits are dropped."""
-    v = v & _BLOCKS[0]
-    for i, mask in enumerate((*_BLOCKS[1:], 0xFFFFFFFF)):
-        v = (v | v >> (1 << i)) & mask
-    return v
+    """Move bit 2 i to bit i, for i < 24; the odd bits are dropped."""
+    low, high = (_GATHER[v >> bit & 4095] | _GATHER[v >> bit + 12 & 4095] << 6 for bit in (0, 24))
+    moved: IntArray = low | high << 12
+    return moved
 
 
 def aligned_blocks(edges: IntArray, max_depth: int) -> tuple[IntArray, IntArray]:
@@ -403,17 +360,19 @@ def _opening_levels(weights: IntArray, targets: tuple[int, ...]) -> IntArray:
     return opens
 
 
-def _vector_sums(keys: IntArray, starts: IntArray) -> FloatArray:
-    """Sums of the unit vectors of the photos in the finest cells, float64 (len(starts), 3), from their sorted keys."""
-    sums = np.zeros((len(starts), 3))
+def _vector_sums(keys: IntArray, first: IntArray) -> FloatArray:
+    """Sums of the unit vectors of photos first[i] to first[i + 1] of the sorted keys, float64 (len(first), 3)."""
+    # Angles add when complex numbers multiply. So exp(i pi (k + 0.5) / SIDE) comes from two small tables, for the upper
+    # and the lower half of the bits of k, in a third of the time of cosines and sines.
+    half = np.arange(1 << MAX_DEPTH // 2)
+    upper, lower = np.exp(1j * np.pi / SIDE * (half * len(half) + 0.5)), np.exp(1j * np.pi / SIDE * half)
+    points = np.empty((3, len(keys)))
     for start in range(0, len(keys), _CHUNK):
-        chunk = keys[start : start + _CHUNK]
-        column, row = _columns_and_rows(chunk)
-        points = unit_vectors((row + 0.5) * (180 / SIDE) - 90, (column + 0.5) * (360 / SIDE) - 180)
-        cell = np.searchsorted(starts, chunk, side="right") - 1
-        begins = np.flatnonzero(np.diff(cell, prepend=-1))
-        sums[cell[begins]] += np.add.reduceat(points, begins, axis=0)
-    return sums
+        chunk = slice(start, start + _CHUNK)
+        column, row = (upper[k // len(half)] * lower[k % len(half)] for k in _columns_and_rows(keys[chunk]))
+        lon, lat = -(column**2), -1j * row  # exp(i angle) of angles from -pi to pi, and from -pi / 2 to pi / 2
+        points[:, chunk] = lon.real * lat.real, lon.imag * lat.real, lat.imag
+    return np.add.reduceat(points, first, axis=1).T
 
 
 def _check_request(cells_per_level: Sequence[int], min_photos: int) -> tuple[tuple[int, ...], int]:

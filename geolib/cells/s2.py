@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from importlib import import_module
 from types import ModuleType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geolib.cells.nested import NESTED, Arrays, Partition, check_limits, check_nested
-from geolib.cells.quadtree import IntArray, aligned_blocks, join_thin
+from geolib.cells.nested import NESTED, Arrays, IntArray, Partition, check_limits, join_pieces
+from geolib.cells.quadtree import aligned_blocks, join_thin
 from geolib.common.errors import GeolibError
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
 
@@ -27,11 +28,9 @@ _FACE = 4**_LEAF_DEPTH  # leaves are counted by half their S2 ids, which are odd
 
 def _s2() -> ModuleType:
     try:
-        import s2geometry
+        return import_module("s2geometry")
     except ImportError as error:
         raise GeolibError(f"S2 cells need the package s2geometry ({error}): pip install s2geometry") from error
-    found: ModuleType = s2geometry
-    return found
 
 
 class S2Cells(Partition):
@@ -44,12 +43,12 @@ class S2Cells(Partition):
     FORMAT = "geolib-s2/1"
     KINDS = NESTED | {"starts": ("int64", "n")}
 
-    def __init__(
-        self, starts: IntArray, ancestors: IntArray, counts: IntArray, sums: FloatArray, min_photos: int
-    ) -> None:
+    def __init__(self, arrays: Arrays) -> None:
         """For `fit` and `load`. starts: the first leaf of each finest cell, as half its S2 id."""
-        super().__init__(ancestors, counts, sums, min_photos)
-        self._starts = starts
+        self._starts = arrays["starts"]
+        if self._starts[0] != 0 or np.any(self._starts[1:] <= self._starts[:-1]) or self._starts[-1] >= 6 * _FACE:
+            raise ValueError("`starts` are not leaves that increase from 0")
+        super().__init__(arrays)
 
     @classmethod
     def fit(
@@ -57,17 +56,10 @@ class S2Cells(Partition):
     ) -> S2Cells:
         """Draw the cells on training photos at `lat`, `lon` (degrees, (n,)), in any order.
 
-        Raises `ValueError` for bad coordinates, and for maxima that do not decrease or are below twice the minimum.
+        A cell with more than `max_photos` (per level, coarse to fine) photos is divided into four. One with fewer than
+        `min_photos` joins a neighbour on the curve, its sibling first; so joined cells may hold more. Raises
+        `ValueError` for bad coordinates, and for maxima that do not decrease or are below twice the minimum.
 
-        Parameters
-        ----------
-        max_photos : sequence of int
-            Per level, coarse to fine: a cell with more photos is divided into four. Joined cells may hold more.
-        min_photos : int
-            Every cell holds at least so many; a thinner one joins a neighbour on the curve, its sibling first.
-
-        Examples
-        --------
         >>> lat, lon = np.random.default_rng(0).normal([[48], [5]], 5, (2, 1000))
         >>> S2Cells.fit(lat, lon, max_photos=(500, 100))
         S2Cells(8 > 28 cells on 1,000 photos, at least 5 per cell)
@@ -84,20 +76,9 @@ class S2Cells(Partition):
         begins = np.vstack([np.ones(len(limits), bool), weights[:, None] > limits])
         starts = np.append(0, cuts)
         first = np.searchsorted(keys, starts)
-        sums = np.add.reduceat(unit_vectors(lat, lon)[order], first, axis=0)
-        ancestors = np.cumsum(begins, axis=0, dtype=np.int64) - 1
-        return cls(starts, ancestors, np.diff(first, append=len(keys)), sums, int(min_photos))
-
-    def tokens(self) -> list[list[str]]:
-        """The S2 cells that make up each finest cell, by their tokens, as S2's tools write them.
-
-        >>> S2Cells.fit([48.9, 43.7, -33.9], [2.4, 7.2, 151.2], max_photos=(2,), min_photos=1).tokens()[0]
-        ['04', '0c', '14', '1c', '24', '2c', '34', '3c']
-        """
-        made: list[list[str]] = [[] for _ in self._starts]
-        for cell, piece in zip(*self._pieces, strict=True):
-            made[cell].append(piece.ToToken())
-        return made
+        arrays: Arrays = {"starts": starts, "ancestors": np.cumsum(begins, axis=0, dtype=np.int64) - 1}
+        arrays |= {"counts": np.diff(first, append=len(keys)), "min_photos": np.array([int(min_photos)])}
+        return cls(arrays | {"sums": np.add.reduceat(unit_vectors(lat, lon)[order], first, axis=0)})
 
     def _finest(self, lat: FloatArray, lon: FloatArray) -> IntArray:
         return np.searchsorted(self._starts, _leaves(lat, lon), side="right") - 1
@@ -113,26 +94,13 @@ class S2Cells(Partition):
     @cached_property
     def _shapes(self) -> list[Any]:
         owner, ids = self._pieces
-        pieces = np.array([_polygon(piece) for piece in ids], dtype=object)
-        groups = np.split(pieces, np.flatnonzero(np.diff(owner)) + 1)
-        return [shapely.union_all(group) if len(group) > 1 else group[0] for group in groups]
+        return join_pieces([_polygon(piece) for piece in ids], owner)
 
     @cached_property
     def _areas(self) -> FloatArray:
         owner, ids = self._pieces
         steradians = [_s2().S2Cell(piece).ExactArea() for piece in ids]
         return np.bincount(owner, weights=steradians).astype(np.float64) * EARTH_RADIUS_KM**2
-
-    def _arrays(self) -> Arrays:
-        return {"starts": self._starts, **self._nested_arrays()}
-
-    @classmethod
-    def _from_arrays(cls, arrays: Arrays) -> Self:
-        starts, min_photos = arrays["starts"], int(arrays["min_photos"][0])
-        if starts[0] != 0 or np.any(np.diff(starts) <= 0) or starts[-1] >= 6 * _FACE:
-            raise ValueError("`starts` are not leaves that increase from 0")
-        check_nested(arrays["ancestors"], arrays["counts"], arrays["sums"], min_photos)
-        return cls(starts, arrays["ancestors"], arrays["counts"], arrays["sums"], min_photos)
 
 
 def _leaves(lat: FloatArray, lon: FloatArray) -> IntArray:

@@ -6,10 +6,9 @@ signs change. No borders of provinces ship with the clone: a place is in the pro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
-from typing import Any, Self
+from functools import cached_property, lru_cache, partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +17,12 @@ import shapely
 from scipy.spatial import Voronoi, cKDTree
 from sklearn.cluster import KMeans
 
-from geolib.cells.nested import NESTED, Arrays, Partition, check_limits, check_nested, middle_of
-from geolib.cells.quadtree import IntArray
+from geolib.cells.nested import NESTED, Arrays, IntArray, Partition, check_limits, middle_of, rows_by
 from geolib.common.files import data_path
 from geolib.countries import continent_of, countries, country_of
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
 
+Shapes = npt.NDArray[np.object_]
 LEVELS = ("continents", "countries", "regions", "cells")  # of SemanticCells, coarse to fine
 _FAR = 100.0  # on a map where the Earth's radius is 1: sites out there close the outer Voronoi cells
 
@@ -39,34 +38,28 @@ class SemanticCells(Partition):
     """
 
     FORMAT = "geolib-semantic/1"
-    KINDS = NESTED | {
-        "ancestors": ("int64", "n", len(LEVELS)),
-        "countries": ("uint8", "countries", 3),
-        "places": ("float64", "places", 2),
-        "place_country": ("int64", "places"),
-        "place_region": ("int64", "places"),
-        "cell_places": ("float64", "n", 2),
-    }
+    KINDS = NESTED | {"ancestors": ("int64", "n", len(LEVELS)), "countries": ("uint8", "countries", 3)}
+    KINDS |= {"places": ("float64", "places", 2), "cell_places": ("float64", "n", 2)}
+    KINDS |= dict.fromkeys(("place_country", "place_region"), ("int64", "places"))
 
-    def __init__(
-        self,
-        codes: npt.NDArray[np.uint8],
-        places: FloatArray,
-        place_country: IntArray,
-        place_region: IntArray,
-        cell_places: FloatArray,
-        nested: tuple[IntArray, IntArray, FloatArray, int],
-    ) -> None:
+    def __init__(self, arrays: Arrays) -> None:
         """For `fit` and `load`.
 
-        codes: of the countries, as ASCII, (n, 3). places: latitude and longitude of the towns, (m, 2); place_country,
-        place_region: the row in `codes` and the cell at level 2 of each. cell_places: the centre of each finest cell,
-        (k, 2), which tells it from the others of its region. nested: what `Partition` takes.
+        countries: their codes as ASCII, (n, 3). places: latitude and longitude of the towns, (m, 2); place_country,
+        place_region: the row in `countries` and the cell at level 2 of each. cell_places: the centre of each finest
+        cell, (k, 2), which tells it from the others of its region.
         """
-        super().__init__(*nested)
-        self._codes, self._places, self._cell_places = codes, places, cell_places
-        self._place_country, self._place_region = place_country, place_region
-        self._first_cell = np.searchsorted(self.ancestors[:, 2], np.arange(self.n_cells[2] + 1))
+        super().__init__(arrays)
+        self._places, self._cell_places = arrays["places"], arrays["cell_places"]
+        self._place_country, self._place_region = arrays["place_country"], arrays["place_region"]
+        if arrays["countries"].tobytes().decode("ascii", "replace") != "".join(sorted(countries())):
+            raise ValueError(f"its {len(arrays['countries'])} countries are not those of Natural Earth, sorted")
+        for label, n in ((self._place_country, len(countries())), (self._place_region, self.n_cells[2])):
+            if not np.array_equal(np.unique(label), np.arange(n)):
+                raise ValueError("a country or region has no place, or a place no country or region")
+        if not all(np.all(np.abs(degrees) <= [90, 180]) for degrees in (self._places, self._cell_places)):
+            raise ValueError("`places` or `cell_places` are not degrees")
+        self._first_cell = np.append(self._first(2), self.n_cells[3])  # of each region, and the end
 
     @classmethod
     def fit(
@@ -74,61 +67,54 @@ class SemanticCells(Partition):
     ) -> SemanticCells:
         """Draw the cells on training photos at `lat`, `lon` (degrees, (n,)).
 
-        Raises `ValueError` for bad coordinates, and for a maximum below twice the minimum.
+        A province, country or continent with fewer than `min_photos` photos is merged with the nearest one, inside its
+        country first, inside its continent then. A region with more than `max_photos` is split by k-means (`seed`)
+        where that leaves `min_photos` in every part. The defaults are PIGEON's, which splits by OPTICS; k-means leaves
+        no photo out, and is fast with many photos. Raises `ValueError` for bad coordinates, and for a maximum below
+        twice the minimum.
 
-        Parameters
-        ----------
-        min_photos : int
-            A province, country or continent with fewer photos is merged with the nearest one, inside its country first,
-            inside its continent then.
-        max_photos : int
-            A region with more photos is split by k-means (`seed`) where that leaves `min_photos` in every part. The
-            defaults are PIGEON's, which splits by OPTICS; k-means leaves no photo out, and is fast with many photos.
-
-        Examples
-        --------
         >>> lat, lon = np.random.default_rng(0).normal([[48], [5]], 3, (2, 500))  # around Nancy
         >>> SemanticCells.fit(lat, lon).n_cells[0]  # all in Europe
         1
         """
         lat, lon = check_lat_lon(lat, lon)
         check_limits(max_photos, min_photos)
-        min_photos, max_photos = int(min_photos), int(max_photos)
+        photos, home = np.column_stack([lat, lon]), _country_rows(lat, lon)
         codes, places, place_country, place_unit = _towns()
-        points, towns, home = unit_vectors(lat, lon), unit_vectors(*places.T), _country_rows(lat, lon)
-        unit = place_unit[_nearest(points, home, towns, place_country)]
+        unit = place_unit[_nearest(photos, home, places, place_country)]
         held = np.bincount(unit, minlength=place_unit.max() + 1)
-        chain = _merge_provinces(codes, towns, place_country, place_unit, held, min_photos)
-        region = chain[unit, 2]
-        order = np.argsort(region, kind="stable")
-        groups = np.split(order, np.flatnonzero(np.diff(region[order])) + 1)
-        parts = [_split(points[rows], home[rows], min_photos, max_photos, seed) for rows in groups]
+        chain = _merge_provinces(codes, places, place_country, place_unit, held, min_photos)
+        parts = [
+            _split(photos[rows], home[rows], int(min_photos), int(max_photos), seed) for rows in rows_by(chain[unit, 2])
+        ]
         region_of_cell = np.repeat(np.arange(len(parts)), [len(centers) for centers in parts])
-        ancestors = np.column_stack([np.unique(chain, axis=0)[region_of_cell], np.arange(len(region_of_cell))])
-        letters = np.array([list(code.encode()) for code in codes], np.uint8)
-        cells = letters, places, place_country, chain[place_unit, 2], np.concatenate(parts)
-        none = np.zeros(len(ancestors), np.int64), np.zeros((len(ancestors), 3))
-        own = cls(*cells, (ancestors, *none, min_photos))._finest(lat, lon)
-        counts = np.bincount(own, minlength=len(ancestors))
-        return cls(*cells, (ancestors, counts, _sum_by(points, own, len(ancestors)), min_photos))
+        n = len(region_of_cell)
+        arrays: Arrays = {
+            "countries": np.array([list(code.encode()) for code in codes], np.uint8),
+            "places": places,
+            "place_country": place_country,
+            "place_region": chain[place_unit, 2],
+            "cell_places": np.concatenate(parts),
+            "ancestors": np.column_stack([np.unique(chain, axis=0)[region_of_cell], np.arange(n)]),
+            "min_photos": np.array([int(min_photos)]),
+        }
+        unknown = {"counts": np.full(n, int(min_photos)), "sums": np.zeros((n, 3))}  # until the photos are assigned
+        own = cls(arrays | unknown)._finest(lat, lon)
+        sums = _sum_by(unit_vectors(lat, lon), own, n)
+        return cls(arrays | {"counts": np.bincount(own, minlength=n), "sums": sums})
 
     def _finest(self, lat: FloatArray, lon: FloatArray) -> IntArray:
-        points, home, towns = unit_vectors(lat, lon), _country_rows(lat, lon), unit_vectors(*self._places.T)
-        region = self._place_region[_nearest(points, home, towns, self._place_country)]
+        points, home = np.column_stack([lat, lon]), _country_rows(lat, lon)
+        region = self._place_region[_nearest(points, home, self._places, self._place_country)]
         cell = self._first_cell[region]
-        split = np.flatnonzero(self._first_cell[region + 1] - cell > 1)
-        if len(split):
-            centers = unit_vectors(*self._cell_places.T)
-            order = split[np.argsort(region[split], kind="stable")]
-            for rows in np.split(order, np.flatnonzero(np.diff(region[order])) + 1):
-                own = slice(self._first_cell[region[rows[0]]], self._first_cell[region[rows[0]] + 1])
-                cell[rows] += _nearest(points[rows], home[rows], centers[own])
+        for rows in rows_by(region):
+            own = slice(cell[rows[0]], self._first_cell[region[rows[0]] + 1])
+            cell[rows] += _nearest(points[rows], home[rows], self._cell_places[own])
         return cell
 
     @cached_property
     def _shapes(self) -> list[Any]:
         parts: list[list[Any]] = [[] for _ in range(self.n_cells[-1])]
-        towns, centers = unit_vectors(*self._places.T), unit_vectors(*self._cell_places.T)
         for row, code in enumerate(sorted(countries())):
             mine, shape = self._place_country == row, countries()[code][0]
             regions = np.unique(self._place_region[mine])
@@ -137,41 +123,19 @@ class SemanticCells(Partition):
                 parts[first[0]].append(shape)
                 continue
             axes = _map_axes(code)
-            areas, lands = _voronoi(_project(towns[mine], axes)), _land_on_map(shape, axes)
+            areas, lands = _voronoi(_project(self._places[mine], axes)), _land_on_map(shape, axes)
             for region, begin, end in zip(regions, first, last, strict=True):
                 area = shapely.union_all(areas[self._place_region[mine] == region])
-                pieces = _voronoi(_project(centers[begin:end], axes)) if end - begin > 1 else [area]
+                pieces = _voronoi(_project(self._cell_places[begin:end], axes)) if end - begin > 1 else [area]
                 for cell, piece in enumerate(pieces, begin):
-                    parts[cell] += _clip_to_land(shapely.intersection(piece, area), lands, axes)
-        return [
-            shapely.union_all(some) if some else _square(*place)
-            for some, place in zip(parts, self._cell_places.tolist(), strict=True)
-        ]
+                    parts[cell] += _clip_to_land(shapely.intersection(piece, area), *lands, axes)
+        edge = np.array([180, 90, 180, 90])
+        squares = np.clip(self._cell_places[:, [1, 0, 1, 0]] + [-0.05, -0.05, 0.05, 0.05], -edge, edge)
+        return [shapely.union_all(land or [shapely.box(*square)]) for land, square in zip(parts, squares, strict=True)]
 
     @cached_property
     def _areas(self) -> FloatArray:
         return land_km2(self._shapes)
-
-    def _arrays(self) -> Arrays:
-        own: Arrays = {"countries": self._codes, "places": self._places, "cell_places": self._cell_places}
-        own |= {"place_country": self._place_country, "place_region": self._place_region}
-        return own | self._nested_arrays()
-
-    @classmethod
-    def _from_arrays(cls, arrays: Arrays) -> Self:
-        codes, places, cell_places = arrays["countries"], arrays["places"], arrays["cell_places"]
-        place_country, place_region, ancestors = arrays["place_country"], arrays["place_region"], arrays["ancestors"]
-        nested = ancestors, arrays["counts"], arrays["sums"], int(arrays["min_photos"][0])
-        check_nested(*nested)
-        if codes.tobytes().decode("ascii", "replace") != "".join(sorted(countries())):
-            raise ValueError(f"its {len(codes)} countries are not those of Natural Earth, sorted")
-        if not np.array_equal(np.unique(place_country), np.arange(len(codes))):
-            raise ValueError("a country has no place, or a place no country")
-        if not np.array_equal(np.unique(place_region), np.unique(ancestors[:, 2])):
-            raise ValueError("a region has no place, or a place no region")
-        if not all(np.all(np.abs(degrees) <= [90, 180]) for degrees in (places, cell_places)):
-            raise ValueError("`places` or `cell_places` are not degrees")
-        return cls(codes, places, place_country, place_region, cell_places, nested)
 
 
 def _towns() -> tuple[list[str], FloatArray, IntArray, IntArray]:
@@ -197,11 +161,11 @@ def _country_rows(lat: FloatArray, lon: FloatArray) -> IntArray:
 
 
 def _merge_provinces(
-    codes: list[str], towns: FloatArray, country: IntArray, unit: IntArray, held: IntArray, min_photos: int
+    codes: list[str], places: FloatArray, country: IntArray, unit: IntArray, held: IntArray, min_photos: int
 ) -> IntArray:
     """For each province its continent, group of countries and region, int64 (n_units, 3), numbered as they nest."""
     n = len(held)
-    middle = _sum_by(towns, unit, n)
+    middle = _sum_by(unit_vectors(*places.T), unit, n)
     nation = np.zeros(n, np.int64)
     nation[unit] = country
     continents = np.unique([continent_of(code) for code in codes], return_inverse=True)[1]
@@ -242,26 +206,25 @@ def _sum_by(vectors: FloatArray, label: IntArray, n: int) -> FloatArray:
     return np.column_stack([np.bincount(label, weights=axis, minlength=n) for axis in vectors.T])
 
 
-def _split(points: FloatArray, home: IntArray, min_photos: int, max_photos: int, seed: int) -> FloatArray:
-    """Centres (lat, lon), (k, 2), of the parts of a region's photos (n, 3): split by k-means while they are too full.
+def _split(photos: FloatArray, home: IntArray, min_photos: int, max_photos: int, seed: int) -> FloatArray:
+    """Centres (lat, lon), (k, 2), of the parts of a region's photos (n, 2): split by k-means while they are too full.
 
     A centre whose part is too thin is dropped: its photos go to the next nearest. Ends when a round gains no part.
     """
-    best = _centers(points.sum(axis=0)[None])
+    points = unit_vectors(*photos.T)
+    best = _directions(points.sum(axis=0)[None])
     while True:
-        own = _nearest(points, home, unit_vectors(*best.T))
+        own = _nearest(photos, home, best)
         made = []
         for number, center in enumerate(best):
             inside = points[own == number]
             distinct = len(np.unique(inside, axis=0)) if len(inside) > max_photos else 1
-            if distinct > 1:
-                parts = min(len(inside) // max_photos + 1, 8, distinct)
-                made.append(_centers(KMeans(parts, n_init=1, random_state=seed).fit(inside).cluster_centers_))
-            else:
-                made.append(center[None])
+            parts = min(len(inside) // max_photos + 1, 8, distinct)
+            means = KMeans(parts, n_init=1, random_state=seed).fit(inside).cluster_centers_ if parts > 1 else None
+            made.append(center[None] if means is None else _directions(means))
         centers = np.concatenate(made)
         while len(centers) > 1:
-            counts = np.bincount(_nearest(points, home, unit_vectors(*centers.T)), minlength=len(centers))
+            counts = np.bincount(_nearest(photos, home, centers), minlength=len(centers))
             if counts.min() >= min_photos:
                 break
             centers = np.delete(centers, counts.argmin(), axis=0)
@@ -270,7 +233,7 @@ def _split(points: FloatArray, home: IntArray, min_photos: int, max_photos: int,
         best = centers
 
 
-def _centers(sums: FloatArray) -> FloatArray:
+def _directions(sums: FloatArray) -> FloatArray:
     """Directions of sums of unit vectors as rows of latitude and longitude; of a sum that cancels out, the pole."""
     sums = np.where(np.linalg.norm(sums, axis=1, keepdims=True) > 1e-9, sums, [0.0, 0.0, 1.0])
     return np.column_stack(to_lat_lon(sums))
@@ -286,37 +249,37 @@ def _map_axes(code: str) -> FloatArray:
     return np.array([east, north, np.cross(east, north)])
 
 
-def _project(points: FloatArray, axes: FloatArray) -> FloatArray:
-    """Unit vectors (n, 3) on a stereographic map, (n, 2), in radii of the Earth at its middle."""
-    east, north, up = axes @ points.T
+def _project(places: FloatArray, axes: FloatArray) -> FloatArray:
+    """Places (lat, lon), (n, 2), on a stereographic map, (n, 2), in radii of the Earth at its middle."""
+    east, north, up = axes @ unit_vectors(*places.T).T
     xy: FloatArray = np.column_stack([east, north]) * (2 / np.maximum(1 + up, 1e-9))[:, None]
     return xy
 
 
-def _unproject(xy: FloatArray, axes: FloatArray) -> FloatArray:
-    """The inverse of `_project`: unit vectors (n, 3)."""
+def _to_degrees(xy: FloatArray, axes: FloatArray, dateline: float) -> FloatArray:
+    """The inverse of `_project`, as (lon, lat). Points on the dateline get the longitude `dateline`, 180 or -180."""
     square = (xy**2).sum(axis=1, keepdims=True) / 4
-    points: FloatArray = np.hstack([xy, 1 - square]) / (1 + square) @ axes
-    return points
+    lat, lon = to_lat_lon(np.hstack([xy, 1 - square]) / (1 + square) @ axes)
+    # The dateline is a row of short chords on the map, so points on it come back up to 1e-4 degrees beyond it.
+    at_dateline = (np.abs(lon) > 180 - 1e-7) | (np.abs(lon - dateline) > 360 - 1e-3)
+    return np.column_stack([np.where(at_dateline, dateline, lon), lat])
 
 
-def _nearest(points: FloatArray, home: IntArray, sites: FloatArray, owner: IntArray | None = None) -> IntArray:
-    """Index of the site (m, 3) nearest to each point (n, 3) on the map of the point's country, row `home` (n,).
+def _nearest(places: FloatArray, home: IntArray, sites: FloatArray, owner: IntArray | None = None) -> IntArray:
+    """Index of the site (m, 2) nearest to each place (n, 2) on the map of the place's country, row `home` (n,).
 
-    owner: the country of each site, (m,): only those of the point's own country count. Default: all do.
+    owner: the country of each site, (m,): only those of the place's own country count. Default: all do.
     """
-    codes = sorted(countries())
-    found = np.empty(len(points), np.int64)
-    order = np.argsort(home, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(home[order])) + 1):
+    codes, found = sorted(countries()), np.empty(len(places), np.int64)
+    for rows in rows_by(home):
         country = home[rows[0]]
         mine = np.arange(len(sites)) if owner is None else np.flatnonzero(owner == country)
         axes = _map_axes(codes[country])
-        found[rows] = mine[cKDTree(_project(sites[mine], axes)).query(_project(points[rows], axes))[1]]
+        found[rows] = mine[cKDTree(_project(sites[mine], axes)).query(_project(places[rows], axes))[1]]
     return found
 
 
-def _voronoi(sites: FloatArray) -> npt.NDArray[np.object_]:
+def _voronoi(sites: FloatArray) -> Shapes:
     """The Voronoi cells of sites (n, 2), as polygons (n,); the outer ones end far away."""
     around = _FAR * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
     made = Voronoi(np.vstack([sites, around]))
@@ -324,46 +287,27 @@ def _voronoi(sites: FloatArray) -> npt.NDArray[np.object_]:
     return np.array([shapely.Polygon(ring).convex_hull for ring in rings], dtype=object)
 
 
-def _land_on_map(shape: Any, axes: FloatArray) -> list[tuple[Any, float]]:
-    """The parts of a country on its map, and 180 or -180: the name of the dateline for each."""
+def _land_on_map(shape: Any, axes: FloatArray) -> tuple[Shapes, FloatArray]:
+    """The parts of a country on its map, (n,), and for each 180 or -180, its longitude of the dateline."""
     parts: list[Any] = []
     for part in shapely.get_parts(shape):
-        if part.bounds[0] == -180 and part.bounds[2] == 180:  # around the pole: each half has its name of the dateline
+        if part.bounds[0] == -180 and part.bounds[2] == 180:  # around the pole: each half has its own dateline
             parts += [shapely.intersection(part, shapely.box(west, -90, west + 180, 90)) for west in (-180, 0)]
         else:
             parts.append(part)
-    flat = shapely.transform(
-        shapely.segmentize(np.array(parts, dtype=object), 0.1),
-        lambda xy: _project(unit_vectors(xy[:, 1], xy[:, 0]), axes),
-    )
-    lands = shapely.make_valid(flat)
-    return [(land, math.copysign(180, part.centroid.x)) for land, part in zip(lands, parts, strict=True)]
+    dense = shapely.segmentize(np.array(parts, dtype=object), 0.1)
+    lands = shapely.make_valid(shapely.transform(dense, lambda xy: _project(xy[:, ::-1], axes)))
+    return lands, np.copysign(180, shapely.get_x(shapely.centroid(parts)))
 
 
-def _clip_to_land(area: Any, lands: list[tuple[Any, float]], axes: FloatArray) -> list[Any]:
+def _clip_to_land(area: Any, lands: Shapes, datelines: FloatArray, axes: FloatArray) -> list[Any]:
     """The land in an area on a country's map, as polygons in degrees."""
-    out = []
-    for land, dateline in lands:
-
-        def to_degrees(xy: FloatArray, dateline: float = dateline) -> FloatArray:
-            lat, lon = to_lat_lon(_unproject(xy, axes))
-            # The dateline is a row of short chords on the map, so points on it come back up to 1e-4 degrees beyond it.
-            at_dateline = (np.abs(lon) > 180 - 1e-7) | (np.abs(lon - dateline) > 360 - 1e-3)
-            return np.column_stack([np.where(at_dateline, dateline, lon), lat])
-
-        if shapely.intersects(area, land):
-            shared = shapely.segmentize(shapely.intersection(area, land), 0.005)  # 0.005 radii: 32 km
-            parts = (part for part in shapely.get_parts(shared) if part.geom_type == "Polygon")
-            out += [shapely.make_valid(shapely.transform(part, to_degrees)) for part in parts]
-    return out
-
-
-def _square(lat: float, lon: float) -> Any:
-    south_west, north_east = (
-        np.maximum([lon - 0.05, lat - 0.05], [-180, -90]),
-        np.minimum([lon + 0.05, lat + 0.05], [180, 90]),
-    )
-    return shapely.box(*south_west, *north_east)
+    shared = shapely.segmentize(shapely.intersection(area, lands), 0.005)  # 0.005 radii: 32 km
+    return [
+        shapely.make_valid(shapely.transform(part, partial(_to_degrees, axes=axes, dateline=datelines[land])))
+        for part, land in zip(*shapely.get_parts(shared, return_index=True), strict=True)
+        if part.area  # without points, lines and empty polygons
+    ]
 
 
 def land_km2(shapes: Sequence[Any]) -> FloatArray:

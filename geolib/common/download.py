@@ -1,8 +1,7 @@
-"""Ask web services for JSON and files: one request at a time, with a contact address, patiently, and checked.
+"""Ask web services for JSON and files: one request at a time, with a contact address, retries and checked content.
 
-Requests go through `requests`. urllib3's `Retry` repeats what fails in passing: it waits longer each time, and as long
-as a Retry-After header asks. A file gets its name after its check; an interrupted transfer begins again and leaves
-nothing half-written. Tested against local servers only.
+urllib3's `Retry` repeats requests that fail temporarily: it waits longer each time, and as long as a Retry-After header
+asks. Tested against local servers only.
 """
 
 from __future__ import annotations
@@ -28,15 +27,16 @@ from geolib.common.errors import GeolibError
 from geolib.common.texts import one_line
 
 T = TypeVar("T")
-TRIES = 8  # attempts at one thing
+TRIES = 8  # attempts per request
 LONGEST_WAIT = 600  # seconds; a server that asks for more is not asked again
-PASSING_STATUSES = {408, 425, 429, 500, 502, 503, 504}  # worth another attempt
-FINAL_STATUSES = {  # what some of the others mean
+PASSING_STATUSES = {408, 425, 429, 500, 502, 503, 504}  # temporary faults: worth another attempt
+FINAL_STATUSES = {  # what some of the other statuses mean
     **dict.fromkeys((401, 403), "access is restricted: it may be private, or its terms have to be accepted first"),
     404: "it does not exist, or no longer",
     410: "it was removed for good",
 }
 _TIMEOUT = (20.0, 60.0)  # seconds: to connect, and for the next bytes
+_BUSY = 5.0  # seconds to wait for a service that says it is busy
 _MAX_JSON = 64 << 20  # bytes
 _CONTACT = re.compile(r"https?://[!-~]+\.[!-~]+|[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+")
 
@@ -56,10 +56,10 @@ class UnavailableError(DownloadError):
         super().__init__(f"{message}; run the same command again later", reason)
 
 
-class TryAgainError(Exception):
-    """One attempt failed and the next may succeed, after at least `wait` seconds."""
+class _TryAgain(requests.RequestException):
+    """One attempt failed; the next may succeed after at least `wait` seconds."""
 
-    def __init__(self, why: str, wait: float = 0.0) -> None:
+    def __init__(self, why: str, wait: float) -> None:
         super().__init__(why)
         self.wait = wait
 
@@ -90,7 +90,6 @@ class Client:
     ----------
     base : address of the service. Only its scheme, host and port are asked, and https on `domain` and below.
     contact : e-mail or web address for the User-Agent; None for a service that asks for none.
-    domain : such as "wikimedia.org".
     bytes_per_s : upper bound for the average speed of files.
 
     Examples
@@ -113,14 +112,14 @@ class Client:
         self._session.max_redirects = 5
         self._session.hooks["response"].append(self._check_redirect)
         self._session.headers["User-Agent"] = f"geolib/{__version__} {contact}{requests.utils.default_user_agent()}"
-        # Who gets no first answer is most likely offline, and should hear that after two attempts.
+        # Without a first answer the user is most likely offline: give up after two attempts.
         self._adapter = HTTPAdapter(max_retries=_PATIENT.new(connect=1, other=1))
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._adapter)
+        self._session.mount("http://", self._adapter)
+        self._session.mount("https://", self._adapter)
 
     def allows(self, url: object) -> bool:
         """Whether `url` is printable ASCII and an address of the service or its domain."""
-        if not (isinstance(url, str) and re.fullmatch(r"[!-~]{1,2000}", url)) or "\\" in url:
+        if not (isinstance(url, str) and re.fullmatch(r"[!-\[\]-~]{1,2000}", url)):  # no backslash
             return False
         try:
             asked, base = urlsplit(url), urlsplit(self.base)
@@ -137,22 +136,23 @@ class Client:
             target = ascii(response.headers["location"])[:200]
             raise DownloadError(f"{response.url} redirects to a forbidden address: {target}", "bad address")
 
-    def json(self, params: Mapping[str, str], check: Callable[[Any], object] | None = None) -> Any:
-        """The JSON that `base` answers to these parameters, after `check`, which may raise `TryAgainError`."""
+    def json(self, params: Mapping[str, str], busy: Callable[[Any], str] = lambda value: "") -> Any:
+        """The JSON that `base` answers to these parameters; asks again, after 5 seconds or more, if it is `busy`.
+
+        `busy` gets an answer and returns why the service cannot answer now, or "".
+        """
 
         def attempt() -> Any:
             body = io.BytesIO()
             wait = self._read(self.base, body, _MAX_JSON, params)
             try:
                 value = json.loads(body.getvalue())
-                if check:
-                    check(value)
             except RecursionError:
                 raise DownloadError(f"{self.base} answers JSON that is nested too deeply", "bad answer") from None
             except ValueError:
-                raise TryAgainError("the answer is not JSON", wait) from None
-            except TryAgainError as error:
-                raise TryAgainError(str(error), max(error.wait, wait)) from None
+                raise _TryAgain("the answer is not JSON", wait) from None
+            if why := busy(value):
+                raise _TryAgain(why, max(wait, _BUSY))
             return value
 
         return _repeat(self.base, attempt)
@@ -160,12 +160,18 @@ class Client:
     def file(self, url: str, path: Path, check: Callable[[Path], T], *, max_bytes: int) -> T:
         """Fetch a file to `path`, whole and checked or not at all; returns what `check` returns.
 
-        `check` sees the file under a temporary name and raises `DownloadError` for one that is wrong.
+        `check` sees the file under a temporary name and raises `DownloadError` for one that is wrong. A transfer that
+        breaks off begins again from the start.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         part, began = path.with_name(f".{path.name}.part"), time.monotonic()
+
+        def attempt() -> None:
+            with open(part, "wb") as stream:
+                self._read(url, stream, max_bytes)
+
         try:
-            self.download(url, part, max_bytes)
+            _repeat(url, attempt)
             found, size = check(part), part.stat().st_size
             os.replace(part, path)
         finally:
@@ -173,31 +179,8 @@ class Client:
         time.sleep(max(0.0, size / self.bytes_per_s - (time.monotonic() - began)))
         return found
 
-    def download(self, url: str, path: str | os.PathLike[str], max_bytes: int) -> None:
-        """Write the content of `url` to `path`; after a transfer that breaks off, from the start again."""
-
-        def attempt() -> None:
-            with open(path, "wb") as stream:
-                self._read(url, stream, max_bytes)
-
-        _repeat(url, attempt)
-
     def _read(self, url: str, stream: IO[bytes], max_bytes: int, params: Mapping[str, str] | None = None) -> float:
         """Copy an answer into a stream; returns the seconds that its Retry-After asks to wait."""
-        with self._get(url, params) as response:
-            status = response.status_code
-            if status in PASSING_STATUSES:
-                raise UnavailableError(f"{url} could not be fetched in {TRIES} attempts (HTTP {status})")
-            if status != requests.codes.ok:
-                meaning = f": {FINAL_STATUSES[status]}" if status in FINAL_STATUSES else ""
-                raise DownloadError(f"{url} answers HTTP {status}{meaning}", f"HTTP {status}")
-            for block in response.iter_content(1 << 16):
-                stream.write(block)
-                if stream.tell() > max_bytes:
-                    raise DownloadError(f"{url} is larger than {max_bytes:,} bytes", "too large")
-            return _PATIENT.get_retry_after(response) or 0.0
-
-    def _get(self, url: str, params: Mapping[str, str] | None) -> requests.Response:
         if not self.allows(url):
             raise DownloadError(f"{ascii(url)[:200]} is a forbidden address", "bad address")
         try:
@@ -208,7 +191,18 @@ class Client:
         except requests.RequestException as error:
             raise DownloadError(f"{url} cannot be fetched ({one_line(error, 200)})", "bad address") from error
         self._adapter.max_retries = _PATIENT
-        return response
+        with response:
+            status = response.status_code
+            if status in PASSING_STATUSES:
+                raise UnavailableError(f"{url} could not be fetched in {TRIES} attempts (HTTP {status})")
+            if status != requests.codes.ok:
+                meaning = FINAL_STATUSES.get(status, "unexpected")
+                raise DownloadError(f"{url} answers HTTP {status}: {meaning}", f"HTTP {status}")
+            for block in response.iter_content(1 << 16):
+                stream.write(block)
+                if stream.tell() > max_bytes:
+                    raise DownloadError(f"{url} is larger than {max_bytes:,} bytes", "too large")
+            return _PATIENT.get_retry_after(response) or 0.0
 
 
 def _repeat(url: str, attempt: Callable[[], T]) -> T:
@@ -217,7 +211,7 @@ def _repeat(url: str, attempt: Callable[[], T]) -> T:
     while True:
         try:
             return attempt()
-        except (TryAgainError, requests.RequestException) as error:
+        except requests.RequestException as error:
             if not retry.total:
                 said = f"{url} could not be fetched in {TRIES} attempts ({one_line(error, 200)})"
                 raise UnavailableError(said) from error
@@ -231,10 +225,9 @@ def check_contact(contact: str | None) -> str:
     >>> check_contact("you@example.org")
     'you@example.org'
     """
-    if not contact or not _CONTACT.fullmatch(contact):
-        given = repr(contact) if contact else "is missing"
-        raise ValueError(
-            f"contact {given}: expected an e-mail or web address such as you@example.org. The service asks every "
-            "program for an address to write to in case of trouble, and blocks programs without one"
-        )
-    return contact
+    if contact and _CONTACT.fullmatch(contact):
+        return contact
+    raise ValueError(
+        f"contact {repr(contact) if contact else 'is missing'}: expected an e-mail or web address such as "
+        "you@example.org. The service asks for one to write to in case of trouble, and blocks programs without one"
+    )

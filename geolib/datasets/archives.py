@@ -7,49 +7,35 @@ counted, and the others are kept; an archive that is bad as a whole is refused a
 
 from __future__ import annotations
 
-import os
+import io
 import re
 import stat
 import zipfile
 import zlib
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 import pandas as pd
 
-from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
+from geolib.common.errors import CorruptFileError, ImageError
 from geolib.common.files import write_bytes
 from geolib.datasets.duplicates import difference_hash
 from geolib.images import open_rgb
 
+# What an archive may hold. Pictures hardly shrink when they are packed; zip bombs do.
+MAX_ENTRIES, MAX_PHOTO_BYTES, MAX_TOTAL_BYTES, MAX_RATIO = 200_000, 50_000_000, 20_000_000_000, 50
 _CHUNK = 1 << 18
 _ENTRY_BYTES = 256  # per entry of the directory: 46 for its header, the rest for its name
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods can ask for gigabytes of memory in a few bytes
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What an archive may hold: entries, unpacked bytes of one picture and of all, unpacked to packed bytes of one."""
-
-    entries: int = 200_000
-    photo_bytes: int = 50_000_000
-    total_bytes: int = 20_000_000_000
-    ratio: float = 50.0  # pictures hardly shrink, bombs do
-
-
 def unpack_pictures(
-    archive: str | os.PathLike[str],
-    folder: str | os.PathLike[str],
-    *,
-    ids: str = r"[A-Za-z0-9_-]{1,100}",
-    limits: Limits | None = None,
+    archive: Path, folder: Path, ids: str = r"[A-Za-z0-9_-]{1,100}"
 ) -> tuple[pd.DataFrame, Counter[str]]:
     """Write the JPEGs of a zip archive to `folder` as `ID.jpg` and count what was refused.
 
-    The id is the entry's name without folders and ending; as a whole it matches the regular expression `ids`. A picture
-    is decoded before it is written. One that is there is not written again: a second call resumes an interrupted one.
+    The id is the entry's name without folders and ending; it has to match the regular expression `ids`. A picture is
+    decoded before it is written. Existing pictures are not written again: a second call resumes an interrupted one.
 
     Returns
     -------
@@ -57,26 +43,22 @@ def unpack_pictures(
 
     Raises
     ------
-    MissingDataError : there is no archive.
-    CorruptFileError : it is not a complete zip, or exceeds `limits`; pictures before the fault stay.
+    CorruptFileError : not a complete zip, or larger than the limits of this module; pictures before the fault stay.
     """
-    archive, folder, limits = Path(archive), Path(folder), limits or Limits()
-    if not archive.is_file():
-        raise MissingDataError(f"{archive} does not exist; expected a zip archive of pictures")
     folder.mkdir(parents=True, exist_ok=True)
     for left_over in folder.glob(".*.part"):  # of a run that was killed while it wrote
         left_over.unlink()
     photos: dict[str, tuple[int, int]] = {}
     refused: Counter[str] = Counter()
-    with archive.open("rb") as raw, _open_zip(archive, raw, limits) as opened:
-        unpacked, taken = 0, set[str]()
+    with _LimitedFile(io.FileIO(archive)) as file, _open_zip(archive, file) as opened:
+        left, taken = MAX_TOTAL_BYTES, set[str]()
         for entry in opened.infolist():
             if entry.is_dir():
                 continue
             try:
                 name = _checked_id(entry, ids, taken)
-                content = _read(opened, entry, limits, limits.total_bytes - unpacked)
-                unpacked += len(content)
+                content = _read(opened, entry, left)
+                left -= len(content)
                 photos[name] = len(content), _decoded_hash(content)
             except _Refused as reason:
                 refused[str(reason)] += 1
@@ -92,27 +74,23 @@ class _Refused(Exception):
     """Why one entry is left out."""
 
 
-class _LimitedFile:
+class _LimitedFile(io.BufferedReader):
     """A file that refuses to read much at once: `zipfile` reads a directory of any stated size in one piece."""
 
-    def __init__(self, stream: IO[bytes], most: int) -> None:
-        self._stream, self._most, self.name = stream, most, stream.name
-        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        if size > self._most:
-            raise zipfile.BadZipFile(f"its directory of {size:,} bytes is larger than {self._most:,}")
-        return self._stream.read(size)
+    def read(self, size: int | None = -1) -> bytes:
+        if (size or 0) > (most := max(1 << 20, MAX_ENTRIES * _ENTRY_BYTES)):
+            raise zipfile.BadZipFile(f"its directory of {size:,} bytes is larger than {most:,}")
+        return super().read(size)
 
 
-def _open_zip(archive: Path, raw: IO[bytes], limits: Limits) -> zipfile.ZipFile:
+def _open_zip(archive: Path, file: _LimitedFile) -> zipfile.ZipFile:
     try:
-        opened = zipfile.ZipFile(_LimitedFile(raw, max(1 << 20, limits.entries * _ENTRY_BYTES)))
+        opened = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
         raise CorruptFileError(f"{archive} is not a whole zip archive ({error}); download it again") from error
-    if len(opened.filelist) > limits.entries:
+    if (entries := len(opened.filelist)) > MAX_ENTRIES:
         raise CorruptFileError(
-            f"{archive} has {len(opened.filelist):,} entries, over the limit of {limits.entries:,}: refused as a whole"
+            f"{archive} has {entries:,} entries, over the limit of {MAX_ENTRIES:,}: refused as a whole"
         )
     return opened
 
@@ -136,25 +114,19 @@ def _checked_id(entry: zipfile.ZipInfo, ids: str, taken: set[str]) -> str:
     return name
 
 
-def _read(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, left: int) -> bytes:
+def _read(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> bytes:
     """Unpack an entry. Raises `_Refused` for a bad one, `CorruptFileError` if all are more than the limit."""
-    most = min(limits.photo_bytes, max(_CHUNK, int(limits.ratio * entry.compress_size)))
-    content = bytearray()
+    most = min(MAX_PHOTO_BYTES, max(_CHUNK, MAX_RATIO * entry.compress_size))
     try:
         with opened.open(entry) as stream:
-            while part := stream.read(_CHUNK):
-                content += part
-                if len(content) > left:
-                    raise CorruptFileError(
-                        f"{opened.filename} unpacks to more than {limits.total_bytes:,} bytes: refused as a whole"
-                    )
-                if len(content) > most:
-                    raise _Refused("too large when unpacked")
-    except CorruptFileError:
-        raise
+            content = stream.read(min(most, left) + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
         raise _Refused("damaged or not what the directory says") from error
-    return bytes(content)
+    if len(content) > left:
+        raise CorruptFileError(f"{opened.filename} unpacks to more than {MAX_TOTAL_BYTES:,} bytes: refused as a whole")
+    if len(content) > most:
+        raise _Refused("too large when unpacked")
+    return content
 
 
 def _decoded_hash(content: bytes) -> int:

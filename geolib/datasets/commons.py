@@ -2,12 +2,12 @@
 
 Places are drawn over land by towns, by area and by country. The API is asked for the files around each place; files
 that are not free photographs are refused and counted, and the others are fetched as thumbnails, at no more than
-20 Mbit/s. A thumbnail has no published hash: it must decode whole, with the expected dimensions, and its sha256 is
-noted in the manifest. Originals are checked by their sha1.
+20 Mbit/s. A thumbnail has no published hash: it must decode whole, with the expected dimensions. Originals are checked
+by their sha1.
 
 The photographer of a picture is the account that uploaded it, for Commons has no field for who took it. An account
-that uploads the pictures of many others (from Geograph, Flickr or an archive) counts as one photographer. That is the
-safe side: a split keeps all of them together, and only 30 are taken. The author in words is kept for the credit line.
+that uploads the pictures of many others (from Geograph, Flickr or an archive) counts as one photographer: a split keeps
+all of them together. The author in words is kept for the credit line.
 
 Tested against a local server that speaks the same part of the API, never against the live service.
 """
@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pooch
 from tqdm import tqdm
@@ -31,7 +31,7 @@ from geolib.common.download import Client, DownloadError, UnavailableError
 from geolib.common.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import alone_in, atomic_path, data_path, read_json, sha256_file, write_bytes, write_json
 from geolib.countries import country_of
-from geolib.datasets.duplicates import average_hash
+from geolib.datasets.duplicates import average_hash, count_near_duplicates
 from geolib.datasets.mediawiki import ID, MOST_IDS, SHA1, Page, Row, files_around, files_by_id, read_page
 from geolib.datasets.report import describe
 from geolib.images import open_rgb
@@ -81,27 +81,23 @@ def fetch(
     DownloadError : the service cannot be used; the same call resumes later.
     """
     wanted = _read_manifest(manifest) if manifest else []
-    listed = {row["width"] for row in wanted}
     if width is None:
-        width = listed.pop() if len(listed) == 1 else 500
-    if type(width) is not int or width not in (*WIDTHS, ORIGINALS):
+        widths = {row["width"] for row in wanted}
+        width = widths.pop() if len(widths) == 1 else 500
+    if width not in (*WIDTHS, ORIGINALS):
         raise ValueError(f"width={width}: Wikimedia serves thumbnails of {str(WIDTHS)[1:-1]} pixels; 0: the originals")
-    if photos is None:
-        photos = len(wanted) or 10_000
-    if photos < 1:
+    if photos is not None and photos < 1:
         raise ValueError(f"photos={photos}: expected at least 1")
-    settings = {"api": api, "width": width, "seed": seed, "caps": CAPS}
-    settings["manifest"] = sha256_file(manifest) if manifest else ""
+    most = min(photos or len(wanted), len(wanted)) if wanted else photos or 10_000
     client = Client(api, contact, "wikimedia.org", _BYTES_PER_S)
-    _refuse_other_files(out)
-    with alone_in(out):
-        _check_settings(out, settings)
-        with _Collection(out, client, width, min(photos, len(wanted) or photos), progress) as found:
-            if manifest:
-                _fetch_listed(found, wanted)
-            else:
-                _fetch_around(found, seed)
-            return found.finish()
+    settings = {"api": api, "width": width, "seed": seed, "caps": CAPS}
+    _check_folder(out, settings | {"manifest": sha256_file(manifest) if manifest else ""})
+    with alone_in(out), _Collection(out, client, width, most, progress) as found:
+        if manifest:
+            _fetch_listed(found, wanted)
+        else:
+            _fetch_around(found, seed)
+        return found.finish()
 
 
 def places(seed: int) -> Iterator[tuple[float, float]]:
@@ -121,7 +117,9 @@ def places(seed: int) -> Iterator[tuple[float, float]]:
     spots = towns[["lat", "lon"]].to_numpy(np.float64)
     seen = set()
     while True:
-        for point in _on_land(rng):
+        lat, lon = np.degrees(np.arcsin(rng.uniform(-1, 1, 4096))), rng.uniform(-180, 180, 4096)
+        codes = country_of(lat, lon, offshore_km=0.0)
+        for point in np.column_stack([lat, lon])[(codes != "") & (codes != "ATA")]:
             town = spots[rng.integers(len(spots))]
             town_of_country = spots[rng.choice(countries[rng.integers(len(countries))])]
             for spot in (town, point, town_of_country):
@@ -131,27 +129,15 @@ def places(seed: int) -> Iterator[tuple[float, float]]:
                     yield place
 
 
-def _on_land(rng: np.random.Generator, n: int = 4096) -> npt.NDArray[np.float64]:
-    """Those of `n` random points on the sphere that are on land, (m, 2) degrees."""
-    lat, lon = np.degrees(np.arcsin(rng.uniform(-1, 1, n))), rng.uniform(-180, 180, n)
-    codes = country_of(lat, lon, offshore_km=0.0)
-    points: npt.NDArray[np.float64] = np.column_stack([lat, lon])[(codes != "") & (codes != "ATA")]
-    return points
-
-
 class _Collection:
-    """The photos in a folder, and the journal from which an interrupted run resumes.
-
-    rows: of the photos, in the order in which they came.  steps: how many are done (a step is one question).
-    refused: id of a file -> reason.  held: (column, value) -> number of photos.
-    """
+    """The photos in a folder, and the journal from which an interrupted run resumes."""
 
     def __init__(self, folder: Path, client: Client, width: int, wanted: int, progress: bool) -> None:
         self.folder, self.client, self.width, self.wanted = folder, client, width, wanted
-        self.rows: list[Row] = []
-        self.steps = self.failures = 0
-        self.refused: dict[str, str] = {}
-        self.held = Counter[tuple[str, str]]()
+        self.rows: list[Row] = []  # of the photos, in the order in which they came
+        self.steps = self.failures = 0  # a step is one question to the API
+        self.refused: dict[str, str] = {}  # id of a file -> reason
+        self.held = Counter[tuple[str, str]]()  # (column, value) -> number of photos
         self.bar = tqdm(total=wanted, unit="photo", disable=not progress)
         self.journal: IO[bytes]
 
@@ -185,18 +171,33 @@ class _Collection:
             return f"{CAPS['photographer']} by the same photographer already"
         return f"{CAPS['block']} from the same degree already" if held["block"] >= CAPS["block"] else ""
 
-    def add(self, row: Row, step: int) -> str:
+    def take(self, step: int, candidates: Iterable[tuple[str, Row | str]], most: int) -> None:
+        """Fetch at most `most` of the candidates (id, and row or reason of its refusal), and close the step."""
+        refused: dict[str, list[str]] = {}
+        taken = sum(row["step"] == step for row in self.rows[-most:])  # before an interruption
+        for photo, row in candidates:
+            if taken >= most:
+                break
+            if self.full():
+                return  # a later call that wants more photos resumes at this step
+            if self.held["id", photo] or photo in self.refused:
+                continue  # before an interruption, or from a place nearby
+            if why := row if isinstance(row, str) else self._add(row, step):
+                refused.setdefault(why, []).append(photo)
+            else:
+                taken += 1
+        self._note({"step": step, "refused": refused})
+
+    def _add(self, row: Row, step: int) -> str:
         """Fetch a photo and note it in the journal; returns why not, or ""."""
         addresses = row.pop("addresses")
         try:
             row |= {"step": step} | self._file(row, *addresses)
-        except UnavailableError as error:
-            self.failures += 1
-            if self.failures >= _MOST_FAILURES or error.reason != "unavailable":
-                raise
-            return error.reason
         except DownloadError as error:
-            self.failures = 0
+            unavailable = isinstance(error, UnavailableError)
+            self.failures = self.failures + 1 if unavailable else 0
+            if unavailable and (self.failures >= _MOST_FAILURES or error.reason != "unavailable"):
+                raise
             return error.reason
         self.failures = 0
         if self.held["sha256", row["sha256"]]:
@@ -205,24 +206,16 @@ class _Collection:
         self._note({"photo": row})
         return ""
 
-    def close_step(self, refused: Mapping[str, str]) -> None:
-        """Note that a step is done, and which files were refused in it."""
-        by_reason: dict[str, list[str]] = {}
-        for photo, why in refused.items():
-            by_reason.setdefault(why, []).append(photo)
-        self._note({"step": self.steps, "refused": by_reason})
-
     def _file(self, row: Row, original: str, thumbnail: str | None) -> Row:
-        """Fetch the picture of a row, unless it is here; returns what is known of it only then."""
+        """Fetch the picture of a row, unless it is here; returns its hashes and size."""
         address, limit = (thumbnail, _MAX_THUMBNAIL) if self.width else (original, _MAX_ORIGINAL)
         if not address:
             raise DownloadError(f"{row['id']} has no thumbnail", "no thumbnail")
         check, target = partial(_inspect, row=row, width=self.width), self.folder / row["path"]
         if target.is_file():  # the process was killed before it noted this file
-            try:
+            with suppress(DownloadError):
                 return check(target)
-            except DownloadError:
-                target.unlink()
+            target.unlink()
         return self.client.file(address, target, check, max_bytes=limit)
 
     def _note(self, event: Mapping[str, Any]) -> None:
@@ -254,13 +247,13 @@ class _Collection:
             table.to_parquet(temporary, index=False)
         write_bytes(self.folder / "manifest.jsonl", "".join(map(_json_line, lines)).encode())
         counts = {"wanted": self.wanted, "asked": self.steps, "refused": dict(refused.most_common())}
-        report = describe(table) | counts
+        report = describe(table, count_near_duplicates(table["hash"])) | counts
         write_json(self.folder / "report.json", report)
         return report
 
 
 def _counted(row: Row) -> dict[str, str]:
-    """The values of a row of which photos are counted."""
+    """The values of a row that are counted, to find caps that are reached and duplicates."""
     block = f"{np.floor(row['lat']):.0f} {np.floor(row['lon']):.0f}"
     return {"block": block} | {key: row.get(key, "") for key in ("id", "uploader", "sha1", "sha256")}
 
@@ -272,10 +265,11 @@ def _json_line(row: Mapping[Any, Any]) -> str:
 def _inspect(path: Path, row: Row, width: int) -> Row:
     """sha256, size and look of a file. Raises `DownloadError` for one that is not the expected picture."""
     size = path.stat().st_size
-    if width == ORIGINALS and size != row["original_bytes"]:
-        raise DownloadError(f"{path.name} has {size:,} bytes, expected {row['original_bytes']:,}", "wrong length")
-    if width == ORIGINALS and pooch.file_hash(path, "sha1") != row["sha1"]:
-        raise DownloadError(f"{path.name} does not have the sha1 {row['sha1']}", "wrong hash")
+    if width == ORIGINALS:
+        if size != row["original_bytes"]:
+            raise DownloadError(f"{path.name} has {size:,} bytes, expected {row['original_bytes']:,}", "wrong length")
+        if pooch.file_hash(path, "sha1") != row["sha1"]:
+            raise DownloadError(f"{path.name} does not have the sha1 {row['sha1']}", "wrong hash")
     try:
         picture = open_rgb(path)
     except ImageError as error:
@@ -291,54 +285,37 @@ def _inspect(path: Path, row: Row, width: int) -> Row:
 def _fetch_around(found: _Collection, seed: int) -> None:
     """One step per place: ask for the files around it, and take some in random order."""
     for step, (lat, lon) in enumerate(places(seed)):
-        # As many places as photos ought to give enough; where they do not, there are no more.
+        # One place per wanted photo should be enough; if it is not, there are no more photos to find.
         if found.full() or step >= found.wanted + 100:
             return
-        if step < found.steps:
-            continue
-        pages = files_around(found.client, lat, lon, found.width)
-        refused: dict[str, str] = {}
-        taken = sum(row["step"] == step for row in found.rows[-CAPS["place"] :])  # before an interruption
-        for position in np.random.default_rng([seed, step]).permutation(len(pages)):
-            if taken >= CAPS["place"] or found.full():
-                break
-            photo = f"M{pages[position]['pageid']}"
-            if found.held["id", photo] or photo in found.refused:
-                continue  # before an interruption, or from a place nearby
-            row = read_page(pages[position], found.client.allows)
-            why = row if isinstance(row, str) else found.over_a_cap(row) or found.add(row, step)
-            taken += not why
-            if why:
-                refused[photo] = why
-        if found.full() and taken < CAPS["place"]:
-            return  # a later call that wants more photos resumes at this place
-        found.close_step(refused)
+        if step >= found.steps:
+            pages = files_around(found.client, lat, lon, found.width)
+            order = np.random.default_rng([seed, step]).permutation(len(pages))
+            found.take(step, (_candidate(found, pages[position]) for position in order), CAPS["place"])
+
+
+def _candidate(found: _Collection, page: Page) -> tuple[str, Row | str]:
+    row = read_page(page, found.client.allows)
+    return f"M{page['pageid']}", row if isinstance(row, str) else found.over_a_cap(row) or row
 
 
 def _fetch_listed(found: _Collection, wanted: Sequence[Row]) -> None:
     """One step per batch of ids. Of the manifest only id, sha1 and place are believed; the rest comes from the API."""
     for step, first in enumerate(range(0, len(wanted), MOST_IDS)):
-        if step < found.steps or found.full():
-            continue
-        batch = wanted[first : first + MOST_IDS]
-        pages = files_by_id(found.client, (row["id"] for row in batch), found.width)
-        refused: dict[str, str] = {}
-        for listed in batch:
-            if found.full() or found.held["id", listed["id"]]:
-                continue
-            if why := _add_listed(found, listed, pages.get(int(listed["id"][1:]), {}), step):
-                refused[listed["id"]] = why
-        if not found.full() or first + MOST_IDS >= len(wanted):
-            found.close_step(refused)
+        if step >= found.steps and not found.full():
+            batch = wanted[first : first + MOST_IDS]
+            pages = files_by_id(found.client, (row["id"] for row in batch), found.width)
+            rows = ((row["id"], _listed_row(found, row, pages.get(int(row["id"][1:]), {}))) for row in batch)
+            found.take(step, rows, MOST_IDS)
 
 
-def _add_listed(found: _Collection, listed: Row, page: Page, step: int) -> str:
+def _listed_row(found: _Collection, listed: Row, page: Page) -> Row | str:
     if not page.get("imageinfo"):
         return "no longer on Commons"
     row = read_page({**page, "coordinates": [{"lat": listed["lat"], "lon": listed["lon"]}]}, found.client.allows)
-    if isinstance(row, str):
-        return row
-    return found.add(row, step) if row["sha1"] == listed["sha1"] else "changed since the manifest (other sha1)"
+    if isinstance(row, dict) and row["sha1"] != listed["sha1"]:
+        return "changed since the manifest (other sha1)"
+    return row
 
 
 def _read_manifest(path: Path) -> list[Row]:
@@ -350,34 +327,30 @@ def _read_manifest(path: Path) -> list[Row]:
             try:
                 row = {key: json.loads(line)[key] for key in ("id", "sha1", "lat", "lon", "width")}
                 row["lat"], row["lon"] = float(row["lat"]), float(row["lon"])
-                if not (abs(row["lat"]) <= 90 and abs(row["lon"]) <= 180 and type(row["width"]) is int):
-                    raise ValueError("wrong place or width")
-                if not (ID.fullmatch(row["id"]) and SHA1.fullmatch(row["sha1"])):
-                    raise ValueError("wrong id or sha1")
-            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+                good = abs(row["lat"]) <= 90 and abs(row["lon"]) <= 180 and type(row["width"]) is int
+                good = good and bool(ID.fullmatch(row["id"]) and SHA1.fullmatch(row["sha1"]))
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+                good = False
+            if not good:
                 raise CorruptFileError(
-                    f"line {number} of {path} is not of a manifest ({error}); expected a fetched manifest.jsonl"
-                ) from error
+                    f"line {number} of {path} is not of a manifest; expected id, sha1, lat, lon, width"
+                )
             rows[row["id"]] = row
     if not rows:
         raise CorruptFileError(f"{path} lists no photos; expected the manifest.jsonl of a fetched dataset")
     return list(rows.values())
 
 
-def _refuse_other_files(out: Path) -> None:
-    begun = (out / "settings.json").is_file() or not out.is_dir()
-    if not begun and any(not file.name.startswith(".") for file in out.iterdir()):
-        raise MismatchError(f"{out} holds other files: name an empty or new folder with --out")
-
-
-def _check_settings(out: Path, settings: Mapping[str, Any]) -> None:
-    """Raise `MismatchError` unless the folder was begun with the same options, which make the same steps."""
+def _check_folder(out: Path, settings: Mapping[str, Any]) -> None:
+    """Raise `MismatchError` unless the folder is new or was begun with the same options, which make the same steps."""
     path = out / "settings.json"
     if not path.is_file():
+        if out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
+            raise MismatchError(f"{out} holds other files: name an empty or new folder with --out")
         write_json(path, settings)
-    before = read_json(path)
+    begun = read_json(path)
     if other := [
-        f"{key} {before.get(key)!r}, not {value!r}" for key, value in settings.items() if before.get(key) != value
+        f"{key} {begun.get(key)!r}, not {settings[key]!r}" for key in settings if begun.get(key) != settings[key]
     ]:
         raise MismatchError(f"{out} was begun with {'; '.join(other)}: use the same, or another folder with --out")
 
@@ -388,12 +361,7 @@ def credit(path: Path) -> str:
     if not (ID.fullmatch(path.stem) and table.is_file()):
         return ""
     try:
-        return _credits(table, table.stat().st_mtime_ns).get(path.stem, "")
+        rows = pd.read_parquet(table, columns=["author", "licence", "source"], filters=[("id", "==", path.stem)])
+        return ", ".join(rows.iloc[0])
     except Exception:  # somebody else's table: pyarrow and pandas raise a dozen kinds on it
         return ""
-
-
-@lru_cache(maxsize=4)
-def _credits(table: Path, changed: int) -> dict[str, str]:
-    rows = pd.read_parquet(table, columns=["id", "author", "licence", "source"])
-    return {str(row.id): f"{row.author}, {row.licence}, {row.source}" for row in rows.itertuples()}

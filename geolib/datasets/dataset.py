@@ -27,11 +27,8 @@ if TYPE_CHECKING:
 class Dataset:
     """Photographs with known places, as `open_dataset` returns them.
 
-    Attributes
-    ----------
-    photos : one row per photo, indexed by `id` (text): `lat`, `lon` (degrees, WGS84), `photographer`, `licence`,
-        `author`, `source` ("" where unknown), and further columns of the dataset
-    refused : number of pictures that were found but cannot be used, by reason
+    `photos` has one row per photo, indexed by `id` (text): `lat`, `lon` (degrees, WGS84), `photographer`, `licence`,
+    `author`, `source` ("" where unknown), and further columns of the dataset.
 
     Examples
     --------
@@ -45,13 +42,13 @@ class Dataset:
     _file: Callable[[str], Path] | None = field(repr=False, default=None)  # file of a photo, by its id
     _version: str = field(repr=False, default="")  # changes with the files
     _shipped: tuple[Path, ...] = field(repr=False, default=())  # folders of embeddings that ship with the dataset
-    refused: Mapping[str, int] = field(repr=False, default_factory=dict)
+    refused: Mapping[str, int] = field(repr=False, default_factory=dict)  # reason -> number of unusable pictures
 
     def __len__(self) -> int:
         return len(self.photos)
 
     def path(self, photo: str) -> Path:
-        """File of a photo. Raises `ValueError` for an unknown id, `MissingDataError` for a dataset without pictures."""
+        """File of a photo. Raises `ValueError` for an unknown id, `MissingDataError` where there are no pictures."""
         if photo not in self.photos.index:
             raise ValueError(f"no photo {photo!r} in {self.name}: ids look like {self.photos.index[0]!r}")
         if self._file is None:
@@ -60,7 +57,7 @@ class Dataset:
 
     @property
     def paths(self) -> Sequence[Path]:
-        """All files in the order of `photos`; each is made when it is asked for."""
+        """All files in the order of `photos`; each is made in the process that indexes this sequence."""
         return _Paths(self)
 
     def image(self, photo: str) -> npt.NDArray[np.uint8]:
@@ -80,7 +77,7 @@ class Dataset:
                 if unknown := set(store.ids) - set(self.photos.index):
                     raise MismatchError(
                         f"{folder} holds {len(unknown):,} ids that are not photos of {self.name}, such as "
-                        f"{min(unknown)!r}: table and embeddings are of different builds; restore both from the clone"
+                        f"{min(unknown)!r}: restore table and embeddings from the clone"
                     )
                 return store
         if self._file is None:
@@ -111,16 +108,14 @@ class Dataset:
         photographers. "random" splits photo by photo, 80 / 10 / 10 %: it shows what leaks; do not measure with it.
         """
         if kind == "safe" and "split" in self.photos:
-            return self.photos["split"].rename("split")
-        if kind == "safe":
-            return safe_split(self.photos, seed)
-        if kind == "places":
-            return safe_split(self.photos.assign(photographer=""), seed)
+            return self.photos["split"].copy()
         if kind == "random":
             single_photos = pd.Series(1, index=self.photos.index.sort_values())
             sides = assign_sides(single_photos, np.random.default_rng(seed), SHARES)
             return sides.reindex(self.photos.index).rename("split")
-        raise ValueError(f"kind={kind!r}: expected 'safe', 'places' or 'random'")
+        if kind not in ("safe", "places"):
+            raise ValueError(f"kind={kind!r}: expected 'safe', 'places' or 'random'")
+        return safe_split(self.photos if kind == "safe" else self.photos.assign(photographer=""), seed)
 
     def photographers(self, photos: Iterable[str]) -> pd.Series[str]:
         """Photographer of each photo, for intervals and splits; unknown ones count as one per photo (its id)."""
@@ -140,8 +135,6 @@ class Dataset:
 
 @dataclass(frozen=True)
 class _Paths(Sequence[Path]):
-    """Files of a dataset in order, each made in the process that decodes it."""
-
     dataset: Dataset
 
     def __len__(self) -> int:

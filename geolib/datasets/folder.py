@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 import warnings
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,30 +32,28 @@ def folder(path: AnyPath) -> dict[str, Any]:
     photographers are too few for a split that separates them, a warning says so and they are left out. The EXIF of a
     file is cached until the file changes.
 
-    Warns of HEIC files that need pillow-heif. Raises `MissingDataError` if there is no such folder or no picture in it,
-    and `ValueError` if no picture has coordinates.
+    Raises `MissingDataError` if there is no such folder or no picture, `ValueError` if no picture has coordinates.
     """
     root = Path(path)
     labels = _labels(root, pictures(root))
-    refused = Counter(labels["refused"][labels["refused"] != ""])
+    refused = labels["refused"][labels["refused"] != ""].value_counts().to_dict()
     photos = labels[labels["refused"] == ""].drop(columns=["refused", "stamp"])
     if photos.empty:
-        reasons = "; ".join(f"{n:,} {why}" for why, n in refused.most_common())
+        reasons = "; ".join(f"{n:,} {why}" for why, n in refused.items())
         raise ValueError(f"none of the {len(labels)} pictures in {path} has GPS coordinates in its EXIF: {reasons}")
-    if unread := refused[_UNREAD_HEIC]:
+    if unread := refused.get(_UNREAD_HEIC):
         warnings.warn(f"{path}: {unread:,} left out: {_UNREAD_HEIC}", stacklevel=2)
-    photos = checked(photos.assign(photographer=photos["author"], source=photos.index), str(path))
-    known = photos["photographer"][photos["photographer"] != ""]
-    if len(known) and not can_be_kept_apart(photos):
+    photos = checked(photos.assign(photographer=photos["author"], source=photos.index), path)
+    names = set(photos["photographer"]) - {""}
+    if names and not can_be_kept_apart(photos):
         warnings.warn(
-            f"{path}: its photographers ({known.nunique():,}) are too few, or their photos in too many places, to have "
-            "different ones in training and test. The safe split separates places (1-degree blocks) only and counts "
-            "each photo as by a different photographer: results do not hold for new photographers, and intervals are "
-            "too narrow",
+            f"{path}: its photographers ({len(names):,}) are too few, or their photos in too many places, to have "
+            "different ones in training and test. The safe split separates places (1-degree blocks) only: results do "
+            "not hold for new photographers, and intervals are too narrow",
             stacklevel=2,
         )
         photos = photos.assign(photographer="")
-    return with_files(photos, root, list(photos.index)) | {"refused": dict(refused.most_common())}
+    return with_files(photos, root, list(photos.index)) | {"refused": refused}
 
 
 def pictures(path: AnyPath) -> list[Path]:
@@ -75,10 +72,9 @@ def _labels(root: Path, files: list[Path]) -> pd.DataFrame:
     cache = cache_path("folders", f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]}.parquet")
     columns = ["stamp", "lat", "lon", "author", "licence", "refused"]
     try:
-        known = pd.read_parquet(cache)[columns]
+        before = {row.Index: row[1:] for row in pd.read_parquet(cache)[columns].itertuples()}
     except Exception:  # no cache, or an unreadable one: read the files again
-        known = pd.DataFrame(columns=columns)
-    before = {row.Index: row[1:] for row in known.itertuples()}
+        before = {}
     rows = {}
     for file in files:
         name, stamp = file.relative_to(root).as_posix(), file_stamp(file)
@@ -86,7 +82,6 @@ def _labels(root: Path, files: list[Path]) -> pd.DataFrame:
         unchanged = row is not None and row[0] == stamp and row[-1] != _UNREAD_HEIC
         rows[name] = row if unchanged else (stamp, *read_label(file))
     labels = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("id")
-    labels = labels.astype({"lat": "float64", "lon": "float64"})
     if rows != before:
         with atomic_path(cache) as temporary:
             labels.to_parquet(temporary)
@@ -109,8 +104,8 @@ def read_label(path: Path) -> Label:
                 owner = exif.get_ifd(ExifTags.IFD.Exif).get(_CAMERA_OWNER, "")
         if not gps:
             return _no_label("without coordinates in the EXIF")
-        lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef], "N", "S")
-        lon = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef], "E", "W")
+        lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef], "NS")
+        lon = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef], "EW")
     except ImageError:
         return _no_label(_UNREAD_HEIC)
     except Exception:  # hostile EXIF raises nearly anything
@@ -135,9 +130,9 @@ def _exif_text(value: object) -> str:
     return one_line(text.replace("\0", " "), 200)
 
 
-def _degrees(parts: Any, ref: str, positive: str, negative: str) -> float:
+def _degrees(parts: Any, ref: str, letters: str) -> float:
     degrees, minutes, seconds = (float(part) for part in parts)
     if not (0 <= minutes < 60.001 and 0 <= seconds < 60.001):  # 59.9999 is written as 60 by rounding
         raise ValueError("minutes or seconds beyond 60")
-    sign = {positive: 1, negative: -1}[ref.strip("\0 ").upper()]
+    sign = {letters[0]: 1, letters[1]: -1}[ref.strip("\0 ").upper()]
     return sign * (degrees + minutes / 60 + seconds / 3600)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from geolib.common.download import Client, DownloadError, TryAgainError
+from geolib.common.download import Client, DownloadError
 from geolib.common.texts import one_line
 
 Page = Mapping[str, Any]
@@ -19,7 +19,6 @@ Row = dict[str, Any]
 MOST_IDS = 50  # page ids in one question, for accounts without special rights
 _RADIUS_M, _NEAREST = 10_000, 500  # the most that the API gives
 _MAX_CONTINUATIONS = 200
-_MAXLAG_S = 5.0
 _MIN_SIDE, _MAX_ASPECT = 480, 3.0  # of the original, pixels; longer strips are panoramas
 _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 _INFO: dict[str, str] = {
@@ -40,7 +39,7 @@ _NOT_PHOTOGRAPHS = re.compile(
 )
 # Categories that say how a file was described or uploaded ("Pages with maps"), not what it shows.
 _HOUSEKEEPING = re.compile(r"(pages|files|images|media|photos|uploaded|taken|created) (with|from|by|using|via)\b", re.I)
-_CC = re.compile(r"cc[ -]by(?P<alike>-sa)?[ -](?P<version>\d\.\d)(?:[-,]\d\.\d)*(?:[ -](?P<port>[a-z]{2,5}))?", re.I)
+_CC = re.compile(r"cc[ -]by(-sa)?[ -](\d\.\d)(?:[-,]\d\.\d)*(?:[ -]([a-z]{2,5}))?", re.I)
 _HIDDEN = re.compile(
     r"<(script|style)\b.*?</\1\s*>|<(\w+)\b[^<>]*\bstyle=.[^<>'\"]*display:\s*none[^<>]*>.*?</\2\s*>",
     re.IGNORECASE | re.DOTALL,
@@ -51,14 +50,8 @@ SHA1 = re.compile(r"[0-9a-f]{40}")
 
 def files_around(client: Client, lat: float, lon: float, width: int) -> list[Row]:
     """The pages of the files around a place (degrees), by id; `width` is that of the thumbnails, or 0."""
-    asked = {
-        "generator": "geosearch",
-        "ggsnamespace": "6",
-        "ggsprimary": "primary",
-        "ggscoord": f"{lat}|{lon}",
-        "ggsradius": str(_RADIUS_M),
-        "ggslimit": str(_NEAREST),
-    }
+    asked = {"generator": "geosearch", "ggsnamespace": "6", "ggsprimary": "primary", "ggscoord": f"{lat}|{lon}"}
+    asked |= {"ggsradius": str(_RADIUS_M), "ggslimit": str(_NEAREST)}
     return list(_query(client, asked, width).values())
 
 
@@ -70,43 +63,40 @@ def files_by_id(client: Client, ids: Iterable[str], width: int) -> dict[int, Row
 def _query(client: Client, asked: Mapping[str, str], width: int) -> dict[int, Row]:
     """All pages of a query. One answer describes at most 50 thumbnails; continued answers describe the others."""
     thumbnails = {"iiurlwidth": str(width)} if width else {}
-    always = {"action": "query", "format": "json", "formatversion": "2", "maxlag": f"{_MAXLAG_S:.0f}"}
+    always = {"action": "query", "format": "json", "formatversion": "2", "maxlag": "5"}
     pages: dict[int, Row] = {}
     more: dict[str, str] = {}
     for _ in range(_MAX_CONTINUATIONS):
-        answer = client.json({**always, **_INFO, **thumbnails, **asked, **more}, _check_answer)
+        answer = client.json({**always, **_INFO, **thumbnails, **asked, **more}, _busy)
         try:
             for page in answer.get("query", {}).get("pages", []):
                 if page.get("ns", 6) == 6 and "pageid" in page:
                     pages.setdefault(int(page["pageid"]), {}).update(page)
             more = {str(key): str(value) for key, value in answer.get("continue", {}).items()}
         except (AttributeError, TypeError, ValueError) as error:
-            raise DownloadError(
-                f"{client.base} does not answer like MediaWiki's API ({error})", "bad answer"
-            ) from error
+            raise DownloadError(f"{client.base} does not answer like MediaWiki ({error})", "bad answer") from error
         if not more:
             return dict(sorted(pages.items()))
     raise DownloadError(f"{client.base} continues an answer without end", "bad answer")
 
 
-def _check_answer(answer: Any) -> None:
-    """Raise `TryAgainError` while the service is busy, `DownloadError` for a refusal."""
+def _busy(answer: Any) -> str:
+    """Why the service is too busy to answer, or "". Raises `DownloadError` for a refusal."""
     if not isinstance(answer, dict):
-        raise DownloadError("the service does not answer like MediaWiki's API", "bad answer")
-    if error := answer.get("error"):
-        code, info = (error.get("code"), error.get("info")) if isinstance(error, dict) else (error, "")
-        if code in ("maxlag", "ratelimited"):
-            raise TryAgainError(f"the service is too busy: {code}", _MAXLAG_S)
+        raise DownloadError("the service does not answer like MediaWiki", "bad answer")
+    error = answer.get("error") or {}
+    code, info = (error.get("code"), error.get("info")) if isinstance(error, dict) else (error, "")
+    if code in ("maxlag", "ratelimited"):
+        return f"the service is too busy: {code}"
+    if error:
         raise DownloadError(f"the service refuses the question: {plain_text(f'{code}: {info}')}", "bad answer")
+    return ""
 
 
 def read_page(page: Page, allows: Callable[[object], bool]) -> Row | str:
     """The row of a file that the API describes, or why it is refused, in words that can be counted.
 
-    Parameters
-    ----------
-    page : an entry of `action=query`, formatversion 2, with the properties that this module asks for.
-    allows : whether an address may be asked.
+    `page` is an entry of `action=query`; `allows` says whether an address may be asked.
     """
     try:
         return _refusal(page, allows) or _row(page)
@@ -143,25 +133,24 @@ def _refusal(page: Page, allows: Callable[[object], bool]) -> str:
 
 
 def _row(page: Page) -> Row:
-    info, place = page["imageinfo"][0], page["coordinates"][0]
-    meta = info["extmetadata"]
-    uploader = plain_text(str(info.get("user") or ""))
-    author = plain_text(_value(meta, "Attribution")) or plain_text(_value(meta, "Artist"))
+    info, place, photo = page["imageinfo"][0], page["coordinates"][0], f"M{page['pageid']}"
+    meta, uploader = info["extmetadata"], plain_text(str(info.get("user") or ""))
+    licence_url = re.sub(r"^//", "https://", _value(meta, "LicenseUrl"))
     return {
-        "id": f"M{page['pageid']}",
+        "id": photo,
         "lat": float(place["lat"]),
         "lon": float(place["lon"]),
-        "author": author or uploader,
+        "author": plain_text(_value(meta, "Attribution")) or plain_text(_value(meta, "Artist")) or uploader,
         "uploader": uploader,
         "licence": licence_of(meta),
-        "licence_url": _web_address(_value(meta, "LicenseUrl")),
+        "licence_url": licence_url if re.fullmatch(r"https?://[!#-;=?-~]{1,300}", licence_url) else "",
         "source": info["descriptionurl"],
         "sha1": info["sha1"],
         "mime": info["mime"],
         "original_width": int(info["width"]),
         "original_height": int(info["height"]),
         "original_bytes": int(info["size"]),
-        "path": f"images/{info['sha1'][:2]}/M{page['pageid']}{_SUFFIXES[info['mime']]}",
+        "path": f"images/{info['sha1'][:2]}/{photo}{_SUFFIXES[info['mime']]}",
         "addresses": (info["url"], info.get("thumburl")),
     }
 
@@ -176,11 +165,10 @@ def licence_of(meta: Page) -> str:
     >>> licence_of({"License": {"value": "cc-by-sa-3.0-de"}})
     'CC BY-SA 3.0 DE'
     """
-    if _value(meta, "NonFree").lower() not in ("", "false"):
-        return ""
-    said = [value for key in ("License", "LicenseShortName") if (value := _value(meta, key))]
-    names = {_licence(value.strip()) for value in said}
-    return names.pop() if len(names) == 1 else ""
+    said = filter(None, (_value(meta, "License"), _value(meta, "LicenseShortName")))
+    names = {_licence(text.strip()) for text in said}
+    free = _value(meta, "NonFree").lower() in ("", "false")
+    return names.pop() if free and len(names) == 1 else ""
 
 
 def _licence(text: str) -> str:
@@ -188,20 +176,14 @@ def _licence(text: str) -> str:
         return "CC0"
     if re.fullmatch(r"public domain|pd(-[a-z0-9-]+)?", text, re.I):
         return "Public domain"
-    match = _CC.fullmatch(text)
-    if match is None:
-        return ""
-    port = f" {match['port'].upper()}" if match["port"] else ""
-    return f"CC BY{'-SA' if match['alike'] else ''} {match['version']}{port}"
+    if match := _CC.fullmatch(text):
+        alike, version, port = match.groups(default="")
+        return f"CC BY{alike} {version} {port}".upper().strip()
+    return ""
 
 
 def _value(meta: Page, key: str) -> str:
     return str(meta.get(key, {}).get("value", ""))
-
-
-def _web_address(text: str) -> str:
-    text = f"https:{text}" if text.startswith("//") else text
-    return text if re.fullmatch(r"https?://[!#-;=?-~]{1,300}", text) else ""
 
 
 def plain_text(markup: str, limit: int = 200) -> str:

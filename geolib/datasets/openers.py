@@ -16,7 +16,7 @@ from geolib.common.settings import Settings
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.folder import folder
 from geolib.datasets.reference import LAYOUTS
-from geolib.datasets.tables import AnyPath, checked, file_below, published, read_table, table
+from geolib.datasets.tables import AnyPath, checked, published, read_table, table, with_files
 
 
 def open_dataset(name: str | None = None, **options: Any) -> Dataset:
@@ -51,13 +51,13 @@ def open_dataset(name: str | None = None, **options: Any) -> Dataset:
         options = _path_and_options(path) | options
     if kind not in OPENERS:
         raise ValueError(f"dataset {asked!r} is not known; available: {', '.join(OPENERS)}")
-    opener = OPENERS[kind]
+    signature = inspect.signature(OPENERS[kind])
     try:
-        inspect.signature(opener).bind(**options)
+        signature.bind(**options)
     except TypeError as error:
-        takes = ", ".join(inspect.signature(opener).parameters) or "no options"
+        takes = ", ".join(signature.parameters) or "no options"
         raise ValueError(f"dataset {kind!r}: {error}; it takes {takes}") from None
-    return Dataset(kind, **opener(**options))
+    return Dataset(kind, **OPENERS[kind](**options))
 
 
 def _path_and_options(text: str) -> dict[str, Any]:
@@ -67,8 +67,8 @@ def _path_and_options(text: str) -> dict[str, Any]:
         columns = dict(parse_qsl(query, strict_parsing=True)) if query else {}
     except ValueError as error:
         raise ValueError(f"?{query}: expected names and values such as ?id=IMG_ID&lat=y&folder=/pictures") from error
-    folder = {"folder": columns.pop("folder")} if "folder" in columns else {}
-    return {"path": path} | folder | ({"columns": columns} if columns else {})
+    options = {"path": path, "folder": columns.pop("folder", None), "columns": columns}
+    return {name: value for name, value in options.items() if value}
 
 
 def postcards() -> dict[str, Any]:
@@ -103,8 +103,7 @@ def commons(path: AnyPath | None = None) -> dict[str, Any]:
             "500 pixels: about 0.7 GB and some hours; `--photos 1000` a tenth of that. It resumes an interrupted run"
         )
     photos = checked(read_table(table), table)
-    names = dict(zip(photos.index, photos["path"].astype(str), strict=True))
-    return {"photos": photos, "_file": partial(file_below, root, names), "_version": sha256_file(table)}
+    return with_files(photos, root, photos["path"], sha256_file(table))
 
 
 def osv5m(path: AnyPath | None = None) -> dict[str, Any]:

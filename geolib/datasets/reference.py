@@ -15,18 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pooch
 import shapely
 
 from geolib.common.download import Client, DownloadError
-from geolib.common.errors import CorruptFileError, MissingDataError
-from geolib.common.files import cache_path, data_path
-from geolib.common.texts import one_line
+from geolib.common.files import cache_path, data_path, sha256_file
 from geolib.sphere import check_lat_lon, haversine_km
 
-_GEOESTIMATION = "https://github.com/TIBHannover/GeoEstimation"
 _IM2GPS_TABLE = "https://raw.githubusercontent.com/TIBHannover/GeoEstimation/original_tf/meta/im2gps3k_places365.csv"
-_RELEASES = f"{_GEOESTIMATION}/releases/download"
+_RELEASES = "https://github.com/TIBHannover/GeoEstimation/releases/download"
 _WITHDRAWN = "; the repository's authors withdrew its code and weights, perhaps also its tables"
 _OWNERS = {"photographer": ("AUTHOR", "OwnerNSID"), "author": ("AUTHOR", "OwnerNSID")}
 _FLICKR = {"source": "Flickr", "licence": "as the photographer chose on Flickr"}
@@ -110,13 +106,12 @@ def apply_layout(layout: Layout, photos: pd.DataFrame, where: object) -> pd.Data
             f"{where} has its coordinates exchanged: latitudes to {lat:g}, longitudes to {lon:g} degrees; an early "
             "version of the published table does. Get the present one, or give columns={'lat': 'LON', 'lon': 'LAT'}"
         )
-    new: dict[str, Any] = dict(layout.fixed)
+    new: dict[str, Any] = {**layout.fixed, "path": [layout.path(str(photo)) for photo in photos.index]}
     for ours, published in layout.texts.items():
-        if found := next((name for name in published if name in photos), None):
-            new[ours] = photos[found]
+        if found := [photos[name] for name in published if name in photos]:
+            new[ours] = found[0]
     if layout.side:
         new["split"] = layout.side
-    new["path"] = [layout.path(str(photo)) for photo in photos.index]
     return photos.assign(**{name: value for name, value in new.items() if name not in photos})
 
 
@@ -124,135 +119,80 @@ _QUADTREE_COMMIT = "4e6075387ecde4255410785ffb83830c9aa099f6"
 QUADTREE_URL = f"https://raw.githubusercontent.com/gastruc/osv5m/{_QUADTREE_COMMIT}/utils/quadtree_10_1000.csv"
 QUADTREE_SHA256 = "c08a6f4f903bdfaf94c0c73bf7ae3a00d028a939a659089789703da4d877f796"
 QUADTREE_BYTES = 1_328_891
-_BOUNDS = ["min_lat", "min_lon", "max_lat", "max_lon", "mean_lat", "mean_lon"]
-_COLUMNS = ["cluster_id", *_BOUNDS]
-_MOST_ROWS = 1_000_000
 
 
 def fetch_quadtree(
     folder: str | os.PathLike[str] | None = None,
-    *,
-    url: str = QUADTREE_URL,
-    sha256: str = QUADTREE_SHA256,
-    max_bytes: int = QUADTREE_BYTES,
-    progress: Callable[[str], object] | None = None,
-) -> tuple[Path, CellReport]:
-    """Fetch OSV-5M's quadtree (1.3 MB, MIT) unless it is here, and check its cells on the gallery's photos.
+    progress: Callable[[str], object] = lambda line: None,
+) -> tuple[Path, pd.Series[Any]]:
+    """Fetch the quadtree of OSV-5M (Astruc et al., CVPR 2024, section 4) unless it is here, and check its cells.
 
-    pooch checks the sha256, and leaves nothing of a transfer that fails. Redirects are followed on the same host only.
-    Tested against a local server only.
+    The file (1.3 MB, MIT) has one row per leaf cell, with edges and mean training photo in degrees. Returns its path
+    and `check_quadtree` of the gallery's photos. Tested against a local server only.
 
     Parameters
     ----------
     folder : default: `osv5m-quadtree` in geolib's cache.
     progress : called with a line of text before a download.
 
-    Returns
-    -------
-    The file and the report.
-
     Raises
     ------
-    CorruptFileError : the file is not the known one.
-    MissingDataError : the server does not give it.
+    DownloadError : the server does not give the file, or gives another one.
     """
     target = Path(folder or cache_path("osv5m-quadtree")) / "quadtree_10_1000.csv"
-    client = Client(url)
 
-    def download(url: str, path: str, _: object) -> None:
-        if progress:
-            progress(f"fetching {url} ({max_bytes:,} bytes)")
-        Path(path).unlink()  # pooch's temporary file is private; a new one follows the user's umask
-        client.download(url, path, max_bytes)
+    def check(path: Path) -> None:
+        if (found := sha256_file(path)) != QUADTREE_SHA256:
+            raise DownloadError(f"{QUADTREE_URL} is another file: sha256 {found}, not {QUADTREE_SHA256}", "wrong hash")
 
-    pooch.get_logger().setLevel("WARNING")  # `progress` says it
-    try:
-        pooch.retrieve(url, f"sha256:{sha256}", target.name, target.parent, downloader=download)
-    except (DownloadError, ValueError) as error:  # pooch raises ValueError for another sha256
-        if isinstance(error, ValueError) or error.reason == "too large":
-            raise CorruptFileError(f"{url} is not the known file ({one_line(error)})") from error
-        raise MissingDataError(f"{url} could not be fetched: {error}") from error
+    if not target.is_file() or sha256_file(target) != QUADTREE_SHA256:
+        progress(f"fetching {QUADTREE_URL} ({QUADTREE_BYTES:,} bytes)")
+        Client(QUADTREE_URL).file(QUADTREE_URL, target, check, max_bytes=QUADTREE_BYTES)
     photos = pd.read_parquet(data_path("gallery", "gallery.parquet"))
-    return target, check_quadtree(read_quadtree(target), photos["lat"], photos["lon"])
+    return target, check_quadtree(pd.read_csv(target), photos["lat"], photos["lon"])
 
 
-def read_quadtree(path: str | os.PathLike[str] | None = None) -> pd.DataFrame:
-    """Read the leaf cells of OSV-5M's quadtree (Astruc et al., CVPR 2024, section 4), one row per cell.
-
-    Returns edges and mean training photo of each cell in degrees (`min_lat` to `mean_lon`). The default path is that of
-    `fetch_quadtree`. Raises `MissingDataError` without a file and `CorruptFileError` that names the first bad row.
-    """
-    path = Path(path or cache_path("osv5m-quadtree", "quadtree_10_1000.csv"))
-    if not path.is_file():
-        raise MissingDataError(f"{path} does not exist; `python -m geolib fetch quadtree` fetches it (1.3 MB)")
-    try:
-        frame = pd.read_csv(path, nrows=_MOST_ROWS)
-    except Exception as error:  # pandas raises a dozen kinds on hostile bytes
-        raise CorruptFileError(f"{path} is not a readable csv ({error}); fetch it again") from error
-    absent = [name for name in _COLUMNS if name not in frame]
-    if absent or frame.empty:
-        raise CorruptFileError(f"{path} has no {', '.join(absent) or 'rows'}; expected {', '.join(_COLUMNS)}")
-    cells: pd.DataFrame = frame[_BOUNDS].apply(pd.to_numeric, errors="coerce").astype(np.float64)
-    south, west, north, east, mean_lat, mean_lon = cells.to_numpy().T
-    good = (south >= -90) & (south < north) & (north <= 90) & (west >= -180) & (west < east) & (east <= 180)
-    good &= (np.abs(mean_lat) <= 90) & (np.abs(mean_lon) <= 180) & ~frame["cluster_id"].duplicated().to_numpy()
-    if not good.all():
-        raise CorruptFileError(
-            f"{path} has {(~good).sum():,} rows that are not a cell, such as row {np.argmin(good) + 1}: expected "
-            "degrees with min below max, and a cluster_id that is there once; fetch it again"
-        )
-    return cells
-
-
-@dataclass(frozen=True)
-class CellReport:
-    """How far cells keep the promise of `GeocellTree` that every point on Earth is in exactly one cell."""
-
-    cells: int
-    gap: float  # share of the sphere in no cell
-    overlap: float  # share of the sphere in more than one cell
-    photos: int
-    photos_in_none: int
-    photos_in_several: int
-    floor_km: float  # median distance from a photo to the mean of its cell: the error of a perfect classifier
-
-    def __str__(self) -> str:
-        return (
-            f"{self.cells:,} cells\nthe sphere: {self.gap:.2%} in no cell, {self.overlap:.2%} in several\n"
-            f"photos: {self.photos_in_none:,} of {self.photos:,} ({self.photos_in_none / self.photos:.2%}) in no cell, "
-            f"{self.photos_in_several:,} in several; median {self.floor_km:,.0f} km to the mean of their cell"
-        )
-
-
-def check_quadtree(cells: pd.DataFrame, lat: npt.ArrayLike, lon: npt.ArrayLike) -> CellReport:
-    """Count what cells (`read_quadtree`) leave out and hold twice, of the sphere and of photos (degrees, (n,)).
+def check_quadtree(cells: pd.DataFrame, lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.Series[Any]:
+    """Check whether every point on Earth is in exactly one cell, as `GeocellTree` promises of its own.
 
     A cell holds its southern and western edges; the last cells also hold the northern and eastern edge of all.
 
+    Parameters
+    ----------
+    cells : columns `min_lat`, `min_lon`, `max_lat`, `max_lon`, `mean_lat`, `mean_lon`, degrees
+    lat, lon : (n,) degrees, of photos
+
+    Returns
+    -------
+    Numbers of `cells` and `photos`, shares of the sphere in no cell (`gap`) and in several (`overlap`), numbers of
+    `photos_in_none` and `photos_in_several`, and `floor_km`, the median distance from a photo to the mean of its cell:
+    the error of a perfect classifier.
+
     Examples
     --------
-    >>> half = pd.DataFrame([[0, -180, 90, 180, 45, 0]], columns=_BOUNDS)
-    >>> check_quadtree(half, [10, -10], [0, 0]).gap
+    >>> edges = ["min_lat", "min_lon", "max_lat", "max_lon", "mean_lat", "mean_lon"]
+    >>> check_quadtree(pd.DataFrame([[0, -180, 90, 180, 45, 0]], columns=edges), [10, -10], [0, 0])["gap"]
     0.5
     """
     lat, lon = check_lat_lon(lat, lon)
-    south, west, north, east, mean_lat, mean_lon = cells[_BOUNDS].to_numpy(np.float64).T
+    south, west, north, east = cells[["min_lat", "min_lon", "max_lat", "max_lon"]].to_numpy(np.float64).T
     bottom, top = np.sin(np.radians(south)), np.sin(np.radians(north))  # an equal-area map, 360 wide and 2 high
     boxes = shapely.box(west, bottom, east, top)
-    covered = float(shapely.union_all(boxes).area) / 720
+    covered = shapely.union_all(boxes).area
     tree = shapely.STRtree(shapely.box(west, south, east, north))
     point, cell = tree.query(shapely.points(lon, lat), predicate="intersects")
     below = (lat[point] < north[cell]) | (north[cell] == north.max())
     beside = (lon[point] < east[cell]) | (east[cell] == east.max())
     point, cell = point[below & beside], cell[below & beside]
     cells_per_photo = np.bincount(point, minlength=len(lat))
-    km = haversine_km(lat[point], lon[point], mean_lat[cell], mean_lon[cell])
-    return CellReport(
-        cells=len(cells),
-        gap=round(1 - covered, 10) + 0.0,  # without rounding errors: to 0.05 km2
-        overlap=round(float(shapely.area(boxes).sum()) / 720 - covered, 10) + 0.0,  # never -0.0
-        photos=len(lat),
-        photos_in_none=int((cells_per_photo == 0).sum()),
-        photos_in_several=int((cells_per_photo > 1).sum()),
-        floor_km=float(np.median(km)) if len(km) else float("nan"),
-    )
+    means = cells[["mean_lat", "mean_lon"]].to_numpy(np.float64)[cell].T
+    report = {
+        "cells": len(cells),
+        "gap": abs(round(1 - covered / 720, 10)),  # rounded to 0.05 km2: sums of floats leave less than that
+        "overlap": abs(round((shapely.area(boxes).sum() - covered) / 720, 10)),
+        "photos": len(lat),
+        "photos_in_none": int((cells_per_photo == 0).sum()),
+        "photos_in_several": int((cells_per_photo > 1).sum()),
+        "floor_km": float(np.median(haversine_km(lat[point], lon[point], *means))) if len(point) else float("nan"),
+    }
+    return pd.Series(report, dtype=object)

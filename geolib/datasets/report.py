@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,49 +23,43 @@ _MOST_LICENCES = 10  # are named in the report; the rest is one number
 
 
 def survey(dataset: Dataset, progress: bool = False) -> dict[str, Any]:
-    """Decode every picture of a dataset once: the report of `describe`, and `refused` pictures by reason.
+    """Decode every picture of a dataset once: the counts of `describe`, and `refused` pictures by reason.
 
     Raises `MissingDataError` for a dataset without pictures.
     """
     rows, refused = {}, Counter(dataset.refused)
     for photo in tqdm(dataset.photos.index, desc="decoding pictures", unit="photo", disable=not progress):
-        path = None
+        name = f"photo {photo!r}"
         try:
             path = dataset.path(photo)
-            picture = open_rgb(path, min_side=64)
-            rows[photo] = path.stat().st_size, average_hash(picture)
+            name = str(path)
+            rows[photo] = average_hash(open_rgb(path, min_side=64)), path.stat().st_size
         except (ImageError, OSError) as error:
-            refused[_reason(str(error), str(path or f"photo {photo!r}"))] += 1
-    sizes, hashes = zip(*rows.values(), strict=True) if rows else ((), ())
-    table = dataset.photos.loc[list(rows)].assign(bytes=sizes, hash=hashes)
+            # The part of the message that is the same for all files with this fault:
+            refused[re.split(r" \(|;|:", str(error).removeprefix(name))[0].strip()] += 1
+    hashes, sizes = zip(*rows.values(), strict=True) if rows else ((), ())
+    table = dataset.photos.loc[list(rows)].assign(bytes=sizes)
     if "country" not in table:
         table = table.assign(country=country_of(table["lat"], table["lon"]))
-    return describe(table) | {"refused": dict(refused.most_common())}
+    return describe(table, count_near_duplicates(hashes)) | {"refused": dict(refused.most_common())}
 
 
-def _reason(message: str, name: str) -> str:
-    """The part of an error message that is the same for all files with this fault."""
-    for end in (" (", ";", ":"):
-        message = message.removeprefix(name).partition(end)[0]
-    return message.strip()
-
-
-def describe(table: pd.DataFrame) -> dict[str, Any]:
-    """Count what a table holds, from `country`, `photographer`, `licence`, `bytes` and `hash` (`average_hash`).
+def describe(table: pd.DataFrame, near_duplicates: int) -> dict[str, Any]:
+    """Count what a table holds, from its columns `country`, `photographer`, `licence` and `bytes`.
 
     Examples
     --------
-    >>> row = {"country": "AUT", "photographer": "Ada", "licence": "CC0", "bytes": 2_000_000, "hash": "0" * 64}
-    >>> describe(pd.DataFrame([row, row]))["near_duplicates"]
-    1
+    >>> row = {"country": "AUT", "photographer": "Ada", "licence": "CC0", "bytes": 2_000_000}
+    >>> describe(pd.DataFrame([row, row]), near_duplicates=1)["licences"]
+    {'CC0': 2}
     """
     return {
         "photos": len(table),
         "countries": int(table["country"].replace("", np.nan).nunique()),
         "photographers": int(table["photographer"].replace("", np.nan).nunique()),
-        "licences": {str(name) or "not stated": int(n) for name, n in table["licence"].value_counts().items()},
+        "licences": {name or "not stated": n for name, n in table["licence"].value_counts().to_dict().items()},
         "bytes": int(table["bytes"].sum()),
-        "near_duplicates": count_near_duplicates(table["hash"]),
+        "near_duplicates": near_duplicates,
     }
 
 
@@ -73,9 +68,9 @@ def format_report(report: Mapping[str, Any]) -> str:
     licences = [f"{name} {n:,}" for name, n in report["licences"].items()]
     if more := licences[_MOST_LICENCES:]:
         licences[_MOST_LICENCES:] = [f"{len(more):,} others"]
-    counted = (("photo", "photos"), ("country", "countries"), ("photographer", "photographers"))
     lines = [
-        ", ".join(_number(report[many], one, many) for one, many in counted) + f", {report['bytes'] / 1e6:,.1f} MB",
+        f"{_number(report['photos'], 'photo', 'photos')}, {_number(report['countries'], 'country', 'countries')}, "
+        f"{_number(report['photographers'], 'photographer', 'photographers')}, {report['bytes'] / 1e6:,.1f} MB",
         "licences: " + ", ".join(licences),
         f"near-duplicates: {_number(report['near_duplicates'], 'photo looks', 'photos look')} like an earlier one",
         f"refused: {sum(report['refused'].values()):,}" + (", of these" if report["refused"] else ""),

@@ -35,8 +35,8 @@ def split_photos(dataset: Dataset, encoder: Encoder, kind: str = "safe", seed: i
     --------
     >>> from geolib import Encoder, open_dataset
     >>> sides = split_photos(open_dataset("postcards"), Encoder.load("postcards"))
-    >>> {side: len(part.ids) for side, part in sides.items() if side in ("calibration", "test")}
-    {'calibration': 3000, 'test': 3000}
+    >>> len(sides["calibration"].ids), len(sides["test"].ids)
+    (3000, 3000)
     """
     store = dataset.embeddings(encoder)
     photos = dataset.photos.loc[store.ids]
@@ -53,16 +53,13 @@ def safe_split(photos: pd.DataFrame, seed: int = 0, shares: Mapping[str, float] 
     on two sides, training data leaks into the test. Blocks are assigned to the sides at random. A photographer belongs
     to the side with most of their photos; their other photos are "left_out". If a side keeps almost nothing, because
     few photographers took everything, photographers are assigned at random instead and each block belongs to the side
-    with most of its photos; the better split is returned. Photos without a photographer follow their block.
+    with most of its photos; the better split is returned.
 
     Parameters
     ----------
-    photos : columns `lat`, `lon` (degrees) and `photographer` ("" if unknown), indexed by id, in any order
+    photos : columns `lat`, `lon` (degrees) and `photographer`, indexed by id, in any order. A photo without a
+        photographer ("") follows its block.
     shares : of the sides besides "train", default 10 % "test" and 10 % "calibration"
-
-    Returns
-    -------
-    Series id -> side or "left_out".
 
     Examples
     --------
@@ -106,14 +103,16 @@ def can_be_kept_apart(photos: pd.DataFrame) -> bool:
 def photographer_overlap(
     dataset: Dataset, photos: Sequence[str], gallery: Dataset, seen: Sequence[str]
 ) -> dict[str, Any] | None:
-    """Count the test `photos` whose photographer (or, where unknown, author) also took training photos.
+    """Count the test `photos` whose photographer (or, where unknown, author) also took photos `seen` in training.
 
-    `seen` are the ids of the training photos in `gallery`. Returns the number of `photographers` on both sides, number,
-    `share` and `ids` of their test `photos`, and the number of test photos whose photographer is `known`; None if a
-    side has no known one. Names are compared as written, so across two websites the true overlap may be larger.
+    Returns the number of `photographers` on both sides, number, `share` and `ids` of their test `photos`, and how many
+    test photos have a `known` one; None if a side has none. Names are compared as written.
     """
-    test, train = _photographer_or_author(dataset, photos), _photographer_or_author(gallery, seen)
-    known, train_names = test[test != ""], set(train[train != ""])
+    test, train = (
+        rows["photographer"].where(rows["photographer"] != "", rows["author"])
+        for rows in (dataset.photos.loc[list(photos)], gallery.photos.loc[list(seen)])
+    )
+    known, train_names = test[test != ""], set(train) - {""}
     if known.empty or not train_names:
         return None
     both = known[known.isin(train_names)]
@@ -126,11 +125,8 @@ def training_overlap(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str,
     train = parts["train"].ids
     test = [photo for side, part in parts.items() if side.startswith("test") for photo in part.ids]
     overlap, blocks = photographer_overlap(dataset, test, dataset, train), degree_blocks(dataset.photos)
-    shared = blocks.loc[test].isin(set(blocks.loc[train]))
-    return {
-        "by_training_photographers": overlap["photos"] if overlap else None,
-        "in_training_blocks": int(shared.sum()),
-    }
+    shared = int(blocks.loc[test].isin(set(blocks.loc[train])).sum())
+    return {"by_training_photographers": overlap["photos"] if overlap else None, "in_training_blocks": shared}
 
 
 def assign_sides(sizes: pd.Series[int], rng: np.random.Generator, shares: Mapping[str, float]) -> pd.Series[str]:
@@ -145,7 +141,7 @@ def _fill_sides(sides: pd.Series[str], sizes: pd.Series[int], shares: Mapping[st
     """Give each side without a group the training group of the best size, while two others stay in training."""
     for side, share in shares.items():
         train = sizes[sides.reindex(sizes.index) == "train"]
-        if not (sides == side).any() and len(train) > 2:
+        if side not in set(sides) and len(train) > 2:
             sides[str((train - share * sizes.sum()).abs().idxmin())] = side
     return sides
 
@@ -159,8 +155,3 @@ def _majority_side(groups: pd.Series[Any], sides: pd.Series[str]) -> pd.Series[s
 def _least_kept(sides: pd.Series[str], by_block: pd.Series[str]) -> float:
     """The least share of photos that a side keeps, of those that its blocks hold."""
     return float((sides.value_counts().reindex(by_block.unique()).fillna(0) / by_block.value_counts()).min())
-
-
-def _photographer_or_author(dataset: Dataset, photos: Sequence[str]) -> pd.Series[str]:
-    rows = dataset.photos.loc[list(photos)]
-    return rows["photographer"].where(rows["photographer"] != "", rows["author"])

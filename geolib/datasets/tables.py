@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from geolib.datasets.reference import LAYOUTS, apply_layout
 AnyPath = str | os.PathLike[str]
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 _TEXTS = ("photographer", "licence", "author", "source")
-# Names in published tables (Im2GPS3k, YFCC4k, OSV-5M), in lower case.
-_ALIASES = {"id": ("id", "img_id"), "lat": ("lat", "latitude"), "lon": ("lon", "lng", "longitude"), "path": ("path",)}
+# Names in published tables (Im2GPS3k, YFCC4k, OSV-5M), in lower case; the last one found is used.
+_ALIASES = {"id": ("img_id", "id"), "lat": ("latitude", "lat"), "lon": ("longitude", "lng", "lon"), "path": ("path",)}
 
 
 def table(path: AnyPath, folder: AnyPath | None = None, columns: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -54,11 +54,15 @@ def _with_pictures(photos: pd.DataFrame, path: Path, folder: AnyPath | None) -> 
     return with_files(checked(photos, path), Path(folder or path.parent), files)
 
 
-def with_files(photos: pd.DataFrame, root: Path, files: list[str]) -> dict[str, Any]:
-    """The opened dataset of photos whose `files` (names below `root`) are in the same order."""
-    stamps = "\n".join(f"{name} {file_stamp(root / name)}" for name in files)
-    names = dict(zip(photos.index, files, strict=True))
-    version = hashlib.sha256(stamps.encode()).hexdigest()
+def with_files(photos: pd.DataFrame, root: Path, files: Iterable[str], version: str | None = None) -> dict[str, Any]:
+    """The opened dataset of photos whose `files` (names below `root`) are in the same order.
+
+    The `version` changes with the files; by default it is made of their sizes and times.
+    """
+    names = dict(zip(photos.index, map(str, files), strict=True))
+    if version is None:
+        stamps = "\n".join(f"{name} {file_stamp(root / name)}" for name in names.values())
+        version = hashlib.sha256(stamps.encode()).hexdigest()
     return {"photos": photos, "_file": partial(file_below, root, names), "_version": version}
 
 
@@ -92,16 +96,16 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
     if frame.index.name is not None:
         frame = frame.reset_index()
     lower = {str(name).lower(): name for name in reversed(frame.columns)}
-    wanted = {key: next((lower[a] for a in names if a in lower), None) for key, names in _ALIASES.items()}
-    wanted |= dict(columns or {})
-    absent = [key for key, name in wanted.items() if name not in frame.columns and (key != "path" or name)]
+    found = {key: lower[name] for key, names in _ALIASES.items() for name in names if name in lower}
+    found |= columns or {}
+    absent = [key for key in {"id", "lat", "lon", *found} if found.get(key) not in frame.columns]
     if absent:
         raise ValueError(
-            f"{path} has no column for {', '.join(absent)}: it has {', '.join(map(str, frame.columns))}; "
+            f"{path} has no column for {', '.join(sorted(absent))}: it has {', '.join(map(str, frame.columns))}; "
             "name them with columns={'id': ..., 'lat': ..., 'lon': ...}, or in the dataset's name as "
             "table:/path/table.csv?id=...&lat=...&lon=..."
         )
-    frame = frame.rename(columns={name: key for key, name in wanted.items() if name})
+    frame = frame.rename(columns={name: key for key, name in found.items()})
     return frame.astype({"id": str}).set_index("id")
 
 
@@ -120,18 +124,18 @@ def checked(photos: pd.DataFrame, where: object) -> pd.DataFrame:
     photos = photos.rename_axis("id")
     if photos.empty:
         raise ValueError(f"{where} has no rows")
-    bad = photos.index[photos.index.duplicated() | photos.index.isna()]
-    _refuse(bad, where, "an id that is missing or there twice", "give every photo an id of its own")
+    bad_ids = photos.index.duplicated() | photos.index.isna()
+    _refuse(photos.index[bad_ids], where, "an id that is missing or there twice")
     for column, limit in (("lat", 90), ("lon", 180)):
-        values = pd.to_numeric(photos[column], errors="coerce")
+        values = pd.to_numeric(photos[column], errors="coerce").astype("float64")
         bad = photos.index[~values.between(-limit, limit)]
-        _refuse(bad, where, f"{column} that is not a number in [-{limit}, {limit}]", "correct or drop these rows")
-        photos = photos.assign(**{column: values.astype("float64")})
+        _refuse(bad, where, f"{column} that is not a number in [-{limit}, {limit}]")
+        photos = photos.assign(**{column: values})
     texts = {name: photos[name].astype(object) if name in photos else "" for name in _TEXTS}
     return photos.assign(**texts).fillna(dict.fromkeys(_TEXTS, "")).astype(dict.fromkeys(_TEXTS, str))
 
 
-def _refuse(bad: pd.Index[Any], where: object, what: str, how_to_fix: str) -> None:
+def _refuse(bad: pd.Index[Any], where: object, what: str) -> None:
     if len(bad):
-        rows = ", ".join(repr(row) for row in bad[:3])
-        raise ValueError(f"{where} has {len(bad):,} rows with {what}, such as {rows}: {how_to_fix}")
+        rows = ", ".join(map(repr, bad[:3]))
+        raise ValueError(f"{where} has {len(bad):,} rows with {what}, such as {rows}: correct or drop these rows")

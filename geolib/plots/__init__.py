@@ -4,7 +4,7 @@ What every page needs is here: `plots.show(fig)`, `plots.plot_pictures(...)`, th
 `geolib.plots.maps` and `geolib.plots.charts`.
 """
 
-from geolib.plots.ground import COLORS, DASHES, INK, PREDICTION, QUIET, TRUTH, alt_text, percent, png, quiet, show
+from geolib.plots.ground import COLORS, DASHES, INK, PREDICTION, QUIET, TRUTH, alt_text, png, show
 from geolib.plots.pictures import plot_answers, plot_pictures, print_credits
 
 __all__ = [
@@ -15,11 +15,9 @@ __all__ = [
     "QUIET",
     "TRUTH",
     "alt_text",
-    "percent",
     "plot_answers",
     "plot_pictures",
     "png",
     "print_credits",
-    "quiet",
     "show",
 ]

@@ -13,13 +13,13 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from geolib.evaluate import THRESHOLDS_KM
-from geolib.plots.ground import COLORS, DASHES, INK, QUIET, RC, quiet
+from geolib.plots.ground import BORDER, COAST, COLORS, DASHES, INK, QUIET, RC
 
 _UNITS = {  # factor, format on the axis, digits in the words
     "%": (100.0, "{:.4g} %", 1),
@@ -28,8 +28,8 @@ _UNITS = {  # factor, format on the axis, digits in the words
     "bits": (1.0, "{:.4g}", 2),
     "": (1.0, "{:,.4g}", 1),
 }
+_POINTS: dict[str, Any] = {"s": 9, "linewidth": 0, "alpha": 0.8, "rasterized": True}
 _MARKERS = ("o", "s", "^", "D", "v")  # series differ in more than colour
-_THRESHOLD_NAMES = ("street", "city", "region", "country", "continent")
 _ARGUES = LinearSegmentedColormap.from_list("argues", [COLORS[0], "#7db9dd", "white", "#f0a875", COLORS[1]])
 
 
@@ -39,11 +39,16 @@ def axes(width: float = 10, height: float = 5.6, columns: int = 1, **how: Any) -
     fig = Figure(figsize=(width, height), layout="constrained")
     made = fig.subplots(1, columns, **how)
     for ax in np.ravel(made):
-        quiet(ax)
+        ax.grid(color=BORDER, linewidth=0.8)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[:].set_color(COAST)
+        ax.tick_params(color=COAST, labelcolor=QUIET)
     return fig, made
 
 
 def _describe(fig: Figure, words: str, caption: str = "") -> None:
+    """Set the alt text, and write the caption at the lower left."""
     fig.set_label(words)
     if caption:
         fig.supxlabel(caption, x=0.01, ha="left", fontsize=12, color=QUIET)
@@ -52,6 +57,13 @@ def _describe(fig: Figure, words: str, caption: str = "") -> None:
 def _check_number(what: str, number: int) -> None:
     if not 1 <= number <= len(COLORS):
         raise ValueError(f"{number} {what}: expected 1 to {len(COLORS)}; more look alike in one figure")
+
+
+def _legend_above(fig: Figure, ax: Any) -> None:
+    """A legend for several axes, above them, if there are two series or more."""
+    handles, labels = ax.get_legend_handles_labels()
+    if len(handles) > 1:
+        fig.legend(handles, labels, loc="outside upper right", ncols=len(handles), frameon=False)
 
 
 @matplotlib.rc_context(RC)
@@ -63,17 +75,17 @@ def plot_intervals(
     zero: bool = False,
     caption: str = "",
 ) -> tuple[Figure, Any]:
-    """Draw dots with their intervals: one row per method or group, one column per metric.
+    """Draw dots with their 95 % intervals: one row per method or group, one column per metric.
 
     Parameters
     ----------
     tables : DataFrame, or series name to DataFrame
-        One to five tables of `geolib.evaluate`. The index names the rows, the same in each; else `ValueError`.
+        One to five tables of `geolib.evaluate` with the same rows; else `ValueError`.
     metrics : column to title
-        Such as {"within_750_km": "within 750 km"}; the columns `within_750_km_low` and `_high` bound the interval.
-    unit : "%", "points", "km", "bits" or ""
-        "%" is for shares, "points" for differences of shares.
-    zero : bool
+        The columns of the same name with `_low` and `_high` bound the interval.
+    unit
+        "%" for shares, "points" for differences of shares, "km", "bits" or "".
+    zero
         Draw a line at 0, for differences.
 
     Examples
@@ -82,12 +94,12 @@ def plot_intervals(
     >>> plot_intervals(table, {"hit": "within 750 km"})[0].get_label()
     'Dots with 95 % intervals. quadtree, within 750 km: 40 % (30 % to 50 %).'
     """
-    series = {"": tables} if isinstance(tables, pd.DataFrame) else dict(tables)
+    series = {"": tables} if isinstance(tables, pd.DataFrame) else tables
     _check_number("series", len(series))
     if not metrics or unit not in _UNITS:
         raise ValueError(f"{len(metrics)} metrics, {unit=}: expected at least one, and a unit of {list(_UNITS)}")
-    names = [str(name) for name in next(iter(series.values())).index]
-    if not names or any([str(name) for name in table.index] != names for table in series.values()):
+    names = list(next(iter(series.values())).index)
+    if not names or any(list(table.index) != names for table in series.values()):
         raise ValueError("the tables have different rows or none: expected the same methods or groups in each")
     factor, style, digits = _UNITS[unit]
     fig, made = axes(10, 0.9 + len(names) * (0.34 + 0.16 * len(series)), len(metrics), sharey=True, squeeze=False)
@@ -95,22 +107,21 @@ def plot_intervals(
     for ax, (column, title) in zip(made[0], metrics.items(), strict=True):
         for number, (label, table) in enumerate(series.items()):
             y = np.arange(len(names)) + 0.22 * (number - (len(series) - 1) / 2)
-            value, low, high = (factor * table[f"{column}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high"))
-            ax.hlines(y, low, high, color=COLORS[number], linewidth=2.6, alpha=0.55)
-            dots = {"marker": _MARKERS[number], "markersize": 8, "markeredgecolor": "white", "linestyle": ""}
-            ax.plot(value, y, color=COLORS[number], label=label, **dots)
-            shown = ([style.format(round(v, digits) + 0.0) for v in part] for part in (value, low, high))
-            prefix = f"{label}, " if label else ""
-            words += [f"{prefix}{n}, {title}: {v} ({a} to {b})" for n, v, a, b in zip(names, *shown, strict=True)]
+            dots = factor * table[[column, f"{column}_low", f"{column}_high"]].to_numpy(dtype=float)
+            look: dict[str, Any] = {"color": COLORS[number], "marker": _MARKERS[number], "ms": 8, "mec": "white"}
+            ax.hlines(y, dots[:, 1], dots[:, 2], color=COLORS[number], linewidth=2.6, alpha=0.55)
+            ax.plot(dots[:, 0], y, label=label, linestyle="", **look)
+            for name, row in zip(names, dots, strict=True):
+                value, low, high = (style.format(round(number, digits) + 0.0) for number in row)  # + 0.0: no "-0"
+                words.append(f"{f'{label}, ' if label else ''}{name}, {title}: {value} ({low} to {high})")
         ax.set_title(title, fontsize=13, loc="left")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: style.format(v)))
         ax.locator_params(axis="x", nbins=4)
         if zero:
             ax.axvline(0, color=INK, linewidth=1)
-    made[0][0].set(yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5))
-    made[0][0].set_yticklabels(names, color=INK)
-    if len(series) > 1:
-        fig.legend(*made[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=len(series), frameon=False)
+    made[0][0].set_yticks(range(len(names)), names, color=INK)
+    made[0][0].set_ylim(len(names) - 0.5, -0.5)
+    _legend_above(fig, made[0][0])
     _describe(fig, f"Dots with 95 % intervals. {'; '.join(words)}.", caption)
     return fig, made[0]
 
@@ -134,28 +145,22 @@ def plot_lines(
     lines : name to (n,) values, or to three such arrays (value, low, high)
         Low and high bound a band. Other lengths raise `ValueError`.
     mark : name to x, optional
-        Where to set a dot on a line, such as the epoch that was kept.
-
-    Examples
-    --------
-    >>> plot_lines([1, 2], {"heads": [900, 400]}, xlabel="epoch", ylabel="km")[0].get_label()
-    'km over epoch. heads: from 900 to 400.'
+        Where to set a dot on a line, such as the fitted temperature.
     """
-    at = np.asarray(x, dtype=float)
+    at, mark = np.asarray(x, dtype=float), mark or {}
     _check_number("series", len(lines))
     fig, ax = axes()
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
     words = [f"{ylabel} over {xlabel}."]
     for (name, given), color, dash in zip(lines.items(), COLORS, DASHES, strict=False):
-        parts = [np.asarray(part, dtype=float) for part in (given if isinstance(given, tuple) else (given,))]
-        value = parts[0]
-        if any(part.shape != at.shape for part in parts):
+        value, *band = (np.asarray(part, dtype=float) for part in (given if isinstance(given, tuple) else (given,)))
+        if any(part.shape != at.shape for part in (value, *band)):
             raise ValueError(f"series {name!r} has {value.size} values for {at.size} of x: expected as many")
         ax.plot(at, value, color=color, linestyle=dash, linewidth=2.6, label=name)
-        if len(parts) == 3:
-            ax.fill_between(at, parts[1], parts[2], color=color, alpha=0.16, linewidth=0)
-        if mark and name in mark:
+        if band:
+            ax.fill_between(at, *band, color=color, alpha=0.16, linewidth=0)
+        if name in mark:
             where = int(np.abs(at - mark[name]).argmin())
             ax.plot(at[where], value[where], "o", color=color, markersize=10, markeredgecolor="white")
         words.append(f"{name}: from {value[0]:.3g} to {value[-1]:.3g}.")
@@ -166,44 +171,37 @@ def plot_lines(
 
 
 @matplotlib.rc_context(RC)
-def plot_history(history: pd.DataFrame, names: Sequence[str] = ()) -> tuple[Figure, Any]:
+def plot_history(history: pd.DataFrame, names: Sequence[str]) -> tuple[Figure, Any]:
     """Draw the learning curves of `geolib.heads.train_heads`, one panel per level; a dot marks the epoch that was kept.
 
-    The names are those of the levels, coarse to fine.
+    The names are those of the levels, coarse to fine. The training needs calibration photos.
     """
-    levels = sum(str(column).startswith("train_loss_") for column in history)
-    names = names or [f"level {level}" for level in range(levels)]
-    fig, made = axes(10, 3.6, levels, squeeze=False)
-    kept = history.attrs.get("best_epoch", [len(history)] * levels)
+    fig, made = axes(10, 3.6, len(names), squeeze=False)
+    kept = history.attrs["best_epoch"]
     for level, (ax, name) in enumerate(zip(made[0], names, strict=True)):
         for side, color, dash in zip(("train", "calibration"), COLORS, DASHES, strict=False):
-            if (column := f"{side}_loss_{level}") in history:
-                ax.plot(history["epoch"], history[column], color=color, linestyle=dash, linewidth=2.4, label=side)
-                if side == "calibration":
-                    best = history.loc[history["epoch"] == kept[level], column].iloc[0]
-                    ax.plot(kept[level], best, "o", color=color, markersize=9, markeredgecolor="white")
+            loss = history[f"{side}_loss_{level}"]
+            ax.plot(history["epoch"], loss, color=color, linestyle=dash, linewidth=2.4, label=side)
+        best = loss[history["epoch"] == kept[level]]
+        ax.plot(kept[level], best, "o", color=color, markersize=9, markeredgecolor="white")
         ax.set_title(name, fontsize=13, loc="left")
         ax.set_xlabel("epoch")
         ax.locator_params(axis="x", nbins=4, integer=True)
     made[0][0].set_ylabel("loss (nats)")
     made[0][-1].legend(frameon=False, fontsize=11)
-    said = ", ".join(f"{name} keeps epoch {epoch}" for name, epoch in zip(names, kept, strict=True))
-    _describe(fig, f"Training and calibration loss of {levels} levels over {len(history)} epochs: {said}.")
+    words = ", ".join(f"{name} keeps epoch {epoch}" for name, epoch in zip(names, kept, strict=True))
+    _describe(fig, f"Training and calibration loss of {len(names)} levels over {len(history)} epochs: {words}.")
     return fig, made[0]
 
 
 @matplotlib.rc_context(RC)
 def plot_error_distribution(
-    errors: Mapping[str, npt.ArrayLike], *, floor: npt.ArrayLike | None = None, seed: int | None = None
+    errors: Mapping[str, npt.ArrayLike], *, floor: npt.ArrayLike, seed: int
 ) -> tuple[Figure, Any]:
     """Draw the share of photos within each distance, one line per system, with the five thresholds of the field.
 
-    Parameters
-    ----------
-    errors : name to (n,) km
-        One to five systems; errors that are negative or not finite raise `ValueError`.
-    floor : (n,) km, optional
-        Errors of a perfect classifier: each photo in its own cell, answered with the centre of the cell.
+    `errors` are (n,) km of one to five systems, `floor` those of a perfect classifier: each photo in its own cell,
+    answered with the centre of the cell. Errors that are negative or not finite raise `ValueError`.
     """
     _check_number("systems", len(errors))
     fig, ax = axes(10, 6)
@@ -211,24 +209,21 @@ def plot_error_distribution(
     ax.set(xlabel="error (km)", ylabel="photos within this distance (%)")
     ax.set_xticks(THRESHOLDS_KM, [f"{km:,}" for km in THRESHOLDS_KM])
     ax.xaxis.set_minor_locator(NullLocator())
-    for threshold, name in zip(THRESHOLDS_KM, _THRESHOLD_NAMES, strict=True):
+    for threshold, name in zip(THRESHOLDS_KM, ("street", "city", "region", "country", "continent"), strict=True):
         ax.text(threshold, 103.5, name, ha="center", va="bottom", fontsize=12, color=QUIET)
-    series = list(zip(errors, errors.values(), COLORS, DASHES, strict=False))
-    if floor is not None:
-        series.append(("perfect cells", floor, QUIET, (0, (1, 2))))
+    series = [*zip(errors, errors.values(), COLORS, DASHES, strict=False), ("perfect cells", floor, QUIET, (0, (1, 2)))]
     words = ["Share of photographs within each distance."]
     for name, values, color, dash in series:
-        km = np.sort(np.asarray(values, dtype=float).ravel())
-        if not km.size or not np.isfinite(km).all() or km[0] < 0:
+        km = np.asarray(values, dtype=float)
+        if not km.size or not np.isfinite(km).all() or km.min() < 0:
             raise ValueError(f"errors of {name!r}: expected at least one distance in km, finite and not negative")
         label = f"{name}: median {np.median(km):,.0f} km"
-        x, y = np.concatenate([[0.1], np.maximum(km, 0.1), [30_000]]), [*np.linspace(0, 100, km.size + 1), 100]
+        x, y = np.concatenate([[0.1], np.sort(np.maximum(km, 0.1)), [30_000]]), [*np.linspace(0, 100, km.size + 1), 100]
         ax.plot(x, y, drawstyle="steps-post", label=label, color=color, linestyle=dash, linewidth=2.6)
         words.append(f"{label}, {np.mean(km <= 200):.0%} within 200 km.")
     ax.legend(labelcolor="linecolor", fontsize=12, frameon=False, handlelength=3)
     sizes = dict.fromkeys(f"{np.size(values):,}" for _, values, _, _ in series)
-    about = f"n = {' / '.join(sizes)} photos" + ("" if seed is None else f" · seed {seed}")
-    _describe(fig, " ".join(words), about)
+    _describe(fig, " ".join(words), f"n = {' / '.join(sizes)} photos · seed {seed}")
     return fig, ax
 
 
@@ -258,18 +253,16 @@ def plot_reliability(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, captio
             axis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.3g} %"))
             axis.get_major_locator().set_params(nbins=3)
     made[0][0].set_ylabel("share right")
-    fullest = max(made[0], key=lambda ax: len(ax.get_lines()))
-    if len(fullest.get_lines()) > 2:
-        fig.legend(*fullest.get_legend_handles_labels(), loc="outside upper right", ncols=len(COLORS), frameon=False)
+    _legend_above(fig, max(made[0], key=lambda ax: len(ax.get_lines())))
     _describe(fig, f"Reliability diagrams. {'; '.join(words)}.", caption)
     return fig, made[0]
 
 
-def _plane(points: npt.ArrayLike, colours: Any) -> tuple[npt.NDArray[Any], Figure, Any]:
+def _plane(points: npt.ArrayLike, n: int) -> tuple[npt.NDArray[Any], Figure, Any]:
     """Points (n, 2) as an array, and axes without scales for them."""
     xy = np.asarray(points, dtype=float)
-    if xy.ndim != 2 or xy.shape[1] != 2 or len(colours) != len(xy):
-        raise ValueError(f"points {xy.shape} and {len(colours)} colours: expected (n, 2) and n")
+    if xy.shape != (n, 2):
+        raise ValueError(f"points {xy.shape} and {n} colours: expected (n, 2) and n")
     fig, ax = axes(10, 6.4)
     ax.set(xticks=[], yticks=[], aspect="equal")
     ax.spines[:].set_visible(False)
@@ -279,10 +272,9 @@ def _plane(points: npt.ArrayLike, colours: Any) -> tuple[npt.NDArray[Any], Figur
 @matplotlib.rc_context(RC)
 def plot_plane(points: npt.ArrayLike, colour: npt.ArrayLike, *, label: str, caption: str = "") -> tuple[Figure, Any]:
     """Draw points (n, 2) of a projection, coloured by numbers (n,) whose meaning `label` tells."""
-    values = np.atleast_1d(np.asarray(colour, dtype=float))
-    xy, fig, ax = _plane(points, values)
-    drawn = ax.scatter(*xy.T, c=values, s=9, cmap="viridis", linewidth=0, alpha=0.8, rasterized=True)
-    bar = fig.colorbar(matplotlib.cm.ScalarMappable(drawn.norm, drawn.cmap), ax=ax, shrink=0.7, label=label)
+    xy, fig, ax = _plane(points, np.size(colour))
+    bar = fig.colorbar(ax.scatter(*xy.T, c=colour, cmap="viridis", **_POINTS), ax=ax, shrink=0.7, label=label)
+    bar.ax.collections[-1].set_alpha(1)
     bar.outline.set_visible(False)
     bar.ax.tick_params(color=QUIET, labelcolor=QUIET)
     _describe(fig, f"{len(xy):,} points in a plane, coloured by {label}.", caption)
@@ -290,20 +282,16 @@ def plot_plane(points: npt.ArrayLike, colour: npt.ArrayLike, *, label: str, capt
 
 
 @matplotlib.rc_context(RC)
-def plot_groups(points: npt.ArrayLike, groups: npt.ArrayLike, *, caption: str = "") -> tuple[Figure, Any]:
-    """Draw points (n, 2) of a projection, coloured by one to five groups (n,) in order of first appearance.
-
-    An ordered `pandas.Categorical` keeps its own order.
-    """
-    labels = pd.Series(groups)
-    names = labels.cat.categories if isinstance(labels.dtype, pd.CategoricalDtype) else pd.unique(labels)
-    _check_number("groups", len(names))
-    xy, fig, ax = _plane(points, labels)
+def plot_groups(points: npt.ArrayLike, groups: Any, *, caption: str = "") -> tuple[Figure, Any]:
+    """Draw points (n, 2) of a projection, coloured by one to five groups (n,); a `Categorical` sets their order."""
+    labels = pd.Categorical(groups)
+    _check_number("groups", len(labels.categories))
+    xy, fig, ax = _plane(points, len(labels))
     sizes = []
-    for name, color in zip(names, COLORS, strict=False):
-        members = (labels == name).to_numpy()
-        sizes.append(f"{name} {members.sum():,}")
-        ax.scatter(*xy[members].T, s=9, color=color, linewidth=0, alpha=0.8, label=str(name), rasterized=True)
+    for name, color in zip(labels.categories, COLORS, strict=False):
+        members = xy[labels == name]
+        ax.scatter(*members.T, color=color, label=str(name), **_POINTS)
+        sizes.append(f"{name} {len(members):,}")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=3)
     _describe(fig, f"{len(xy):,} points in a plane, coloured by group: {', '.join(sizes)}.", caption)
     return fig, ax
@@ -315,75 +303,63 @@ def plot_similarities(similarity: npt.ArrayLike, images: Sequence[Any], texts: S
     values = np.asarray(similarity, dtype=float)
     if values.shape != (len(texts), len(images)) or not values.size:
         raise ValueError(f"a matrix {values.shape} for {len(texts)} texts and {len(images)} pictures: expected as many")
-    cell = 6.4 / len(images)
+    cell, low, high = 6.4 / len(images), values.min(), values.max()
     fig, ax = axes(10, cell + 0.66 * cell * len(texts))
     ax.imshow(values, cmap="viridis", aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        dark = value < (values.min() + values.max()) / 2
-        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color="white" if dark else "black")
-    ax.set_xticks([])
+        color = "white" if value < (low + high) / 2 else "black"
+        ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color)
     ax.set_yticks(range(len(texts)), [textwrap.fill(text, 44) for text in texts], fontsize=10, color=INK)
+    ax.set_xticks([])
     ax.grid(visible=False)
-    ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
     for column, image in enumerate(images):
-        above = ax.inset_axes(((column + 0.03) / len(images), 1.015, 0.94 / len(images), 1.5 / len(texts)))
+        above = ax.inset_axes(((column + 0.03) / len(images), 1.015, 0.94 / len(images), 1.5 / len(texts)), anchor="S")
         above.imshow(image)
-        above.set(anchor="S")
         above.set_axis_off()
-    words = f"{len(texts)} texts (rows) and {len(images)} pictures (columns) with their cosines, from "
     same = ", ".join(f"{value:.2f}" for value in np.diag(values))
-    words += f"{values.min():.2f} to {values.max():.2f}; of a text with the picture of the same number: {same}."
-    _describe(fig, words)
+    words = f"Cosines of {len(texts)} texts (rows) and {len(images)} pictures (columns), from {low:.2f} to {high:.2f}"
+    _describe(fig, f"{words}; of a text with the picture of the same number: {same}.")
     return fig, ax
 
 
 @matplotlib.rc_context(RC)
 def plot_importance(
-    rows: Mapping[str, Mapping[str, npt.ArrayLike]], *, caption: str = "", described: str = ""
+    rows: Mapping[str, Mapping[str, npt.ArrayLike]], *, caption: str, described: str
 ) -> tuple[Figure, Any]:
     """Draw maps of importance over their pictures: one row per picture, one column per map.
 
     Parameters
     ----------
     rows : row name to {column title: image}
-        The same titles in each row. The first image is the picture, (h, w, 3) uint8. The others are pictures, too, or
-        bool (h, w), shown as a region, or numbers (h, w): orange argues for, blue against, scaled to the largest.
-        No row, other columns, and a map whose shape is not that of its picture raise `ValueError`.
+        The same titles in each row. The first image is the picture, (h, w, 3) uint8. The others are a region (h, w)
+        bool, or numbers (h, w): orange argues for, blue against. Anything else raises `ValueError`.
     described
-        What is to be seen, for the description in words.
+        What is to be seen, for the alt text.
     """
     titles = list(next(iter(rows.values()), {}))
     if not titles or any(list(row) != titles for row in rows.values()):
         raise ValueError(f"{len(rows)} rows: expected at least one, with the same columns in each")
     side = 10 / len(titles)
     close = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    fig = Figure(figsize=(10, 0.35 + side * len(rows) * 1.02 + 0.3 * bool(caption)), layout=close)
+    fig = Figure(figsize=(10, 0.65 + side * len(rows) * 1.02), layout=close)
     made = fig.subplots(len(rows), len(titles), squeeze=False)
     for line, (name, row) in zip(made, rows.items(), strict=True):
-        picture = np.asarray(row[titles[0]])
-        for ax, (title, given) in zip(line, row.items(), strict=True):
-            _lay_over(ax, picture, np.asarray(given), f"{name}, {title}")
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+        picture, *maps = (np.asarray(image, dtype=float) for image in row.values())
+        line[0].imshow(picture / 255)
         line[0].set_ylabel(name, fontsize=11, color=INK)
+        for ax, title, given in zip(line[1:], titles[1:], maps, strict=True):
+            if given.shape != picture.shape[:2]:
+                raise ValueError(f"{name}, {title} is {given.shape}: expected the picture's {picture.shape[:2]}")
+            ax.imshow(0.45 * picture.mean(axis=2) + 0.55 * 255, cmap="gray", vmin=0, vmax=255)  # pale
+            share = given / (np.abs(given).max() or 1.0)
+            how: dict[str, Any] = {"vmin": -1, "vmax": 1, "interpolation": "bilinear"}
+            ax.imshow(share, cmap=_ARGUES, alpha=np.abs(share) ** 0.7 * 0.9, **how)
     for ax, title in zip(made[0], titles, strict=True):
         ax.set_title(title, fontsize=12)
-    words = f"{len(rows)} pictures, each with {', '.join(titles[1:]) or 'nothing else'}: {', '.join(rows)}."
-    _describe(fig, f"{words} {described}".strip(), caption)
+    for ax in made.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    _describe(fig, f"{len(rows)} pictures, each with {', '.join(titles[1:])}: {', '.join(rows)}. {described}", caption)
     return fig, made
-
-
-def _lay_over(ax: Any, picture: npt.NDArray[Any], given: npt.NDArray[Any], where: str) -> None:
-    """One panel: a picture as it is, or a pale grey one with a region or a map over it."""
-    if given.ndim == 3:
-        ax.imshow(given)
-        return
-    if given.shape != picture.shape[:2]:
-        raise ValueError(f"{where} is {given.shape}: expected a map of the picture's {picture.shape[:2]}")
-    ax.imshow(0.45 * picture.mean(axis=2) + 0.55 * 255, cmap="gray", vmin=0, vmax=255)
-    if given.dtype == bool:
-        ax.imshow(np.ma.masked_where(~given, given), cmap=ListedColormap([COLORS[1]]), alpha=0.75, interpolation="none")
-        return
-    share = given / (np.abs(given).max() or 1.0)
-    ax.imshow(share, cmap=_ARGUES, vmin=-1, vmax=1, alpha=np.abs(share) ** 0.7 * 0.9, interpolation="bilinear")

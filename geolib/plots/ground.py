@@ -1,8 +1,8 @@
 """What figures share: colours, fonts, and the empty map of land and sea with its colour bar and caption.
 
 World maps use the Equal Earth projection (Savric, Patterson and Jenny 2018), close-ups Lambert's azimuthal one: both
-preserve areas. Everything is drawn offline from `data/natural_earth`. Shapes are projected here, vertex by vertex:
-they already end at the dateline, so cartopy need not cut them, which would be slow.
+preserve areas. Shapes come from `data/natural_earth`. They already end at the dateline, so we project their vertices
+ourselves: cartopy would first cut them, which is slow.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ from functools import lru_cache
 from typing import Any
 
 import cartopy.crs as ccrs
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 import shapely
-from matplotlib import patheffects
-from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
-from matplotlib.colors import ListedColormap, LogNorm, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -28,9 +25,10 @@ from PIL import Image
 
 from geolib import sphere
 from geolib.countries import Geometries, layer
-from geolib.sphere import FloatArray, haversine_km
+from geolib.sphere import FloatArray, check_lat_lon, haversine_km
 
 View = tuple[float, float, float]  # a close-up: lat and lon of its middle, half its height in km
+Place = tuple[float, float]  # lat, lon
 Places = tuple[FloatArray, FloatArray]  # lat (n,), lon (n,)
 
 SEA, LAND, COAST, BORDER, INK, QUIET = "#e4edf3", "#fbfaf6", "#8d9ba6", "#cfc9bc", "#22303a", "#5d6b75"
@@ -41,11 +39,9 @@ TRUTH: dict[str, Any] = {"color": COLORS[0], "marker": "*", "edgecolor": "white"
 PREDICTION: dict[str, Any] = {"color": COLORS[1], "marker": "o", "edgecolor": "white", "linewidth": 1.2}
 RC: Any = {"font.size": 13.0, "font.family": "DejaVu Sans", "text.color": INK, "axes.labelcolor": INK}
 RC["text.parse_math"] = False  # names come from strangers: a `$` is no formula
-HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
 DEGREES, WORLD = ccrs.PlateCarree(), ccrs.EqualEarth()
 LARGEST_VIEW_KM = 4000.0  # half the height of the largest close-up: its corners are still on one hemisphere
 _ASPECT = 2.03  # width to height of a close-up
-_FOOT = 0.76  # inches below the maps, for a caption and a colour bar
 
 
 def alt_text(fig: Figure) -> str:
@@ -54,9 +50,9 @@ def alt_text(fig: Figure) -> str:
 
 
 def png(fig: Figure, dpi: int = 110, *, palette: bool = False) -> bytes:
-    """Return the figure as a PNG file, with 256 colours where it shows no picture: a third of the bytes.
+    """Return the figure as a PNG file, with 256 colours if it shows no picture or if `palette` is set.
 
-    `palette=True` reduces the colours of pictures, too. Drawings hardly change; photographs lose their soft shades.
+    256 colours take a third of the bytes. Photographs lose their soft shades, drawings hardly change.
     """
     full, small = io.BytesIO(), io.BytesIO()
     fig.savefig(full, dpi=dpi, facecolor="white")
@@ -80,7 +76,7 @@ def _with_palette(image: Image.Image) -> Image.Image:
 
 
 def show(fig: Figure, dpi: int = 110, *, palette: bool = False) -> None:
-    """Display the figure in a notebook, with its alt text; see `png` for `palette`."""
+    """Display the figure in a notebook, with its alt text. For `palette` see `png`."""
     from IPython.display import Image as Picture  # every notebook has IPython, the library alone does not need it
     from IPython.display import display
 
@@ -96,15 +92,6 @@ def percent(share: float) -> str:
     ('24 %', '<1 %')
     """
     return "<1 %" if share < 0.01 else f"{100 * share:.0f} %"
-
-
-def quiet(ax: Axes) -> None:
-    """Give axes the style of the course: a thin grid behind the data, no frame at the top and the right."""
-    ax.grid(color=BORDER, linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[:].set_color(COAST)
-    ax.tick_params(color=COAST, labelcolor=QUIET)
 
 
 # Shapes and their projection
@@ -131,42 +118,29 @@ def world_paths(kind: str) -> list[Path]:
 
 def add_ground(ax: Any, kind: str, **style: Any) -> None:
     """Draw the `land`, `coast` or `borders` on a map."""
-    made = world_paths(kind) if ax.projection is WORLD else _paths(clip(ground_shapes(kind), ax), ax.projection)
-    ax.add_collection(PathCollection(made, **({"facecolor": "none"} | style)), autolim=False)
+    paths = world_paths(kind) if ax.projection is WORLD else _paths(clip(ground_shapes(kind), ax), ax.projection)
+    ax.add_collection(PathCollection(paths, **({"facecolor": "none"} | style)), autolim=False)
 
 
 def add_shapes(ax: Any, shapes: Any, **style: Any) -> PathCollection:
     """Draw shapes (degrees, x is longitude) on a map; `array` colours each by a number."""
-    made = PathCollection(_paths(clip(shapes, ax), ax.projection), **style)
-    ax.add_collection(made, autolim=False)
-    return made
-
-
-def shade(ax: Any, p: FloatArray, shapes: Any, peak: float) -> PathCollection:
-    """Shade cells by their probabilities (n,), and draw the coast on top; below a thousandth of `peak` no shade."""
-    shown = p >= peak / 1000
-    style: dict[str, Any] = {"norm": LogNorm(peak / 1000, peak), "cmap": ramp("Oranges", 0.1, 0.8), "alpha": 0.85}
-    # Not antialiased: smoothed one by one, neighbours would leave seams.
-    shapes = np.asarray(shapes, dtype=object)[shown]
-    cells = add_shapes(ax, shapes, array=p[shown], linewidth=0, antialiased=False, zorder=2, **style)
-    add_ground(ax, "coast", edgecolor=COAST, linewidth=0.5, zorder=2.5)
-    return cells
+    drawn = PathCollection(_paths(clip(shapes, ax), ax.projection), **style)
+    ax.add_collection(drawn, autolim=False)
+    return drawn
 
 
 def clip(shapes: Any, ax: Any) -> Geometries:
     """Return the part of shapes that a map can show; beyond the horizon of a close-up they would turn inside out."""
-    shapes = np.asarray(shapes, dtype=object)
+    clipped: Geometries = np.asarray(shapes, dtype=object)
     if ax.projection is WORLD:
-        return np.asarray(shapes)
+        return clipped
     lat, lon = (ax.projection.proj4_params[name] for name in ("lat_0", "lon_0"))
-    to_corner_km = np.hypot(ax.get_xlim()[1], ax.get_ylim()[1]) / 1000
-    reach = to_corner_km * 1.05 / sphere.EARTH_RADIUS_KM  # an angle
+    reach = 1.05 * np.hypot(ax.get_xlim()[1], ax.get_ylim()[1]) / 1000 / sphere.EARTH_RADIUS_KM  # to a corner, radians
     south, north, half = lat - np.degrees(reach), lat + np.degrees(reach), 180.0  # at a pole, all longitudes
     if south > -90 and north < 90:
         half = np.degrees(np.arcsin(np.sin(reach) / np.cos(np.radians(lat))))
-    turns = [shapely.box(lon - half + turn, south, lon + half + turn, north) for turn in (-360, 0, 360)]
-    window = shapely.intersection(shapely.union_all(turns), shapely.box(-180, -90, 180, 90))
-    clipped: Geometries = shapely.intersection(shapes, window)
+    window = shapely.union_all([shapely.box(x - half, south, x + half, north) for x in (lon - 360, lon, lon + 360)])
+    clipped = shapely.intersection(clipped, window)
     return clipped
 
 
@@ -190,7 +164,7 @@ def _paths(shapes: Geometries, crs: Any) -> list[Path]:
     return [Path(v, c) for v, c in zip(np.split(vertices, ends), np.split(codes, ends), strict=True)]
 
 
-# Empty maps
+# Maps
 
 
 def canvas(view: View | None = None) -> tuple[Figure, Any]:
@@ -200,10 +174,12 @@ def canvas(view: View | None = None) -> tuple[Figure, Any]:
 
 
 def small_maps(titles: Sequence[str], columns: int, view: View | None = None) -> tuple[Figure, list[Any]]:
-    """Make empty maps in rows, a bold title above each, with room for a caption and a colour bar below."""
+    """Make empty maps in rows, a bold title above each. Raises `ValueError` for no title."""
+    if not titles:
+        raise ValueError("no maps: expected at least one")
     columns = min(columns, len(titles))
     panel = 11 / columns * (0.487 if view is None else 1 / _ASPECT)  # the height of an Equal Earth map of that width
-    height = -(-len(titles) // columns) * (panel + 0.34) + _FOOT
+    height = -(-len(titles) // columns) * (panel + 0.34) + 0.76  # 0.76 inches for a caption and a colour bar
     fig, made = Figure(figsize=(11, height)), []
     for number, title in enumerate(titles):
         left, top = number % columns / columns, 1 - (number // columns) * (panel + 0.34) / height
@@ -215,12 +191,17 @@ def small_maps(titles: Sequence[str], columns: int, view: View | None = None) ->
 
 def ground_axes(fig: Figure, box: tuple[float, float, float, float], view: View | None = None) -> Any:
     """Add an empty map of the world, or a close-up, at `box` (left, bottom, width, height)."""
-    ax: Any = fig.add_axes(box, projection=WORLD if view is None else ccrs.LambertAzimuthalEqualArea(view[1], view[0]))
+    ax: Any
     if view is None:
+        ax = fig.add_axes(box, projection=WORLD)
         ax.set_global()
     else:
-        half = view[2] * 1000
-        ax.set(xlim=(-half * _ASPECT, half * _ASPECT), ylim=(-half, half))
+        lat, lon, km = view
+        check_lat_lon(lat, lon)
+        if not 0 < km <= LARGEST_VIEW_KM:
+            raise ValueError(f"a view of {km} km: expected half its height, up to {LARGEST_VIEW_KM:,.0f} km")
+        ax = fig.add_axes(box, projection=ccrs.LambertAzimuthalEqualArea(lon, lat))
+        ax.set(xlim=(-km * 1000 * _ASPECT, km * 1000 * _ASPECT), ylim=(-km * 1000, km * 1000))
     ax.set_facecolor(SEA)
     ax.spines["geo"].set(edgecolor=COAST, linewidth=0.6)
     add_ground(ax, "land", facecolor=LAND, linewidth=0, zorder=1)
@@ -242,22 +223,16 @@ def close_up(lat: FloatArray, lon: FloatArray) -> View | None:
     return (float(middle_lat), float(middle_lon), half_height) if half_height <= LARGEST_VIEW_KM else None
 
 
-def ramp(name: str, start: float, stop: float) -> ListedColormap:
-    """Return a part of a matplotlib colormap, from `start` to `stop` (0 to 1)."""
-    return ListedColormap(matplotlib.colormaps[name](np.linspace(start, stop, 256)))
-
-
 def color_bar(fig: Figure, drawn: Any, label: str, *, as_percent: bool = False, **how: Any) -> None:
     """Add a colour bar with plain numbers at the lower right of maps; `how` is for `Figure.colorbar`."""
     height = fig.get_figheight()
-    how.setdefault("ticks", LogLocator(numticks=6))
-    box = (0.62, 0.305 / height, 0.34, 0.134 / height)
-    bar = fig.colorbar(drawn, cax=fig.add_axes(box), orientation="horizontal", **how)
-    bar.ax.set_title(label, fontsize=12, pad=4)
-    bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.4g} %" if as_percent else f"{v:,.10g}"))
-    bar.ax.xaxis.set_minor_locator(NullLocator())
-    bar.ax.tick_params(labelsize=11, length=3, color=QUIET, labelcolor=QUIET, pad=2)
-    bar.ax.spines[:].set_visible(False)
+    cax = fig.add_axes((0.62, 0.305 / height, 0.34, 0.134 / height))
+    fig.colorbar(drawn, cax=cax, orientation="horizontal", **{"ticks": LogLocator(numticks=6)} | how)
+    cax.set_title(label, fontsize=12, pad=4)
+    cax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.4g} %" if as_percent else f"{v:,.10g}"))
+    cax.xaxis.set_minor_locator(NullLocator())
+    cax.tick_params(labelsize=11, length=3, color=QUIET, labelcolor=QUIET, pad=2)
+    cax.spines[:].set_visible(False)
 
 
 def caption(fig: Figure, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
@@ -11,9 +12,10 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from geolib.evaluate import errors_km
 from geolib.plots.ground import INK, PREDICTION, QUIET, RC, TRUTH, ground_axes, project
 from geolib.plots.marks import draw_arc
-from geolib.sphere import check_lat_lon, haversine_km
+from geolib.sphere import check_lat_lon
 
 if TYPE_CHECKING:
     from geolib.datasets.dataset import Dataset
@@ -30,10 +32,11 @@ def print_credits(dataset: Dataset, photos: Iterable[str]) -> None:
         print(dataset.credits(known.index))
 
 
-def _show_picture(ax: Any, image: Any, title: str = "", size: int = 10, **how: Any) -> None:
-    """A picture without axes, its title below."""
-    ax.imshow(image, interpolation="antialiased", **how)
+def _show_picture(ax: Any, image: Any, title: str | None, size: int = 10, **how: Any) -> None:
+    """A picture without axes, its title below; nothing for None."""
     ax.set_axis_off()
+    if image is not None:
+        ax.imshow(image, interpolation="antialiased", **how)
     if title:
         ax.text(0.5, -0.03, title, transform=ax.transAxes, ha="center", va="top", fontsize=size, color=INK)
 
@@ -42,11 +45,7 @@ def _show_picture(ax: Any, image: Any, title: str = "", size: int = 10, **how: A
 def plot_pictures(images: Sequence[Any], titles: Sequence[str] = (), *, columns: int = 6) -> tuple[Figure, Any]:
     r"""Show pictures side by side, each with its title below.
 
-    Parameters
-    ----------
-    images
-        Anything that `imshow` takes; none raises `ValueError`.
-    titles : one per picture, of one line or more, or none
+    `images` are anything that `imshow` takes, `titles` one per picture or none; else `ValueError`.
 
     Examples
     --------
@@ -54,23 +53,20 @@ def plot_pictures(images: Sequence[Any], titles: Sequence[str] = (), *, columns:
     >>> fig.get_label()
     '2 pictures: Lyon, 12 km; Nice, 8 km.'
     """
-    if not len(images) or len(titles) not in (0, len(images)):
-        raise ValueError(
-            f"{len(images)} pictures, {len(titles)} titles: expected at least one, and a title each or none"
-        )
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
+    n = len(images)
+    if not n or len(titles) not in (0, n):
+        raise ValueError(f"{n} pictures, {len(titles)} titles: expected at least one, and a title each or none")
+    columns = min(columns, n)
+    rows = -(-n // columns)
     lines = 1 + max((title.count("\n") for title in titles), default=-1)
     fig = Figure(figsize=(10, rows * (10 / columns + 0.28 * lines)))
     axes = fig.subplots(rows, columns, squeeze=False)
     foot = 0.1 * lines / rows if lines else 0.003
     fig.subplots_adjust(0.003, foot, 0.997, 0.997, wspace=0.04, hspace=0.16 * max(lines, 1))
-    for number, ax in enumerate(axes.flat):
-        if number < len(images):
-            _show_picture(ax, images[number], titles[number] if len(titles) else "")
-        ax.set_axis_off()
+    for ax, image, title in zip_longest(axes.flat, images, titles):
+        _show_picture(ax, image, title)
     words = "; ".join(title.replace("\n", ", ") for title in titles)
-    fig.set_label(f"{len(images)} pictures" + (f": {words}." if words else "."))
+    fig.set_label(f"{n} pictures" + (f": {words}." if words else "."))
     return fig, axes
 
 
@@ -82,25 +78,18 @@ def plot_answers(
 ) -> tuple[Figure, Any]:
     """Show photos around a world map: a star where each was taken, a disc at the prediction, an arc between.
 
-    Parameters
-    ----------
-    images
-        An even number of pictures; half of them stand above the map, half below it.
-    true, predicted : (lat, lon), each (n,) degrees
-        Bad coordinates and other numbers raise `ValueError`.
+    `true` and `predicted` are (lat, lon), (n,) degrees each. Raises `ValueError` for an odd number of pictures, for
+    other numbers of places, and for bad coordinates.
     """
-    true_lat, true_lon = check_lat_lon(*true)
-    lat, lon = check_lat_lon(*predicted)
-    n = len(images)
-    if n % 2 or not n == true_lat.size == lat.size:
-        numbers = f"{n} pictures, {true_lat.size} true and {lat.size} predicted places"
-        raise ValueError(f"{numbers}: expected as many of each, an even number")
+    n, km = len(images), errors_km(*predicted, *true)
+    if n % 2 or n != len(km):
+        raise ValueError(f"{n} pictures of {len(km)} places: expected as many, an even number")
+    (true_lat, true_lon), (lat, lon) = check_lat_lon(*true), check_lat_lon(*predicted)
     side = 1.92 / n - 0.012
     fig = Figure(figsize=(10, 5.1 + 2 * (10 * side + 0.26)))
     high, label = np.array([10 * side, 0.26]) / fig.get_figheight()
     band = high + label
     ax = ground_axes(fig, (0.02, band + 0.02, 0.96, 1 - 2 * band - 0.04))
-    km = haversine_km(true_lat, true_lon, lat, lon)
     stars = project(true_lat, true_lon, ax)
     northmost = np.argsort(-stars[:, 1], kind="stable")
     for upper, row in ((True, northmost[: n // 2]), (False, northmost[n // 2 :])):

@@ -48,7 +48,7 @@ def prediction_map(prediction: Prediction) -> Figure:
 def prediction_html(prediction: Prediction) -> str:
     """HTML that needs no other file. For an unfamiliar image it has a warning, and the guess is folded."""
     fig = prediction_map(prediction)
-    details = _table(prediction) + _img(png(fig), alt_text(fig))
+    details = _table(prediction) + img_tag(png(fig), alt_text(fig))
     words = f"<p>{escape(prediction.guess())}</p>"
     if prediction.warning:
         words = f'<p class="geolib-warning" role="note">{escape(prediction.warning)}</p>{words}'
@@ -58,7 +58,9 @@ def prediction_html(prediction: Prediction) -> str:
     if prediction.picture is not None:
         stream = BytesIO()
         prediction.picture.save(stream, "PNG")
-        picture = f'<div class="geolib-picture">{_img(stream.getvalue(), "The image whose place is estimated.")}</div>'
+        picture = (
+            f'<div class="geolib-picture">{img_tag(stream.getvalue(), "The image whose place is estimated.")}</div>'
+        )
     answer = f'<div class="geolib-answer">{words}{details}</div>'
     return f'{_STYLE}<div class="geolib-prediction">{picture}{answer}</div>'
 
@@ -79,5 +81,6 @@ def _table(prediction: Prediction) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _img(content: bytes, alt: str) -> str:
+def img_tag(content: bytes, alt: str) -> str:
+    """Return HTML of a PNG with its alt text."""
     return f'<img src="data:image/png;base64,{b64encode(content).decode()}" alt="{escape(alt)}">'

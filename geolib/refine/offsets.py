@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from geolib.cells.nested import Partition
-from geolib.common.arrays import Vectors, as_vectors
+from geolib.common.arrays import Vectors, as_tensor, as_vectors
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray
 
 _EDGE = 0.9999  # a start on the very edge of a box would need an infinite number before tanh
@@ -27,22 +27,16 @@ class OffsetHead(nn.Module):
     Made by `train_offsets`, which shows an example. Has 2 x dim weights per finest cell.
     """
 
-    middle: Tensor
-    reach: Tensor
-    mean: Tensor
-
     def __init__(self, dim: int, tree: Partition) -> None:
         super().__init__()
-        south, west, north, east = tree.bounds(-1)
-        middle = np.stack([(south + north) / 2, (west + east) / 2], axis=1)
-        half = np.stack([(north - south) / 2, (east - west) / 2], axis=1)
+        south_west, north_east = np.stack(tree.bounds(-1), axis=1).reshape(-1, 2, 2).swapaxes(0, 1)
+        middle, half = (south_west + north_east) / 2, (north_east - south_west) / 2
         start = np.arctanh(np.clip((np.stack(tree.centers(-1), axis=1) - middle) / half, -_EDGE, _EDGE))
         self.dim = dim
         self.slope = nn.Parameter(torch.zeros(tree.n_cells[-1], 2, dim))
         self.start = nn.Parameter(torch.from_numpy(start).float())
-        self.register_buffer("middle", torch.from_numpy(middle).float())
-        self.register_buffer("reach", torch.from_numpy(half).float())
-        self.register_buffer("mean", torch.zeros(dim))
+        self.middle, self.reach = torch.from_numpy(middle).float(), torch.from_numpy(half).float()
+        self.mean = torch.zeros(dim)
 
     def forward(self, x: Tensor, cells: Tensor) -> Tensor:
         """Latitude and longitude in degrees, (n, 2), of embeddings (n, dim) in the finest cells (n,)."""
@@ -55,11 +49,9 @@ class OffsetHead(nn.Module):
 
         Raises `ValueError` for vectors of another encoder, and for cells that are not as many or not of this tree.
         """
-        rows, chosen = as_vectors(vectors, dim=self.dim), torch.from_numpy(np.asarray(cells))
-        if chosen.shape != rows.shape[:1] or chosen.min() < 0 or chosen.max() >= len(self.start):
-            raise ValueError(
-                f"cells {tuple(chosen.shape)} for {len(rows)} photos: expected one of 0 to {len(self.start) - 1} each"
-            )
+        rows, chosen, last = as_vectors(vectors, dim=self.dim), as_tensor(cells), len(self.start) - 1
+        if chosen.shape != rows.shape[:1] or chosen.min() < 0 or chosen.max() > last:
+            raise ValueError(f"{len(chosen)} cells for {len(rows)} photos: expected one of 0 to {last} per photo")
         lat, lon = self(rows.float(), chosen).double().numpy().T
         return np.clip(lat, -90, 90), np.clip(lon, -180, 180)
 
@@ -72,28 +64,14 @@ def train_offsets(
     *,
     calibration: tuple[Vectors, npt.ArrayLike, npt.ArrayLike] | None = None,
     epochs: int = 20,
-    batch_size: int = 256,
-    lr: float = 5e-3,
-    weight_decay: float = 1.0,
     seed: int = 0,
 ) -> OffsetHead:
     """Train the offsets on photos in their own cells; the loss is the mean distance, in units of the cell's size.
 
-    Parameters
-    ----------
-    vectors : (n, dim)
-    lat, lon : (n,) degrees
-    calibration : (vectors, lat, lon) of other photographers
-        With it the weights of the best epoch are kept, the start among them: where a cell's photos all look alike,
-        nothing is better than their mean.
+    With calibration photos, (vectors, lat, lon) of other photographers, the weights of the best epoch are kept, the
+    start among them: where a cell's photos all look alike, nothing is better than their mean. Raises `ValueError` for
+    vectors that are not (n, dim), finite and as many as the coordinates (degrees, (n,)).
 
-    Raises
-    ------
-    ValueError
-        For vectors that are not (n, dim), finite and as many as the coordinates.
-
-    Examples
-    --------
     >>> from geolib.cells import GeocellTree
     >>> lat, lon = np.linspace(45.0, 50.0, 40), np.linspace(0.0, 10.0, 40)
     >>> vectors = np.stack([np.cos(lat), np.sin(lat)], axis=1)  # they tell the latitude
@@ -105,13 +83,13 @@ def train_offsets(
     head = OffsetHead(as_vectors(vectors).shape[1], tree)
     train = _sample(vectors, lat, lon, tree, head)
     held_out = None if calibration is None else _sample(*calibration, tree, head)
-    head.mean.copy_(train[0].mean(dim=0))
-    groups = [{"params": [head.slope], "weight_decay": weight_decay}, {"params": [head.start], "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=lr)
+    head.mean = train[0].mean(dim=0)
+    groups = [{"params": [head.slope], "weight_decay": 1.0}, {"params": [head.start], "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=5e-3)
     generator = torch.Generator().manual_seed(seed)
     best, kept = math.inf, head.state_dict()
     for epoch in range(epochs + 1):
-        for rows in torch.split(torch.randperm(len(train[0]), generator=generator), batch_size) if epoch else ():
+        for rows in torch.split(torch.randperm(len(train[0]), generator=generator), 256) if epoch else ():
             optimiser.zero_grad()
             _relative_error(head, *(part[rows] for part in train)).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -121,7 +99,7 @@ def train_offsets(
             if loss < best:
                 best, kept = loss, {name: value.clone() for name, value in head.state_dict().items()}
     head.load_state_dict(kept)  # without calibration photos, `kept` are the weights after the last epoch
-    return head.eval()
+    return head
 
 
 def _sample(
@@ -129,7 +107,7 @@ def _sample(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Vectors (n, dim), places (n, 2) in degrees and finest cells (n,) of photos."""
     cells = torch.from_numpy(tree.assign(lat, lon)[:, -1])
-    places = torch.from_numpy(np.stack([np.atleast_1d(lat), np.atleast_1d(lon)], axis=1)).float()
+    places = torch.from_numpy(np.column_stack([lat, lon])).float()
     return as_vectors(vectors, len(cells), head.dim).float(), places, cells
 
 
@@ -142,6 +120,5 @@ def _relative_error(head: OffsetHead, x: Tensor, places: Tensor, cells: Tensor) 
     shrink = torch.stack([torch.ones_like(places[:, 0]), places[:, 0].deg2rad().cos().clamp_min(1e-3)], dim=1)
     km = shrink * (math.pi / 180 * EARTH_RADIUS_KM)
     error = ((head(x, cells) - places) * km).square().sum(dim=1).add(1e-6).sqrt()
-    size = (head.reach[cells] * km).square().sum(dim=1).sqrt()
-    relative: Tensor = error / size
+    relative: Tensor = error / (head.reach[cells] * km).square().sum(dim=1).sqrt()
     return relative.mean()

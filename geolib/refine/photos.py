@@ -37,15 +37,9 @@ def refine(
     The likely cells are the fewest that hold `share` of the posterior (n, n_finest), which may have any scale. The best
     photo in them has the greatest similarity + weight * log p(cell): 0 takes the most similar photo, a large weight
     stays in the likeliest cell. `fit_weight` finds share and weight. Cells without a photo in `gallery` do not count.
+    Raises `ValueError` for a share outside (0, 1], a negative weight, a posterior that does not fit tree and vectors
+    (n, dim), and rows without any probability where the gallery has photos.
 
-    Raises
-    ------
-    ValueError
-        For a share outside (0, 1], a negative weight, a posterior that does not fit tree and vectors (n, dim), and rows
-        without any probability where the gallery has photos.
-
-    Examples
-    --------
     >>> from geolib.cells import GeocellTree
     >>> lat, lon = [50.0, 51.0, -30.0, -31.0], [9.0, 9.0, 140.0, 140.0]
     >>> tree, gallery = GeocellTree.fit(lat, lon, (2,), min_photos=2), NearestNeighbour(np.eye(4), lat, lon)
@@ -72,16 +66,6 @@ def photo_posterior(
     weight None, each cell keeps its probability and divides it between its photos by the softmax of similarity /
     temperature. `fit_photo_posterior` finds weight and temperature. Arguments and errors are those of `refine`. Decode
     the result with `decode_points(mass, gallery.lat[rows], gallery.lon[rows], "geoscore")`.
-
-    Examples
-    --------
-    >>> from geolib.cells import GeocellTree
-    >>> lat, lon = [50.0, 51.0, -30.0, -31.0], [9.0, 9.0, 140.0, 140.0]
-    >>> tree, gallery = GeocellTree.fit(lat, lon, (2,), min_photos=2), NearestNeighbour(np.eye(4), lat, lon)
-    >>> seen = np.array([[0.0, 0.6, 0.8, 0.0]])
-    >>> rows, mass = photo_posterior(np.array([[0.2, 0.8]]), seen, gallery, tree, photos=2, weight=None)
-    >>> rows, mass.round(2)
-    (array([[1, 2]]), array([[0.8, 0.2]], dtype=float32))
     """
     if not temperature > 0 or photos < 1:
         raise ValueError(f"temperature={temperature}, photos={photos}: expected above 0, and at least 1")
@@ -106,10 +90,9 @@ def fit_weight(
     """
 
     def score(options: dict[str, float]) -> float:
-        answers = refine(posterior, vectors, gallery, tree, **options)
-        return float(geoscore(haversine_km(*answers, *check_lat_lon(lat, lon))).mean())
+        return _mean_score(refine(posterior, vectors, gallery, tree, **options), lat, lon)
 
-    return max(({"share": share, "weight": weight} for share in shares for weight in weights), key=score)
+    return max(({"share": share, "weight": weight} for share, weight in product(shares, weights)), key=score)
 
 
 def fit_photo_posterior(
@@ -119,23 +102,21 @@ def fit_photo_posterior(
     lon: npt.ArrayLike,
     gallery: NearestNeighbour,
     tree: Partition,
-    rule: str = "geoscore",
     *,
-    photos: int = 64,
     weights: Sequence[float | None] = (None, 0.0, 0.0125, 0.025, 0.05, 0.1),
     temperatures: Sequence[float] = (0.025, 0.05, 0.1),
 ) -> dict[str, float | None]:
-    """The `weight` and `temperature` of `photo_posterior` with the best mean GeoScore, decoded by `rule`.
-
-    As `fit_weight`. Each pair of values costs a search of the gallery.
-    """
+    """The `weight` and `temperature` of `photo_posterior`, as `fit_weight`, where `decode_points` answers."""
 
     def score(options: dict[str, float | None]) -> float:
-        rows, mass = photo_posterior(posterior, vectors, gallery, tree, photos=photos, **options)  # type: ignore[arg-type]
-        answers = decode_points(mass, gallery.lat[rows], gallery.lon[rows], rule)
-        return float(geoscore(haversine_km(*answers, *check_lat_lon(lat, lon))).mean())
+        rows, mass = photo_posterior(posterior, vectors, gallery, tree, **options)  # type: ignore[arg-type]
+        return _mean_score(decode_points(mass, gallery.lat[rows], gallery.lon[rows], "geoscore"), lat, lon)
 
     return max(({"weight": weight, "temperature": heat} for weight, heat in product(weights, temperatures)), key=score)
+
+
+def _mean_score(answers: tuple[FloatArray, FloatArray], lat: npt.ArrayLike, lon: npt.ArrayLike) -> float:
+    return float(geoscore(haversine_km(*answers, *check_lat_lon(lat, lon))).mean())
 
 
 def _best_photos(
@@ -179,15 +160,14 @@ def query_blocks(
     cells: the finest cell of each gallery photo, (n,). Raises `ValueError` as `refine` does.
     """
     queries, rows = gallery.check_queries(vectors), as_tensor(posterior)
-    if tuple(rows.shape) != (expected := (len(queries), tree.n_cells[-1])):
-        raise ValueError(
-            f"posterior {tuple(rows.shape)}: expected {expected}, one row per query, one column per finest cell"
-        )
+    shape, expected = tuple(rows.shape), (len(queries), tree.n_cells[-1])
+    if shape != expected:
+        raise ValueError(f"posterior {shape}: expected {expected}, one row per query, one column per finest cell")
     filled = torch.bincount(cells, minlength=tree.n_cells[-1]) > 0
     for start in range(0, len(queries), QUERY_ROWS):
         mass = rows[start : start + QUERY_ROWS].to(cells.device).float() * filled
         total = mass.sum(dim=1, keepdim=True)
-        if not bool(((mass.amin(dim=1, keepdim=True) >= 0) & (total > 0) & (total < torch.inf)).all()):
+        if not bool((mass >= 0).all() and ((total > 0) & (total < torch.inf)).all()):
             raise ValueError(
                 f"posterior rows {start} to {start + len(mass) - 1}: expected finite numbers >= 0, and in each row one "
                 "above 0 in a cell that has a gallery photo; is the gallery that of the tree's training photos?"

@@ -11,25 +11,23 @@ import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from geolib.cells.nested import IntArray, Partition
+from geolib.cells.nested import IntArray, Partition, rows_by
 from geolib.common.arrays import Vectors
 from geolib.decoding import decode
 from geolib.refine.photos import query_blocks
 from geolib.retrieve import NearestNeighbour, Posterior
 from geolib.sphere import FloatArray, haversine_km, to_lat_lon, unit_vectors
 
-_LIMIT_KM = 1000.0  # as PIGEON: a refined point farther away than this is not believed
+# Both values are the defaults of PIGEON's code (github.com/LukasHaas/PIGEON, models/proto_refiner.py).
+_TEMPERATURE = 1.6
+_LIMIT_KM = 1000.0  # a refined point farther away than this is not believed
 
 
 class Prototypes(NamedTuple):
-    """Clusters of training photos inside finest cells, made by `cell_prototypes`.
+    """Clusters of training photos inside finest cells, made by `cell_prototypes`."""
 
-    gallery: the mean embedding of each cluster, scaled to unit length, at the spherical mean of its places.
-    cells: the finest cell of each cluster, int64 (n,).
-    """
-
-    gallery: NearestNeighbour
-    cells: IntArray
+    gallery: NearestNeighbour  # the mean embedding of each cluster, scaled to unit length, at the mean of its places
+    cells: IntArray  # the finest cell of each cluster, (n,)
 
 
 def cell_prototypes(gallery: NearestNeighbour, tree: Partition, photos: int = 5, seed: int = 0) -> Prototypes:
@@ -48,14 +46,13 @@ def cell_prototypes(gallery: NearestNeighbour, tree: Partition, photos: int = 5,
         raise ValueError(f"photos={photos}: expected at least 1 per cluster")
     rng, units = np.random.default_rng(seed), unit_vectors(gallery.lat, gallery.lon)
     cells = tree.assign(gallery.lat, gallery.lon)[:, -1]
-    order = np.argsort(cells, kind="stable")
     means, places, owners = [], [], []
-    for rows in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1):
+    for rows in rows_by(cells):
         labels = _clusters(units[rows], max(1, len(rows) // photos), rng)
         looks = gallery.vectors[torch.from_numpy(rows).to(gallery.vectors.device)].float().cpu().numpy()
-        for label in np.unique(labels):
-            means.append(looks[labels == label].mean(axis=0))
-            places.append(units[rows][labels == label].sum(axis=0))
+        for cluster in rows_by(labels):
+            means.append(looks[cluster].mean(axis=0))
+            places.append(units[rows[cluster]].sum(axis=0))
             owners.append(cells[rows[0]])
     vectors = torch.nn.functional.normalize(torch.from_numpy(np.stack(means)), dim=1)
     made = NearestNeighbour(vectors.to(gallery.vectors.device), *to_lat_lon(np.stack(places)))
@@ -63,38 +60,25 @@ def cell_prototypes(gallery: NearestNeighbour, tree: Partition, photos: int = 5,
 
 
 def refine_prototypes(
-    posterior: Posterior,
-    vectors: Vectors,
-    prototypes: Prototypes,
-    tree: Partition,
-    *,
-    cells: int = 5,
-    temperature: float = 1.6,
+    posterior: Posterior, vectors: Vectors, prototypes: Prototypes, tree: Partition, *, cells: int = 5
 ) -> tuple[FloatArray, FloatArray]:
     """The place of the best prototype in the likeliest `cells`: (lat, lon) in degrees, float64 (n,) each.
 
-    The best prototype has the greatest p(cell) * exp(-distance / temperature), with the distance between embeddings. If
-    it is over 1,000 km from the centre of the likeliest cell, the answer is that centre. Arguments and errors are those
-    of `refine`; `cells` < 1 and a temperature <= 0 are errors, too.
-
-    >>> from geolib.cells import GeocellTree
-    >>> lat, lon = [50.0, 50.1, 52.0, 52.1], [9.0, 9.0, 9.0, 9.0]
-    >>> tree, gallery = GeocellTree.fit(lat, lon, (1,)), NearestNeighbour(np.eye(4), lat, lon)
-    >>> seen, found = np.array([[0.0, 0.0, 0.6, 0.8]]), cell_prototypes(gallery, tree, photos=2)
-    >>> [degrees.round(2).tolist() for degrees in refine_prototypes(np.ones((1, 1)), seen, found, tree)]
-    [[52.05], [9.0]]
+    The best prototype has the greatest p(cell) * exp(-distance / 1.6), with the distance between embeddings. If it is
+    over 1,000 km from the centre of the likeliest cell, the answer is that centre. Arguments and errors are those of
+    `refine`; `cells` < 1 is an error, too.
     """
-    if cells < 1 or not temperature > 0:
-        raise ValueError(f"cells={cells}, temperature={temperature}: expected at least 1, and above 0")
-    owner, gallery = torch.from_numpy(prototypes.cells).to(prototypes.gallery.vectors.device), prototypes.gallery
-    best = []
+    if cells < 1:
+        raise ValueError(f"cells={cells}: expected at least 1")
+    gallery, best = prototypes.gallery, []
+    owner = torch.from_numpy(prototypes.cells).to(gallery.vectors.device)
     for queries, mass in query_blocks(posterior, vectors, gallery, owner, tree):
         kept = torch.zeros_like(mass, dtype=torch.bool)
         kept.scatter_(1, mass.topk(min(cells, mass.shape[1]), dim=1).indices, True)
         bias = torch.where(kept, mass.log(), -torch.inf)
 
         def score(similarity: Tensor, rows: slice, bias: Tensor = bias) -> Tensor:
-            return bias[:, owner[rows]] - (2 - 2 * similarity).clamp_min(0).sqrt() / temperature
+            return bias[:, owner[rows]] - (2 - 2 * similarity).clamp_min(0).sqrt() / _TEMPERATURE
 
         best.append(gallery.search(queries, 1, score)[1][:, 0])
     row = torch.cat(best).cpu().numpy()

@@ -4,7 +4,6 @@ import re
 import time
 
 import numpy as np
-import pooch
 import pytest
 from huggingface_hub import get_session
 from huggingface_hub.errors import HFValidationError, OfflineModeIsEnabled
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web import Server, answer, cut, hang_up, instead, redirect, reply, status
 
-from geolib.common.download import Client, DownloadError, TryAgainError, UnavailableError, check_contact
+from geolib.common.download import Client, DownloadError, UnavailableError, check_contact
 from geolib.common.hub import ask_hub
 
 BODY = np.random.default_rng(0).bytes(300_000)
@@ -52,7 +51,7 @@ def names(folder):
 
 
 def test_a_service_that_asks_for_no_contact_gets_none(server, tmp_path):
-    Client(server.base).download(server.base + "/a", tmp_path / "x", 1 << 20)
+    Client(server.base).file(server.base + "/a", tmp_path / "x", whole, max_bytes=1 << 20)
     assert re.fullmatch(r"geolib/[\d.]+ python-requests/[\d.]+", server.asked[0][2]["User-Agent"])
 
 
@@ -129,29 +128,6 @@ def test_a_body_without_a_length_is_cut_at_the_limit(server, tmp_path):
     assert sum(sent) < 50_000_000, "what is too large is not read to its end"
 
 
-def test_pooch_takes_the_client_for_its_downloader(server, tmp_path):
-    client, known = client_of(server), "sha1:" + pooch.file_hash(write(tmp_path / "known", BODY), "sha1")
-
-    def retrieve(name):
-        def downloader(url, path, _):
-            client.download(url, path, 1 << 20)
-
-        return pooch.retrieve(server.base + "/a", known, name, tmp_path / "cache", downloader=downloader)
-
-    server.faults["/a"] = [cut(100_000), instead(b"other")]
-    with pytest.raises(ValueError, match="does not match"):
-        retrieve("x")
-    assert names(tmp_path / "cache") == []
-    server.faults["/a"] = [cut(100_000)]
-    retrieve("x")
-    assert (tmp_path / "cache" / "x").read_bytes() == BODY and names(tmp_path / "cache") == ["x"]
-
-
-def write(path, content):
-    path.write_bytes(content)
-    return path
-
-
 # Waiting
 
 
@@ -185,9 +161,9 @@ def test_who_is_offline_hears_it_soon(naps):
 
 def test_a_connection_that_was_lost_is_waited_for(server, tmp_path, naps):
     client = client_of(server)
-    client.download(server.base + "/a", tmp_path / "x", 1 << 20)
+    client.file(server.base + "/a", tmp_path / "x", whole, max_bytes=1 << 20)
     server.faults["/a"] = [hang_up] * 7
-    client.download(server.base + "/a", tmp_path / "x", 1 << 20)
+    client.file(server.base + "/a", tmp_path / "y", whole, max_bytes=1 << 20)
     assert naps == [2, 4, 8, 16, 32, 64]
 
 
@@ -260,40 +236,35 @@ def test_allowing_never_fails(text):
 
 def test_a_forbidden_address_is_not_asked(server, tmp_path):
     with pytest.raises(DownloadError, match="is a forbidden address"):
-        client_of(server).download("https://example.org/a", tmp_path / "x", 100)
-    assert server.asked == [] and names(tmp_path) in ([], ["x"])
+        client_of(server).file("https://example.org/a", tmp_path / "x", whole, max_bytes=100)
+    assert server.asked == [] and names(tmp_path) == []
 
 
 # JSON
 
 
-def test_json_comes_after_its_check(server, naps):
+def test_json_is_asked_for_again_while_the_service_is_busy(server, naps):
     server.routes["/api"] = lambda handler, query: answer(handler, query, Retry_After=8)
     seen = []
 
-    def check(value):
+    def busy(value):
         seen.append(value)
-        if len(seen) < 3:
-            raise TryAgainError("busy", 5.0)
+        return "busy" if len(seen) < 3 else ""
 
-    assert client_of(server).json({"a": "1|2", "b": "é"}, check) == {"a": "1|2", "b": "é"}
+    assert client_of(server).json({"a": "1|2", "b": "é"}, busy) == {"a": "1|2", "b": "é"}
     assert len(seen) == 3 and naps == [8, 8], "the server's Retry-After counts where it is longer"
     server.routes["/api"] = lambda handler, query: answer(handler, [1])
     assert client_of(server).json({}) == [1]
     seen.clear()
-    client_of(server).json({}, check)
+    client_of(server).json({}, busy)
     assert naps[2:] == [5, 5]
 
 
-def test_a_check_that_never_passes_ends(server, naps):
+def test_a_service_that_stays_busy_is_given_up(server, naps):
     server.routes["/api"] = answer
-
-    def check(value):
-        raise TryAgainError("busy")
-
     with pytest.raises(UnavailableError, match=r"in 8 attempts \(busy\)"):
-        client_of(server).json({}, check)
-    assert len(server.asked) == 8 and naps == [2, 4, 8, 16, 32, 64]
+        client_of(server).json({}, lambda value: "busy")
+    assert len(server.asked) == 8 and naps == [5, 5, 5, 8, 16, 32, 64]
 
 
 def test_json_that_is_nested_without_end_is_refused(server, naps):

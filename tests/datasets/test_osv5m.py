@@ -8,7 +8,6 @@ import json
 import threading
 import time
 import zipfile
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,9 +20,9 @@ from PIL import Image
 import geolib.__main__ as cli
 from geolib.common.download import DownloadError, UnavailableError
 from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
-from geolib.datasets import open_dataset, osv5m
-from geolib.datasets.archives import Limits, unpack_pictures
-from geolib.datasets.osv5m import fetch_osv5m
+from geolib.datasets import archives, open_dataset, osv5m
+from geolib.datasets.archives import unpack_pictures
+from geolib.datasets.osv5m import fetch_osv5m, format_osv5m
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 # The columns of the published tables, as the dataset's own loader names them.
@@ -220,22 +219,26 @@ def fetch(hub, folder, *shards, **options):
 def test_two_shards_of_each_side_come_and_open_as_a_dataset(hub, tmp_path):
     told = []
     report = fetch(hub, tmp_path, 2, progress=told.append)
-    assert (report.revision, report.shards) == (COMMIT, {"train": 2, "test": 2})
+    assert (report["revision"], report["shards"]) == (COMMIT, {"train": 2, "test": 2})
     # 40 training pictures less one that is none, one without a row and three without coordinates.
-    assert (report.photos, report.countries) == (47, 3)
-    assert sum(report.sides.values()) == 47 and report.sides["test"] == 12 and report.licences == {"CC BY-SA 4.0": 47}
-    assert report.refused == {
+    assert (report["photos"], report["countries"]) == (47, 3)
+    assert (
+        sum(report["sides"].values()) == 47
+        and report["sides"]["test"] == 12
+        and report["licences"] == {"CC BY-SA 4.0": 47}
+    )
+    assert report["refused"] == {
         "a row twice in the table": 1,
         "no coordinates on the Earth": 3,
         "no readable JPEG": 1,
         "no row in the table": 1,
     }
-    assert report.near_duplicates == 1
-    assert "4 shards to come" in told[1] and "47 photos, 3 countries" in str(report)
+    assert report["near_duplicates"] == 1
+    assert "4 shards to come" in told[1] and "47 photos, 3 countries" in format_osv5m(report)
     assert f"main is commit {COMMIT}" in told[0]
     dataset = open_dataset(f"osv5m:{tmp_path}")
     photos = dataset.photos
-    assert len(dataset) == 47 and report.bytes == sum(dataset.path(photo).stat().st_size for photo in photos.index)
+    assert len(dataset) == 47 and report["bytes"] == sum(dataset.path(photo).stat().st_size for photo in photos.index)
     assert dataset.image(photos.index[0]).shape == (72, 96, 3)
     assert photos["source"].unique().tolist() == ["Mapillary, through OSV-5M"]
     assert photos.loc["3859149887460004", ["photographer", "author", "country"]].tolist() == ["", "", ""]
@@ -266,7 +269,9 @@ def test_a_second_call_fetches_only_what_is_new_at_the_same_commit(hub, tmp_path
     hub.commit = COMMIT
     hub.listing["images/train/01.zip"] = hub.files["images/train/01.zip"]
     report = fetch(hub, tmp_path, 2)
-    assert report.revision == COMMIT and hub.asked("GET", "train/01.zip") == 1 and hub.asked("GET", "train/00.zip") == 0
+    assert (
+        report["revision"] == COMMIT and hub.asked("GET", "train/01.zip") == 1 and hub.asked("GET", "train/00.zip") == 0
+    )
     assert not list((tmp_path / COMMIT / "downloads").rglob("*.zip")), "an archive goes once it is unpacked"
 
 
@@ -282,7 +287,7 @@ def test_the_commit_is_looked_up_once_and_kept_until_another_is_asked_for(hub, t
     hub.commit = OTHER
     assert json.loads((tmp_path / "manifest.json").read_text())["revision"] == COMMIT
     report = fetch(hub, tmp_path, 1, revision="main")
-    assert report.revision == OTHER and (tmp_path / COMMIT).is_dir()
+    assert report["revision"] == OTHER and (tmp_path / COMMIT).is_dir()
     assert open_dataset(f"osv5m:{tmp_path}").key(Named) != before
     with pytest.raises(DownloadError, match="cannot be fetched"):
         fetch(hub, tmp_path, 1, revision="no-such-branch")
@@ -310,9 +315,9 @@ def test_a_kill_between_and_inside_shards_is_resumed(hub, tmp_path, monkeypatch)
         open_dataset(f"osv5m:{tmp_path}")
     hub.log.clear()
     report = fetch(hub, tmp_path, 2)
-    assert report.photos == 47 and hub.asked("GET", "train/00.zip") == 0
+    assert report["photos"] == 47 and hub.asked("GET", "train/00.zip") == 0
     whole = fetch(hub, tmp_path / "whole", 2)
-    assert vars(report) == vars(whole)
+    assert report == whole
     one, two = (open_dataset(f"osv5m:{folder}").photos for folder in (tmp_path, tmp_path / "whole"))
     pd.testing.assert_frame_equal(one, two)
 
@@ -328,14 +333,14 @@ def test_a_folder_that_lost_pictures_is_fetched_again(hub, tmp_path):
 
 def test_a_transfer_that_breaks_off_resumes_by_range(hub, tmp_path):
     hub.plan["images/train/00.zip"] = ["cut", "cut"]
-    assert fetch(hub, tmp_path, 1).photos == 21
+    assert fetch(hub, tmp_path, 1)["photos"] == 21
     assert hub.asked("GET", "train/00.zip") == 3
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
 def test_a_busy_hub_is_asked_again_and_then_left_alone(hub, tmp_path, status, naps):
     hub.plan["listing"], hub.plan["images/train/00.zip"] = [status] * 2, [status]
-    assert fetch(hub, tmp_path, 1).photos == 21
+    assert fetch(hub, tmp_path, 1)["photos"] == 21
     assert naps[:2] == [1, 2] and sum(naps) < 10
     hub.plan["listing"] = [status] * 99
     with pytest.raises(UnavailableError, match="run the same command again later"):
@@ -346,7 +351,7 @@ def test_a_busy_hub_is_asked_again_and_then_left_alone(hub, tmp_path, status, na
 @pytest.mark.parametrize("what", ["listing", "images/train/00.zip", "train.csv"])
 def test_a_busy_hub_is_asked_again_when_it_says(hub, tmp_path, what, naps):
     hub.plan[what] = [(503, 90), (503, 3)]
-    assert fetch(hub, tmp_path, 1).photos == 21
+    assert fetch(hub, tmp_path, 1)["photos"] == 21
     assert naps == [90, 3]
     hub.commit, hub.plan[what] = OTHER, [(503, 20_000)]
     with pytest.raises(UnavailableError, match=r"a long wait \(Retry-After: 20000\)"):
@@ -363,7 +368,7 @@ def test_the_hubs_own_client_does_not_wait_for_hours_either(hub, tmp_path, naps)
 
 def test_a_hub_that_is_busy_before_a_file_is_asked_again(hub, tmp_path):
     hub.plan["head of images/train/00.zip"], hub.plan["head of test.csv"] = [503, 503], [429]
-    assert fetch(hub, tmp_path, 1).photos == 21
+    assert fetch(hub, tmp_path, 1)["photos"] == 21
     assert hub.asked("HEAD", "train/00.zip") == 3
 
 
@@ -372,20 +377,22 @@ def test_a_shard_that_is_gone_is_said_and_the_others_stay(hub, tmp_path):
     hub.plan["images/train/01.zip"] = [410]
     report = fetch(hub, tmp_path, 2)
     why = "images/train/01.zip cannot be fetched: HTTP 410: it was removed for good"
-    assert report.refused_shards["images/train/01.zip"].startswith(why) and why in str(report)
-    assert report.shards == {"train": 1, "test": 2} and len(open_dataset(f"osv5m:{tmp_path}")) == report.photos == 27
+    assert report["refused_shards"]["images/train/01.zip"].startswith(why) and why in format_osv5m(report)
+    assert (
+        report["shards"] == {"train": 1, "test": 2} and len(open_dataset(f"osv5m:{tmp_path}")) == report["photos"] == 27
+    )
     content = hub.files.pop("images/train/01.zip")
-    assert list(fetch(hub, tmp_path, 2).refused_shards) == ["images/train/01.zip"]
+    assert list(fetch(hub, tmp_path, 2)["refused_shards"]) == ["images/train/01.zip"]
     hub.files["images/train/01.zip"] = content
     report = fetch(hub, tmp_path, 2)
-    assert report.refused_shards == {} and len(open_dataset(f"osv5m:{tmp_path}")) == 47, "it is asked for each time"
+    assert report["refused_shards"] == {} and len(open_dataset(f"osv5m:{tmp_path}")) == 47, "it is asked for each time"
 
 
 def test_a_shard_that_lost_pictures_and_is_gone_since_leaves_the_table(hub, tmp_path):
     fetch(hub, tmp_path, 2)
     open_dataset(f"osv5m:{tmp_path}").path("3859149887460000").unlink()
     hub.plan["images/train/00.zip"] = [410]
-    assert list(fetch(hub, tmp_path, 2).refused_shards) == ["images/train/00.zip"]
+    assert list(fetch(hub, tmp_path, 2)["refused_shards"]) == ["images/train/00.zip"]
     dataset = open_dataset(f"osv5m:{tmp_path}")
     assert all(dataset.path(photo).is_file() for photo in dataset.photos.index) and len(dataset) == 32
     fetch(hub, tmp_path, 2)
@@ -406,7 +413,7 @@ def test_a_hub_that_is_down_ends_the_run_and_loses_nothing(hub, tmp_path):
         fetch(hub, tmp_path, 2)
     hub.plan.clear()
     hub.log.clear()
-    assert fetch(hub, tmp_path, 2).photos == 47 and hub.asked("GET", "train/00.zip") == 0
+    assert fetch(hub, tmp_path, 2)["photos"] == 47 and hub.asked("GET", "train/00.zip") == 0
 
 
 @pytest.mark.parametrize("name", ["images/train/00.zip", "train.csv"])
@@ -420,11 +427,11 @@ def test_content_that_is_not_as_listed_never_gets_in(hub, tmp_path, name):
         assert not list(tmp_path.rglob("photos.parquet"))
     else:
         report = fetch(hub, tmp_path, 1, progress=told.append)
-        assert report.refused_shards[name].startswith(why) and report.sides == {"test": 6}
+        assert report["refused_shards"][name].startswith(why) and report["sides"] == {"test": 6}
     assert hub.asked("GET", name) == 2 and sum("its sha256 is not the one" in line for line in told) == 2
     assert not [path for path in tmp_path.rglob("*.jpg") if path.parent.parent.name == "train"]
     hub.files[name] = good
-    assert fetch(hub, tmp_path, 1).photos == 21
+    assert fetch(hub, tmp_path, 1)["photos"] == 21
 
 
 def test_a_hostile_shard_is_unpacked_without_leaving_its_folder(hub, tmp_path):
@@ -437,28 +444,26 @@ def test_a_hostile_shard_is_unpacked_without_leaving_its_folder(hub, tmp_path):
     hub.listing["images/train/00.zip"] = hub.files["images/train/00.zip"] = content.getvalue()
     report = fetch(hub, tmp_path / "deep" / "home", 1)
     refused = {"a name that leads out of the folder": 1, "an absolute name": 1, "a name that is no id": 1}
-    assert report.refused.items() >= refused.items()
+    assert report["refused"].items() >= refused.items()
     assert (
-        not list(tmp_path.rglob("escape*")) and report.sides.get("train", 0) + report.sides.get("calibration", 0) == 1
+        not list(tmp_path.rglob("escape*"))
+        and report["sides"].get("train", 0) + report["sides"].get("calibration", 0) == 1
     )
 
 
 def test_a_shard_that_unpacks_to_terabytes_is_refused(hub, tmp_path, monkeypatch):
-    def limit(**limits):
-        monkeypatch.setattr(osv5m, "unpack_pictures", partial(unpack_pictures, limits=Limits(**limits)))
-
-    limit(total_bytes=5_000)
-    with pytest.raises(CorruptFileError, match="unpacks to more than 5,000 bytes"):
+    with monkeypatch.context() as patch, pytest.raises(CorruptFileError, match="unpacks to more than 5,000 bytes"):
+        patch.setattr(archives, "MAX_TOTAL_BYTES", 5_000)
         fetch(hub, tmp_path, 1)
     assert not list(tmp_path.rglob("photos.parquet")) and not list(tmp_path.rglob("*.jpg"))
     assert not list(tmp_path.rglob("*.zip"))
-    limit(entries=10)
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "MAX_ENTRIES", 10)
+        report = fetch(hub, tmp_path, 1)
+    assert "21 entries, over the limit of 10" in report["refused_shards"]["images/train/00.zip"]
+    assert report["shards"] == {"train": 0, "test": 1} and report["sides"] == {"test": 6}, "the others are kept"
     report = fetch(hub, tmp_path, 1)
-    assert "21 entries, over the limit of 10" in report.refused_shards["images/train/00.zip"]
-    assert report.shards == {"train": 0, "test": 1} and report.sides == {"test": 6}, "the others are kept"
-    monkeypatch.setattr(osv5m, "unpack_pictures", unpack_pictures)
-    report = fetch(hub, tmp_path, 1)
-    assert report.photos == 21 and report.refused_shards == {}
+    assert report["photos"] == 21 and report["refused_shards"] == {}
     assert hub.asked("GET", "test/00.zip") == 2
 
 
@@ -473,7 +478,7 @@ def test_words_that_stand_for_nothing_elsewhere_are_kept(hub, tmp_path):
     namibia = photos.loc[frame["id"][0]]
     assert namibia[["country", "author", "photographer"]].tolist() == ["NA", "null", "NULL"]
     assert photos.loc[frame["id"][1], ["city", "region", "author"]].tolist() == ["None", "nan", "#N/A"]
-    assert report.refused["no coordinates on the Earth"] == 3 + 3 and not set(frame["id"][2:5]) & set(photos.index)
+    assert report["refused"]["no coordinates on the Earth"] == 3 + 3 and not set(frame["id"][2:5]) & set(photos.index)
 
 
 def test_a_picture_that_is_in_two_shards_is_one_photo(hub, tmp_path):
@@ -481,7 +486,7 @@ def test_a_picture_that_is_in_two_shards_is_one_photo(hub, tmp_path):
         name, photos = f"images/test/{number:02}.zip", {f"{9859149887460000 + k}": jpeg(k) for k in range(6)}
         hub.listing[name] = hub.files[name] = archive(f"{number:02}", photos)
     report = fetch(hub, tmp_path, 2)
-    assert report.shards["test"] == 2 and report.sides["test"] == 6
+    assert report["shards"]["test"] == 2 and report["sides"]["test"] == 6
 
 
 def test_a_table_without_photographers_opens(hub, tmp_path):
@@ -489,7 +494,7 @@ def test_a_table_without_photographers_opens(hub, tmp_path):
         frame = pd.read_csv(io.BytesIO(hub.files[name]), dtype=str)[["id", "latitude", "longitude", "country"]]
         hub.listing[name] = hub.files[name] = frame.to_csv(index=False).encode()
     report = fetch(hub, tmp_path, 1)
-    assert (report.photographers, report.countries) == (0, 3)
+    assert (report["photographers"], report["countries"]) == (0, 3)
     hub.commit, hub.listing["test.csv"] = OTHER, b"id,latitude\n1,2\n"
     hub.files["test.csv"] = hub.listing["test.csv"]
     with pytest.raises(CorruptFileError, match="has no column longitude"):

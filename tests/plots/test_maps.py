@@ -79,7 +79,7 @@ def test_a_missing_layer_is_an_error_that_says_what_to_do(tmp_path, monkeypatch,
     monkeypatch.setenv("GEOLIB_DATA", str(tmp_path))
     for cached in (ground.ground_shapes, ground.world_paths):
         cached.cache_clear()
-    with pytest.raises(MissingDataError, match=r"is missing.*full clone"):
+    with pytest.raises(MissingDataError, match=r"is missing.*complete clone"):
         maps.plot_photos([1.0], [2.0])
 
 
@@ -124,7 +124,7 @@ def test_an_error_of_zero_has_a_colour_and_other_numbers_of_places_are_refused()
     _, ax = maps.plot_error_map([1, 2], [1, 2], [1, 3], [1, 2])
     (dots,) = drawn(ax, PathCollection, zorder=4)
     assert np.isfinite(dots.to_rgba(dots.get_array())).all() and dots.get_array().min() == 1e-3
-    with pytest.raises(ValueError, match="2 predictions for 3 true places"):
+    with pytest.raises(ValueError, match="2 predicted places for 3 true ones"):
         maps.plot_error_map([1, 2], [1, 2], [1, 2, 3], [1, 2, 3])
 
 
@@ -191,7 +191,7 @@ def test_partitions_side_by_side_share_one_scale(tree, photos):
 def test_levels_and_views_that_do_not_exist_are_refused(tree):
     with pytest.raises(ValueError, match="level=2"):
         maps.plot_cells(tree, 2)
-    with pytest.raises(ValueError, match="expected one"):
+    with pytest.raises(ValueError, match="expected at least one"):
         maps.plot_partitions({}, (48, 6, 1100))
     for draw in (lambda view: maps.plot_nesting(tree, view), lambda view: maps.plot_partitions({"a": tree}, view)):
         with pytest.raises(ValueError, match="a view of 9000 km"):
@@ -324,7 +324,7 @@ def test_a_posterior_or_a_truth_that_cannot_be_drawn_is_refused(tree, posterior)
         with pytest.raises(ValueError, match=r"posterior.*expected.*one row of `fuse`"):
             maps.plot_prediction(wrong, tree)
         with pytest.raises(ValueError, match=r"posterior.*expected.*one row of `fuse`"):
-            maps.plot_decoded(wrong, tree, {"mode": AUCKLAND})
+            maps.plot_decoded(wrong, tree, {"mode": AUCKLAND}, truth=AUCKLAND)
     with pytest.raises(ValueError, match=r"lat\[0\] = 95"):
         maps.plot_prediction(posterior, tree, truth=(95.0, 0.0))
 
@@ -344,25 +344,29 @@ def test_posteriors_side_by_side_mark_truth_and_best_cell_in_one_scale(tree, pos
         assert np.allclose(discs[0].get_offsets(), on_map(*best), atol=1)
     assert len(drawn(axes[0], PathCollection, zorder=3)[0].get_paths()) == 2
     assert not drawn(axes[1], PathCollection, zorder=3)
-    close, _ = maps.plot_posteriors({"near": posterior}, tree, view=(-36.8, 174.8, 900))
+    close, _ = maps.plot_posteriors({"near": posterior}, tree, truth=AUCKLAND, view=(-36.8, 174.8, 900))
     assert len(ground.png(close, 60)) < 300_000
-    for given in ({}, {"odd": np.ones(7)}, {"none": np.zeros(tree.n_cells[-1])}):
-        with pytest.raises(ValueError, match="expected probabilities over one of"):
-            maps.plot_posteriors(given, tree)
+    with pytest.raises(ValueError, match="no maps: expected at least one"):
+        maps.plot_posteriors({}, tree, truth=AUCKLAND)
+    for given in ({"odd": np.ones(7)}, {"none": np.zeros(tree.n_cells[-1])}):
+        with pytest.raises(ValueError, match=r"(odd|none) .*expected probabilities of \(\d+, \d+\) cells"):
+            maps.plot_posteriors(given, tree, truth=AUCKLAND)
 
 
 def test_regions_are_as_large_on_the_map_as_on_the_ground(tree, posterior):
     likely = posterior > 1e-4
-    fig, axes = maps.plot_regions({"likely": likely, "none": np.zeros_like(likely)}, tree, truth={"likely": AUCKLAND})
-    (stars, discs), (no_stars, _) = stars_and_discs(axes[0]), stars_and_discs(axes[1])
-    assert np.allclose(stars[0].get_offsets(), on_map(*AUCKLAND), atol=1)
-    assert not discs and not no_stars
+    fig, axes = maps.plot_regions(
+        {"likely": likely, "none": np.zeros_like(likely)}, tree, truth={"likely": AUCKLAND, "none": (0, 0)}
+    )
+    for ax, place in zip(axes, (AUCKLAND, (0, 0)), strict=True):
+        (star,), discs = stars_and_discs(ax)
+        assert np.allclose(star.get_offsets(), on_map(*place), atol=1) and not discs
     (region,) = drawn(axes[0], PathCollection, zorder=2)
     assert areas(region.get_paths()).sum() / 1e6 == pytest.approx(tree.areas_km2(-1)[likely].sum(), rel=0.02)
     assert f"likely: {likely.sum():,} of {likely.size:,} cells" in ground.alt_text(fig)
     for given in ({}, {"short": likely[:-1]}, {"shares": posterior}):
-        with pytest.raises(ValueError, match="expected bool"):
-            maps.plot_regions(given, tree)
+        with pytest.raises(ValueError, match=r"expected (bool|at least one)"):
+            maps.plot_regions(given, tree, truth=dict.fromkeys(given, AUCKLAND))
 
 
 def test_named_answers_stand_where_they_are_and_share_a_disc_where_they_would_hide_each_other(tree, posterior):
@@ -375,7 +379,7 @@ def test_named_answers_stand_where_they_are_and_share_a_disc_where_they_would_hi
     assert all(ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 for box in boxes), "a label runs off the map"
     assert "argmax · mode at -37, 175" in ground.alt_text(fig) and "the truth at -18, -180" in ground.alt_text(fig)
     with pytest.raises(ValueError, match="no place to mark"):
-        maps.plot_decoded(posterior, tree, {})
+        maps.plot_decoded(posterior, tree, {}, truth=AUCKLAND)
 
 
 # A number for each place on Earth
@@ -395,7 +399,7 @@ def test_a_landscape_is_shaded_where_its_numbers_are():
     assert "points, highest near 30, 50, with top at 30, 50" in ground.alt_text(fig)
     for bad in (np.zeros(5), np.zeros((1, 5)), np.full((3, 5), np.nan)):
         with pytest.raises(ValueError, match="expected finite numbers"):
-            maps.plot_landscape(bad, "points", {"top": (0, 0)})
+            maps.plot_landscape(bad, "points", {"top": (0, 0)}, truth=(0, 0))
 
 
 @pytest.mark.parametrize("place", [(-17.7, -179.9), (88.0, 30.0), (48.9, 2.4)])
@@ -421,4 +425,4 @@ def test_fields_that_cannot_be_drawn_are_refused():
         (value, [], []),
     ):
         with pytest.raises(ValueError, match="expected"):
-            maps.plot_field(given, levels, labels, answer=(0, 0))
+            maps.plot_field(given, levels, labels, answer=(0, 0), truth=(0, 0), image=PHOTO)

@@ -78,5 +78,5 @@ def test_answers_mark_each_truth_and_guess_with_the_distance_below_the_picture()
     below = sorted(axes.texts[0].get_text() for axes in fig.axes if axes.images)
     assert below == ["111 km off"] * 4
     assert "median error is 111 km" in ground.alt_text(fig)
-    with pytest.raises(ValueError, match="expected as many of each, an even number"):
+    with pytest.raises(ValueError, match="3 pictures of 3 places: expected as many, an even number"):
         pictures.plot_answers([PHOTO] * 3, (true[0][:3], true[1][:3]), (guess[0][:3], guess[1][:3]))

@@ -133,13 +133,13 @@ def test_the_fitted_values_are_the_best_of_the_grid(town_world):
     assert (fitted["share"], fitted["weight"]) == max(found, key=found.get)
     assert len(set(found.values())) > 2 and fitted["weight"] < 5  # this posterior is noise: looks must win
     grid = {"weights": (None, 0.05, 5.0), "temperatures": (0.03, 0.3)}
-    soft = fit_photo_posterior(w.posterior, w.queries, w.lat, w.lon, w.gallery, w.tree, "mode", **grid)
+    soft = fit_photo_posterior(w.posterior, w.queries, w.lat, w.lon, w.gallery, w.tree, **grid)
     scores = {}
     for weight in grid["weights"]:
         for temperature in grid["temperatures"]:
             rows, mass = photo_posterior(
                 w.posterior, w.queries, w.gallery, w.tree, weight=weight, temperature=temperature
             )
-            at = decode_points(mass, w.gallery.lat[rows], w.gallery.lon[rows], "mode")
+            at = decode_points(mass, w.gallery.lat[rows], w.gallery.lon[rows], "geoscore")
             scores[weight, temperature] = mean_score(at)
     assert (soft["weight"], soft["temperature"]) == max(scores, key=scores.get) and soft["weight"] == 0.05
