@@ -40,7 +40,9 @@ def fuse(
     Parameters
     ----------
     logits : one (n, n_cells) array per level, coarse to fine; numpy arrays or tensors.
-    rule : "finest", "consistency" (the article's filter), "product" or "leaf"; see the function of that name.
+    rule : "consistency" (the article's filter) or "product": see the function of that name. "finest" is the finest head
+        alone. So is "leaf", but there the coarse levels' probabilities are the `marginals` of the posterior, which
+        always agree with it (leaf sums, OSV-5M: Astruc et al., CVPR 2024, section 4).
     top_k, penalty : of `consistency`: length of each shortlist, and factor for a cell that is not on it.
     level_weights : of `product`: one number >= 0 per level, default 1.
     temperatures : one per level, default 1: logits are divided by it first (`geolib.judge.calibrate.fit_temperatures`).
@@ -69,25 +71,21 @@ def fuse(
         raise ValueError(f"{len(scores)} levels of logits for a tree of {tree.n_levels}: expected one array per level")
     heat = _per_level("temperatures", temperatures, tree, lowest=1e-3)
     weights = _per_level("level_weights", level_weights, tree, lowest=0.0)
-    if not 0 < penalty <= 1 or top_k < 1 or not any(weights):
-        raise ValueError(f"{penalty=}, {top_k=}, {level_weights=}: expected (0, 1], at least 1, and not all 0")
-    coarse: list[int] = _coarse_levels(levels, weights)
-    part = [*(coarse if rule in ("consistency", "product") else []), tree.n_levels - 1]
+    if not 0 < penalty <= 1 or top_k < 1:
+        raise ValueError(f"{penalty=}, {top_k=}: expected a penalty in (0, 1] and top_k of at least 1")
+    finest: int = tree.n_levels - 1
+    part = sorted({*(range(finest) if levels is None else levels), finest})
+    if part[0] < 0 or part[-1] > finest or not any(weights[level] for level in part):
+        raise ValueError(f"{levels=}, {level_weights=}: expected levels from 0 to {finest}, not all of weight 0")
     log_p = [log_probabilities(scores[level], heat[level]) for level in part]
     above = namespace(scores[0]).asarray(tree.ancestors, device=scores[0].device)[:, part]
+    fused = log_p[-1]
     if rule == "consistency":
         fused = consistency(log_p, above, top_k, penalty)
     elif rule == "product":
         fused = product(log_p, above, [weights[level] for level in part])
-    else:
-        fused = finest(log_p) if rule == "finest" else leaf(log_p)
     posterior: Array = _normalised(fused)
     return posterior
-
-
-def finest(log_p: Sequence[Any]) -> Any:
-    """The finest head alone: log p(c), of log-probabilities (n, n_cells) per level, coarse to fine."""
-    return log_p[-1]
 
 
 def consistency(log_p: Sequence[Any], above: Any, k: int, penalty: float) -> Any:
@@ -128,32 +126,11 @@ def product(log_p: Sequence[Any], above: Any, weights: Sequence[float]) -> Any:
     return total
 
 
-def leaf(log_p: Sequence[Any]) -> Any:
-    """Leaf sums (OSV-5M: Astruc et al., CVPR 2024, section 4): over the finest cells the same as `finest`.
-
-    The difference is where the coarse levels' probabilities come from: from `marginals` of this posterior, which always
-    agree with it, and not from the coarse heads.
-    """
-    return log_p[-1]
-
-
 def marginals(posterior: Array, tree: Partition) -> list[Array]:
-    """Sum a posterior up to every level: a parent is exactly as likely as its children together (leaf sums).
+    """Sum a posterior (n, n_finest) up to every level: a parent is exactly as likely as its children together.
 
-    Parameters
-    ----------
-    posterior : (n, n_finest).
+    Returns one (n, n_cells) array per level, coarse to fine. Raises `ValueError` for a posterior of another tree.
 
-    Returns
-    -------
-    One (n, n_cells) array per level, coarse to fine.
-
-    Raises
-    ------
-    ValueError : a posterior that does not fit the tree.
-
-    Examples
-    --------
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([50, 40, -30, -40], [0, 10, 120, 130], (2, 4), min_photos=1)
     >>> marginals(np.float32([[0.1, 0.2, 0.3, 0.4]]), tree)[0].round(1)
@@ -177,9 +154,7 @@ def check_logits(level: int, logits: Sequence[Array], tree: Partition) -> Any:
         raise ValueError(f"logits of level {level} are {tuple(scores.shape)}, expected {expected}, at least one row")
     bad = xp.where(~xp.isfinite(xp.amax(scores, axis=1)))[0]  # the largest is NaN if any is NaN
     if len(bad):
-        raise ValueError(
-            f"logits of level {level}, row {int(bad[0])}, hold NaN, +inf or only -inf: check the embedding"
-        )
+        raise ValueError(f"logits of level {level}, row {int(bad[0])}, hold NaN, +inf or only -inf")
     return scores
 
 
@@ -205,15 +180,6 @@ def _normalised(log_posterior: Any) -> Any:
     p = xp.exp(p, out=p)
     p /= xp.asarray(xp.sum(p, axis=1, keepdims=True, dtype=wide_float(p)), dtype=xp.float32)
     return p
-
-
-def _coarse_levels(levels: Sequence[int] | None, weights: Sequence[float]) -> list[int]:
-    """The coarse levels that take part, in order. Refuses unknown ones, and that all who take part have weight 0."""
-    known = set(range(len(weights)))
-    chosen = known if levels is None else set(levels)
-    if not chosen <= known or not any(weights[level] for level in chosen | {len(weights) - 1}):
-        raise ValueError(f"{levels=}: expected numbers from 0 to {len(weights) - 1}, not all of weight 0")
-    return sorted(chosen - {len(weights) - 1})
 
 
 def _per_level(name: str, values: Sequence[float] | None, tree: Partition, lowest: float) -> list[float]:

@@ -1,7 +1,7 @@
 """Calibration: probabilities that come true as often as they say, and regions that hold their share.
 
 Everything is fitted on the calibration split alone. Conformal regions cover their share of photos that are exchangeable
-with the calibration photos: of all of them together, not of each continent or scene (`coverage`).
+with the calibration photos: of all of them together, not of each continent or scene.
 
 Intervals are Wilson's 95 %, which treat the photos as independent. Photos of one photographer are not:
 `geolib.evaluate.shares` resamples whole photographers.
@@ -20,12 +20,11 @@ import pandas as pd
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import logsumexp
 
-from geolib.cells.quadtree import Partition
-from geolib.common.arrays import Vectors, as_array, columns, namespace, row_blocks, to_numpy, wide_float
+from geolib.cells.quadtree import IntArray, Partition
+from geolib.common.arrays import Vectors, as_array, by_rows, columns, namespace, row_blocks, to_numpy, wide_float
 from geolib.fusion import Array, check_logits, log_probabilities, scaled
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, unit_vectors
 
-IntArray = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 SPHERE_KM2 = 4 * math.pi * EARTH_RADIUS_KM**2
 _HOTTEST = 100.0  # temperatures are fitted between its inverse and it
@@ -52,10 +51,10 @@ def fit_temperature(logits: Array, labels: npt.ArrayLike) -> float:
 
     def slope(log_inverse: float) -> float:
         total = 0.0
-        for rows in row_blocks(scores.shape):
-            z = scaled(xp.asarray(scores[rows], dtype=wide_float(scores)), 1.0)
+        for rows, cells in row_blocks(scores, truth):
+            z = scaled(xp.asarray(rows, dtype=wide_float(scores)), 1.0)
             p = xp.exp(log_probabilities(z, math.exp(-log_inverse)))
-            total += float((p * z).sum() - _at(z, truth[rows]).sum())
+            total += float((p * z).sum() - _at(z, cells).sum())
         return total
 
     edge = math.log(_HOTTEST)
@@ -79,16 +78,9 @@ def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -
     posterior at the true finest cell. That posterior is a log-linear model, so the loss is convex in the weights. They
     need not sum to 1: their size is the sharpness of the whole. A level that adds nothing to the others gets 0.
 
-    Parameters
-    ----------
-    logits : one (n, n_cells) array per level, of calibration photos.  cells : their true cells, (n, n_levels).
+    logits: one (n, n_cells) array per level, of calibration photos.  cells: their true cells, (n, n_levels). Raises
+    `ValueError` for what `fuse` or `fit_temperature` refuse, and when every level is worse than no answer.
 
-    Raises
-    ------
-    ValueError : what `fuse` or `fit_temperature` refuse, and when every level is worse than no answer.
-
-    Examples
-    --------
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([50, 40, -30, -40], [0, 10, 120, 130], (2, 4), min_photos=1)
     >>> coarse, fine = np.float32([[1, 0], [1, 0], [0, 1]]), np.float32([[2, 0, 0, 0], [2, 0, 0, 0], [0, 1, 1, 1]])
@@ -104,12 +96,12 @@ def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -
     def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         """Mean log loss and its gradient: a level's expected log-probability minus that at the true cell."""
         sums = np.zeros(1 + len(weights))
-        for rows in row_blocks(scores[-1].shape):
+        for fine, own, *coarse in row_blocks(scores[-1], truth, *scores[:-1]):
             # Logits instead of log-probabilities: a constant per row and level changes neither posterior nor gradient.
-            z = [scaled(xp.asarray(z[rows], dtype=wide), heat) for z, heat in zip(scores, temperatures, strict=True)]
-            parts = [columns(level, above[:, number]) for number, level in enumerate(z)]
+            levels = zip([*coarse, fine], temperatures, above.T, strict=True)
+            parts = [columns(scaled(xp.asarray(z, dtype=wide), heat), cells) for z, heat, cells in levels]
             log_p = log_probabilities(sum(w * part for w, part in zip(weights.tolist(), parts, strict=True)))
-            p, own = xp.exp(log_p), truth[rows]
+            p = xp.exp(log_p)
             sums[0] -= float(_at(log_p, own).sum())
             sums[1:] += [float((p * part).sum() - _at(part, own).sum()) for part in parts]
         return sums[0] / len(truth), sums[1:] / len(truth)
@@ -126,17 +118,23 @@ def _at(values: Any, cells: Any) -> Any:
     return values[namespace(values).arange(len(cells), device=values.device), cells]
 
 
-def _true_cells(scores: Any, labels: npt.ArrayLike) -> Any:
-    """Labels (n,) beside logits (n, n_cells). Refuses labels of no cell, and logits by which one cannot be true."""
-    truth, xp = np.asarray(labels), namespace(scores)
+def _checked_cells(cells: npt.ArrayLike, scores: Any) -> npt.NDArray[Any]:
+    """True cells (n,) of scores (n, n_cells). Refuses other shapes, fractions, and cells that do not exist."""
+    truth = np.asarray(cells)
     if scores.ndim != 2 or 0 in scores.shape or truth.shape != (len(scores),) or truth.dtype.kind not in "iu":
         raise ValueError(
-            f"labels {truth.dtype} {truth.shape} for logits {tuple(scores.shape)}: expected whole numbers (n,) and "
+            f"true cells {truth.dtype} {truth.shape} for scores {tuple(scores.shape)}: expected whole numbers (n,) and "
             "(n, n_cells), at least one photo"
         )
     if truth.min() < 0 or truth.max() >= scores.shape[1]:
-        raise ValueError(f"labels from {truth.min()} to {truth.max()}: expected cells from 0 to {scores.shape[1] - 1}")
-    cells = xp.asarray(truth, dtype=xp.int64, device=scores.device)
+        raise ValueError(f"true cells from {truth.min()} to {truth.max()}: expected 0 to {scores.shape[1] - 1}")
+    return truth
+
+
+def _true_cells(scores: Any, labels: npt.ArrayLike) -> Any:
+    """Labels (n,) where the logits (n, n_cells) lie. Refuses logits by which a true cell is impossible."""
+    xp = namespace(scores)
+    cells = xp.asarray(_checked_cells(labels, scores), dtype=xp.int64, device=scores.device)
     bad = xp.where(~(xp.isfinite(xp.amax(scores, axis=1)) & xp.isfinite(_at(scores, cells))))[0]
     if len(bad):
         raise ValueError(f"logits of row {int(bad[0])} hold NaN or +inf, or -inf at the true cell")
@@ -162,23 +160,20 @@ def wilson(successes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, Floa
 def reliability(probability: npt.ArrayLike, right: npt.ArrayLike, bins: int = 15) -> pd.DataFrame:
     """The reliability curve: how often answers with a probability of about p were right.
 
-    Parameters
-    ----------
-    probability : (n,) of each photo's answer, in [0, 1].  right : (n,) whether it was true.
+    probability: (n,) of each photo's answer, in [0, 1].  right: (n,), whether it was true. Returns one row per bin of
+    about as many photos, ascending, without empty bins. Columns `probability` (mean), `share` right, `share_low`,
+    `share_high`, `photos`.
 
-    Returns
-    -------
-    One row per bin of about as many photos, ascending; empty bins have no row. Columns `probability` (mean), `share`
-    right, `share_low`, `share_high`, `photos`.
-
-    Examples
-    --------
     >>> reliability([0.2, 0.2, 0.9, 0.9], [0, 1, 1, 1], bins=2)[["probability", "share", "photos"]]
        probability  share  photos
     0          0.2    0.5       2
     1          0.9    1.0       2
     """
-    p, hit = _checked_answers(probability, right, bins)
+    p, hit = np.asarray(probability, np.float64), np.asarray(right, np.float64)
+    if p.ndim != 1 or not len(p) or p.shape != hit.shape or not np.all((p >= 0) & (p <= 1 + 1e-6)):
+        raise ValueError(f"probability {p.shape}, right {hit.shape}: expected (n,) each, probabilities in [0, 1]")
+    if not np.isin(hit, (0, 1)).all() or bins < 1:
+        raise ValueError(f"right holds {np.unique(hit)[:5]}, bins={bins}: expected true or false, and at least one bin")
     steps = np.linspace(0, 1, bins + 1)[1:-1]
     bin_of = np.searchsorted(np.quantile(p, steps), p)
     table = pd.DataFrame({"probability": p, "share": hit, "photos": 1}).groupby(bin_of)
@@ -237,23 +232,21 @@ class ConformalCells:
     @classmethod
     def fit(cls, posterior: Vectors, cells: npt.ArrayLike) -> ConformalCells:
         """Fit on a posterior (n, n_cells) of calibration photos and their true cells, (n,), of the same level."""
-        mass, truth = check_posterior(posterior), np.asarray(cells)
-        if truth.shape != (len(mass),) or truth.dtype.kind not in "iu":
-            raise ValueError(f"cells {truth.dtype} {truth.shape}: expected a whole number per photo, ({len(mass)},)")
-        if truth.min() < 0 or truth.max() >= mass.shape[1]:
-            raise ValueError(f"cells from {truth.min()} to {truth.max()}: expected 0 to {mass.shape[1] - 1}")
-        return cls(np.sort(_mass_above(mass, truth)))
+        mass = check_posterior(posterior)
+        return cls(np.sort(by_rows(_mass_above, mass, _checked_cells(cells, mass))))
 
     def sets(self, posterior: Vectors, confidence: float) -> Flags:
         """Which cells are in each photo's set, bool (n, n_cells)."""
-        mass, limit = check_posterior(posterior), _limit(self.scores, confidence)
-        out = np.empty(mass.shape, dtype=np.bool_)
-        for rows in row_blocks(mass.shape):
-            order = np.argsort(-mass[rows], axis=1, kind="stable")
-            ranked = np.take_along_axis(mass[rows], order, axis=1).astype(np.float64)
-            scores = np.cumsum(ranked, axis=1) - ranked
-            np.put_along_axis(out[rows], order, scores <= limit, axis=1)
-        return out
+        limit = _limit(self.scores, confidence)
+
+        def inside(mass: npt.NDArray[Any]) -> Flags:
+            order = np.argsort(-mass, axis=1, kind="stable")
+            ranked = np.take_along_axis(mass, order, axis=1).astype(np.float64)
+            out = np.empty(mass.shape, dtype=np.bool_)
+            np.put_along_axis(out, order, np.cumsum(ranked, axis=1) - ranked <= limit, axis=1)
+            return out
+
+        return by_rows(inside, check_posterior(posterior))
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,12 +334,12 @@ def expected_km(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: np
     if len(points) != len(mass):
         raise ValueError(f"{len(points)} points for {len(mass)} photos: expected one each")
     centers, within = unit_vectors(*tree.centers(-1)), 2 / 3 * np.sqrt(tree.areas_km2(-1) / math.pi)
-    out = np.empty(len(mass))
-    for rows in row_blocks(mass.shape):
-        # arccos of a float64 is good to 0.1 m near 0
-        km = EARTH_RADIUS_KM * np.arccos(np.clip(points[rows] @ centers.T, -1, 1))
-        out[rows] = np.einsum("ij,ij->i", mass[rows], np.hypot(km, within)) / mass[rows].sum(axis=1, dtype=np.float64)
-    return out
+
+    def mean_km(mass: npt.NDArray[Any], points: FloatArray) -> FloatArray:
+        km = EARTH_RADIUS_KM * np.arccos(np.clip(points @ centers.T, -1, 1))  # float64: good to 0.1 m near 0
+        return np.asarray(np.einsum("ij,ij->i", mass, np.hypot(km, within)) / mass.sum(axis=1, dtype=np.float64))
+
+    return by_rows(mean_km, mass, points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -398,11 +391,12 @@ class VonMisesFisherMixture:
         centers, kappa = unit_vectors(*self.tree.centers(-1)), self.kappa
         # log sinh k = k + log(1 - exp(-2 k)) - log 2, so that nothing overflows and a small k keeps its digits
         log_height = np.log(kappa) - math.log(2 * math.pi) - np.log(-np.expm1(-2 * kappa))
-        out = np.empty(len(points))
-        for rows in row_blocks(mass.shape):
-            densities = log_height + kappa * (points[rows] @ centers.T - 1)
-            out[rows] = logsumexp(densities, axis=1, b=mass[rows]) - np.log(mass[rows].sum(axis=1, dtype=np.float64))
-        return out
+
+        def log_sum(mass: npt.NDArray[Any], points: FloatArray) -> FloatArray:
+            densities = log_height + kappa * (points @ centers.T - 1)
+            return np.asarray(logsumexp(densities, axis=1, b=mass) - np.log(mass.sum(axis=1, dtype=np.float64)))
+
+        return by_rows(log_sum, mass, points)
 
 
 def check_posterior(posterior: Vectors, tree: Partition | None = None) -> npt.NDArray[Any]:
@@ -420,12 +414,8 @@ def check_posterior(posterior: Vectors, tree: Partition | None = None) -> npt.ND
 
 def _mass_above(mass: npt.NDArray[Any], cells: IntArray) -> FloatArray:
     """Mass of the cells ranked above a given one, (n,); equals rank in the order of their numbers."""
-    out = np.empty(len(mass))
-    for rows in row_blocks(mass.shape):
-        part, own = mass[rows], np.take_along_axis(mass[rows], cells[rows, None], axis=1)
-        before = np.arange(mass.shape[1]) < cells[rows, None]
-        out[rows] = np.sum(part, axis=1, dtype=np.float64, where=(part > own) | ((part == own) & before))
-    return out
+    own, before = np.take_along_axis(mass, cells[:, None], axis=1), np.arange(mass.shape[1]) < cells[:, None]
+    return np.asarray(np.sum(mass, axis=1, dtype=np.float64, where=(mass > own) | ((mass == own) & before)))
 
 
 def _limit(scores: FloatArray, confidence: float) -> float:
@@ -442,12 +432,3 @@ def _scale(scale_km: npt.ArrayLike, n: int | None = None) -> FloatArray:
     if not fits or not np.all((scale > 0) & (scale < math.inf)):
         raise ValueError(f"scale_km {scale.shape}: expected {n or 'n'} finite numbers above 0")
     return scale
-
-
-def _checked_answers(probability: npt.ArrayLike, right: npt.ArrayLike, bins: int) -> tuple[FloatArray, FloatArray]:
-    p, hit = np.asarray(probability, np.float64), np.asarray(right, np.float64)
-    if p.ndim != 1 or not len(p) or p.shape != hit.shape or not np.all((p >= 0) & (p <= 1 + 1e-6)):
-        raise ValueError(f"probability {p.shape}, right {hit.shape}: expected (n,) each, probabilities in [0, 1]")
-    if not np.isin(hit, (0, 1)).all() or bins < 1:
-        raise ValueError(f"right holds {np.unique(hit)[:5]}, bins={bins}: expected true or false, and at least one bin")
-    return p, hit
