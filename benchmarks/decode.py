@@ -21,7 +21,7 @@ import torch
 from cells import photos, seconds
 
 from geolib.cells import GeocellTree
-from geolib.decoding import _BLOCK, _Gains, decode
+from geolib.decoding import BLOCK, block_gains, decode
 from geolib.sphere import EARTH_RADIUS_KM, unit_vectors
 
 
@@ -45,13 +45,12 @@ def measure(n: int, cells: int, repeats: int) -> dict[str, float]:
     lat, lon = photos(20 * cells)
     tree = GeocellTree.fit(lat, lon, (100, 1000, cells))
     mass, points = posteriors(tree, n), torch.from_numpy(unit_vectors(*tree.centers(-1))).float()
-    gains, order = _Gains(points, "geoscore"), torch.arange(len(points))
-    whole = torch.tensor(0.0)
-    some = torch.cat([gains(part, part[0], whole).clone() for part in torch.split(order[: len(points) // 16], _BLOCK)])
+    blocks = torch.split(torch.arange(len(points)), BLOCK)
+    some = torch.cat([block_gains(points, block, "geoscore") for block in blocks[: len(blocks) // 16]])
 
     def kernel() -> None:
-        for part in torch.split(order, _BLOCK):
-            gains(part, part[0], whole)
+        for block in blocks:
+            block_gains(points, block, "geoscore")
 
     search, refined, limit, dense = seconds(
         lambda: decode(mass, tree, "geoscore", refine=False),

@@ -23,7 +23,7 @@ from geolib.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, FloatArray, check_
 
 RULES = ("argmax", "mean", "mode", "distance", "geoscore")
 _MODE_CELLS, _MODE_KM = 16, 1000.0
-_BLOCK = 128  # centres in a block of the search
+BLOCK = 128  # centres in a block of the search
 _STEPS, _GUIDES = 5, 2048  # of the refinement: its steps, and the likeliest points that lead them
 _CHUNK = 2**18  # numbers at a time: they stay in the processor's cache
 _NEAR = 0.01  # radians, 64 km: nearer than that the cosine alone is off by more than 40 m
@@ -83,12 +83,9 @@ def decode_points(
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule!r} is not a decoding rule; available: {', '.join(RULES)}")
-    shape = np.shape(lat)
-    flat = check_lat_lon(np.ravel(lat), np.ravel(lon))
-    share = _shares(mass, shape)
-    points = unit_vectors(*flat).reshape(*shape, 3)
+    share, points = _shares_and_points(mass, lat, lon)
     if rule in ("mean", "mode"):
-        return to_lat_lon(_mean(share, points) if rule == "mean" else _mode(share, points))
+        return to_lat_lon((_mean if rule == "mean" else _mode)(share, _per_row(points, share)))
     xp = namespace(share)
     share = xp.asarray(share, dtype=xp.float32)
     unit = xp.asarray(points, dtype=xp.float32, device=share.device)
@@ -96,8 +93,10 @@ def decode_points(
         best = xp.argmax(share, axis=1)
     else:
         best = (_best_of_shared if unit.ndim == 2 else _best_of_own)(share, unit, rule)
-    answer = _take(np.stack(flat, axis=-1).reshape(*shape, 2), to_numpy(best))
+    places = np.stack([np.asarray(lat, np.float64), np.asarray(lon, np.float64)], axis=-1)
+    answer = _take(_per_row(places, share), to_numpy(best))
     if refine and rule != "argmax":
+        unit = _per_row(unit, share)
         start = _take(unit, best)
         at = _climb(share, unit, start, rule)
         moved = to_numpy((at != start).any(axis=1))
@@ -122,20 +121,23 @@ def expected(
     """
     if cost not in ("geoscore", "distance"):
         raise ValueError(f"cost={cost!r}: expected 'geoscore' or 'distance'")
-    shape = np.shape(lat)
-    share = _shares(mass, shape)
+    share, points = _shares_and_points(mass, lat, lon)
     here = unit_vectors(*check_lat_lon(*at))
     if len(here) != len(share):
         raise ValueError(f"{len(here)} answers for {len(share)} rows of mass: expected one per row")
-    points = unit_vectors(*check_lat_lon(np.ravel(lat), np.ravel(lon))).reshape(*shape, 3)
     xp, wide = namespace(share), wide_float(share)
     points, here, share = (xp.asarray(x, dtype=wide, device=share.device) for x in (points, here, share))
-    value = to_numpy(_value(share, points, here, cost))
+    value = to_numpy(_value(share, _per_row(points, share), here, cost))
     return np.asarray(-value if cost == "distance" else value, dtype=np.float64)
 
 
-def _shares(mass: Vectors, shape: tuple[int, ...]) -> Any:
-    """Rows that sum to 1, float32 (float64 stays) where `mass` lies. Refuses what is not a distribution."""
+def _shares_and_points(mass: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Any, FloatArray]:
+    """Rows (n, m) that sum to 1, float32 (float64 stays) where `mass` lies, and the points as unit vectors.
+
+    Refuses rows that are not a distribution, and points that do not fit them.
+    """
+    shape = np.shape(lat)
+    points = unit_vectors(*check_lat_lon(np.ravel(lat), np.ravel(lon))).reshape(*shape, 3)
     rows = as_array(mass)
     xp = namespace(rows)
     if rows.ndim != 2 or not len(rows) or shape not in ((rows.shape[1],), tuple(rows.shape)):
@@ -146,20 +148,23 @@ def _shares(mass: Vectors, shape: tuple[int, ...]) -> Any:
     bad = xp.where(~((xp.amin(rows, axis=1) >= 0) & (totals > 0) & (totals < math.inf)))[0]  # NaN compares false
     if len(bad):
         raise ValueError(f"posterior row {int(bad[0])} is not a distribution: expected finite numbers >= 0, not all 0")
-    return rows / xp.asarray(totals, dtype=rows.dtype)[:, None]
+    return rows / xp.asarray(totals, dtype=rows.dtype)[:, None], points
 
 
-def _take(values: Any, index: Any) -> Any:
-    """The numbers `index`, (n,) or (n, k), of points (m, 3) that all rows share, or of each row's own (n, m, 3)."""
-    if values.ndim == 2:
-        return values[index]
-    rows = namespace(values).arange(len(index), device=values.device)
-    return values[rows[:, None] if index.ndim == 2 else rows, index]
+def _per_row(points: Any, share: Any) -> Any:
+    """Points (m, k) or (n, m, k) as (n, m, k): without a copy, all rows share the same."""
+    return namespace(points).broadcast_to(points, (*share.shape, points.shape[-1]))
+
+
+def _take(points: Any, index: Any) -> Any:
+    """The points of each row (n, m, k) with the numbers `index`, (n,) or (n, j)."""
+    rows = namespace(points).arange(len(index), device=points.device)
+    return points[rows[:, None] if index.ndim == 2 else rows, index]
 
 
 def _mean(share: Any, points: FloatArray) -> FloatArray:
     weights = np.asarray(to_numpy(share), dtype=np.float64)
-    mean: FloatArray = weights @ points if points.ndim == 2 else np.einsum("nm,nmk->nk", weights, points)
+    mean: FloatArray = np.einsum("nm,nmk->nk", weights, points)
     lost = np.linalg.norm(mean, axis=1) < 1e-6  # shorter than float32's rounding of the posterior
     mean[lost] = _take(points, weights.argmax(axis=1))[lost]
     return mean
@@ -167,51 +172,34 @@ def _mean(share: Any, points: FloatArray) -> FloatArray:
 
 def _mode(share: Any, points: FloatArray) -> FloatArray:
     values, columns = (to_numpy(part) for part in top_k(share, min(_MODE_CELLS, share.shape[1])))
-    weights = values.astype(np.float64) ** 2
-    near = _take(points, columns)
-    cosine = np.einsum("nmk,nk->nm", near, near[:, 0])
-    weights[cosine < math.cos(_MODE_KM / EARTH_RADIUS_KM)] = 0
+    weights, near = values.astype(np.float64) ** 2, _take(points, columns)
+    weights[np.einsum("nmk,nk->nm", near, near[:, 0]) < math.cos(_MODE_KM / EARTH_RADIUS_KM)] = 0
     return np.asarray(np.einsum("nm,nmk->nk", weights, near), dtype=np.float64)
 
 
 def _arc(a: Any, points: Any) -> Any:
-    """Angles in radians from each of `a` (n, 3) to `points` (m, 3), or to its own (n, m, 3): (n, m).
+    """Angles in radians (n, m) from each of `a` (n, 3) to `points` (m, 3), or to its own (n, m, 3).
 
     Computed from differences of coordinates: in float32 the cosine cannot tell a small angle from 0.
     """
     xp = namespace(a)
-    square = a[:, :1] - points[..., 0]
-    square *= square
-    for axis in (1, 2):
-        difference = a[:, axis, None] - points[..., axis]
-        difference *= difference
-        square += difference
-    half = xp.sqrt(square, out=square)
-    half *= 0.5
-    arc = xp.arcsin(xp.clip(half, None, 1, out=half), out=half)
-    arc *= 2
-    return arc
+    x, y, z = (a[:, axis, None] - points[..., axis] for axis in range(3))
+    return 2 * xp.arcsin(xp.clip(xp.sqrt(x * x + y * y + z * z) / 2, None, 1))
 
 
 def _gain(arc: Any, rule: str) -> Any:
-    """What an answer is worth at these angles, in place: minus the km, or the GeoScore."""
-    if rule == "distance":
-        arc *= -EARTH_RADIUS_KM
-        return arc
-    arc *= -EARTH_RADIUS_KM / GEOSCORE_SCALE_KM
-    score = namespace(arc).exp(arc, out=arc)
-    score *= 5000
-    return score
+    """What an answer is worth at these angles: minus the km, or the GeoScore."""
+    km = EARTH_RADIUS_KM * arc
+    return -km if rule == "distance" else 5000 * namespace(arc).exp(km / -GEOSCORE_SCALE_KM)
 
 
 def _value(share: Any, points: Any, at: Any, rule: str) -> Any:
     """Expected gain of the answer `at` (n, 3) of each row, (n,)."""
-    step, parts = max(1, _CHUNK // share.shape[1]), []
-    for rows in (slice(start, start + step) for start in range(0, len(share), step)):
-        gain = _gain(_arc(at[rows], points if points.ndim == 2 else points[rows]), rule)
-        gain *= share[rows]
-        parts.append(gain.sum(axis=1))
-    return namespace(share).concat(parts)
+    step = max(1, _CHUNK // share.shape[1])
+    blocks = zip(*(pieces(rows, step) for rows in (share, points, at)), strict=True)
+    return namespace(share).concat(
+        [(mass * _gain(_arc(here, places), rule)).sum(axis=1) for mass, places, here in blocks]
+    )
 
 
 def _best_of_own(share: Any, points: Any, rule: str) -> Any:
@@ -223,55 +211,43 @@ def _best_of_own(share: Any, points: Any, rule: str) -> Any:
 def _best_of_shared(share: Any, points: Any, rule: str) -> Any:
     """The best of the points (m, 3) for each row, int64 (n,), by branch and bound over blocks of neighbours."""
     xp, blocks = namespace(share), _blocks(points)
-    centres = [_most_central(points, block) for block in blocks]
-    reach = [xp.amax(_arc(points[c, None], points[block])) for c, block in zip(centres, blocks, strict=True)]
-    centre, km = xp.stack(centres), xp.stack(reach) * EARTH_RADIUS_KM
-    value = xp.concat([share @ _gain(_arc(points[part], points), rule).T for part in pieces(centre, _BLOCK)], axis=1)
+    centre = xp.stack([_most_central(points, block) for block in blocks])
+    reach = [xp.amax(_arc(points[c, None], points[block])) for c, block in zip(centre, blocks, strict=True)]
+    km = xp.stack(reach) * EARTH_RADIUS_KM
+    value = xp.concat([share @ _gain(_arc(points[part], points), rule).T for part in pieces(centre, BLOCK)], axis=1)
     bound = value + km if rule == "distance" else value * xp.exp(km / GEOSCORE_SCALE_KM)
     first = xp.argmax(value, axis=1)
-    best, found, gains = xp.amax(value, axis=1), centre[first], _Gains(points, rule)
+    best, found = xp.amax(value, axis=1), centre[first]
     # Blocks that look best to many rows go first: they raise what the others have to beat.
     order = xp.argsort(-xp.bincount(first, minlength=len(blocks)), stable=True)
     for number in order.tolist():
         rows, block = xp.where(bound[:, number] > best)[0], blocks[number]
         if not len(rows) or len(block) == 1:
             continue
-        inside = share[rows] @ gains(block, centres[number], reach[number]).T
-        column = xp.argmax(inside, axis=1)
-        here = _take(inside[..., None], column)[:, 0]
+        inside = share[rows] @ block_gains(points, block, rule).T
+        here, column = xp.amax(inside, axis=1), xp.argmax(inside, axis=1)
         better = here > best[rows]
         best[rows[better]], found[rows[better]] = here[better], block[column[better]]
     return found
 
 
-class _Gains:
-    """Gains (k, m) of answering with the k points of a block, under the truth at each of the points (m, 3).
+def block_gains(points: Any, block: Any, rule: str) -> Any:
+    """Gains (k, m) of answering with the points of a `block`, numbers (k,), under the truth at each point (m, 3).
 
-    The cosines come from a matrix product, which is fast, and which float32 spoils near 0: 2 km at the point itself,
-    0.1 km at 20 km. Within 64 km of the block differences replace them. One buffer serves all calls: allocating it anew
-    takes as long as filling it.
+    The cosines come from a matrix product, which is fast. But float32 spoils small angles: 2 km at the point itself,
+    0.1 km at 20 km. Points within 64 km of the block get `_arc`.
     """
-
-    def __init__(self, points: Any, rule: str) -> None:
-        xp = namespace(points)
-        self.points, self.rule = points, rule
-        self.transposed = xp.empty((3, len(points)), dtype=points.dtype, device=points.device)
-        self.transposed[:] = points.T
-        self.buffer = xp.empty((_BLOCK, len(points)), dtype=points.dtype, device=points.device)
-
-    def __call__(self, block: Any, centre: Any, reach: Any) -> Any:
-        xp, here = namespace(self.points), self.points[block]
-        arc = xp.matmul(here, self.transposed, out=self.buffer[: len(block)])
-        near = xp.where(arc[xp.where(block == centre)[0][0]] > xp.cos(reach + _NEAR))[0]
-        arc = xp.arccos(xp.clip(arc, -1, 1, out=arc), out=arc)
-        arc[:, near] = _arc(here, self.points[near])
-        return _gain(arc, self.rule)
+    xp, here = namespace(points), points[block]
+    cosine = xp.clip(here @ points.T, -1, 1)
+    near = xp.where(xp.amax(cosine, axis=0) > math.cos(_NEAR))[0]
+    arc = xp.arccos(cosine)
+    arc[:, near] = _arc(here, points[near])
+    return _gain(arc, rule)
 
 
 def _most_central(points: Any, block: Any) -> Any:
     """The point of a block (k,) that is nearest to its middle, its number int64 ()."""
-    offset = points[block]
-    offset = offset - offset.mean(axis=0)
+    offset = points[block] - points[block].mean(axis=0)
     return block[(offset * offset).sum(axis=1).argmin()]
 
 
@@ -281,7 +257,7 @@ def _blocks(points: Any) -> list[Any]:
     parts, blocks = [xp.arange(len(points), device=points.device)], []
     while parts:
         part = parts.pop()
-        if len(part) <= _BLOCK:
+        if len(part) <= BLOCK:
             blocks.append(part)
             continue
         inside = points[part]
@@ -301,10 +277,11 @@ def _climb(share: Any, points: Any, start: Any, rule: str) -> Any:
     xp = namespace(share)
     weights, columns = top_k(share, min(_GUIDES, share.shape[1]))
     ends = []
-    for rows in pieces(xp.arange(len(share), device=share.device), max(1, _CHUNK // columns.shape[1])):
-        own, at = _take(points if points.ndim == 2 else points[rows], columns[rows]), start[rows]
+    step = max(1, _CHUNK // columns.shape[1])
+    for mass, numbers, own, at in zip(*(pieces(rows, step) for rows in (weights, columns, points, start)), strict=True):
+        guides = _take(own, numbers)
         for _ in range(_STEPS):
-            at = _step(weights[rows], own, at, rule)
+            at = _step(mass, guides, at, rule)
         ends.append(at)
     at = xp.concat(ends)
     better = _value(share, points, at, rule) > _value(share, points, start, rule)
@@ -318,12 +295,9 @@ def _step(share: Any, points: Any, at: Any, rule: str) -> Any:
     weight = share * xp.exp(arc * (-EARTH_RADIUS_KM / GEOSCORE_SCALE_KM)) if rule == "geoscore" else share
     here = arc < _AT_POINT
     held = (weight * here).sum(axis=1)
-    weight = xp.where(here, 0, weight)
-    arc = xp.clip(arc, _AT_POINT, None, out=arc)
-    total = (weight / arc).sum(axis=1)
-    weight /= xp.clip(xp.sin(arc, out=arc), _AT_POINT, None, out=arc)
-    pull = (weight[:, None] @ points)[:, 0]
-    pull -= (pull * at).sum(axis=1)[:, None] * at  # tangent to the sphere; its length is the force
+    weight, arc = xp.where(here, 0, weight), xp.clip(arc, _AT_POINT, None)
+    pull = ((weight / xp.clip(xp.sin(arc), _AT_POINT, None))[:, None] @ points)[:, 0]
+    pull = pull - (pull * at).sum(axis=1)[:, None] * at  # tangent to the sphere; its length is the force
     force = xp.clip(xp.sqrt((pull * pull).sum(axis=1)), 1e-30, None)
-    step = (xp.clip(force - held, 0, None) / xp.clip(total, 1e-30, None))[:, None]
+    step = (xp.clip(force - held, 0, None) / xp.clip((weight / arc).sum(axis=1), 1e-30, None))[:, None]
     return at * xp.cos(step) + pull / force[:, None] * xp.sin(step)
