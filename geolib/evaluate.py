@@ -57,11 +57,10 @@ def summary(
     n_boot: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The threshold table of one method.
+    """The threshold table of one method: predicted and true places in degrees (n,).
 
     Parameters
     ----------
-    lat, lon, true_lat, true_lon : predicted and true places, degrees (n,).
     groups : (n,) label of each photo, such as its continent.
 
     Returns
@@ -69,10 +68,6 @@ def summary(
     One row "all", then one per group in sorted order, each resampled from `seed` afresh. Columns: `photos`; `clusters`,
     the number of photographers; `interval`, what was resampled, in words; for each of `METRICS` (shares from 0 to 1,
     km, GeoScore from 0 to 5000) the value, `*_low` and `*_high`. One photographer alone allows no interval: NaN.
-
-    Raises
-    ------
-    ValueError : what `errors_km` refuses, and labels that are missing or of another length.
 
     Examples
     --------
@@ -87,12 +82,11 @@ def summary(
     if groups is not None:
         codes, names = _codes(groups, n, "groups")
         parts |= {name: codes == code for code, name in enumerate(names)}
-    rows = []
-    for mask in parts.values():
+    tables = []
+    for name, mask in parts.items():
         people = None if clusters is None else np.asarray(clusters, dtype=object)[mask]
-        replicates, row = _resampled(values[:, mask], people, n_boot, seed)
-        rows.append(row | _intervals(replicates[:, 0]))
-    return _table(rows, pd.Index(list(parts), name="group"))
+        tables.append(_table(*_resampled(values[:, mask], people, n_boot, seed), pd.Index([name], name="group")))
+    return pd.concat(tables)
 
 
 def photo_groups(true_lat: ArrayLike, true_lon: ArrayLike, tree: Partition) -> pd.DataFrame:
@@ -133,12 +127,8 @@ def compare(
     >>> compare({"a": ([0, 1], [0, 0]), "b": ([0, 9], [0, 0])}, [0, 0], [0, 0])["mean_km"].round(1).to_dict()
     {'a': 55.6, 'b': 500.4}
     """
-    if not predictions:
-        raise ValueError('no methods to compare: expected {name: (lat, lon)}, such as {"heads": (lat, lon)}')
     values = _values(list(predictions.values()), true_lat, true_lon)
-    replicates, row = _resampled(values, clusters, n_boot, seed)
-    rows = [row | _intervals(replicates[:, method]) for method in range(len(predictions))]
-    return _table(rows, pd.Index(list(predictions), name="method"))
+    return _table(*_resampled(values, clusters, n_boot, seed), pd.Index(list(predictions), name="method"))
 
 
 def difference(
@@ -159,9 +149,8 @@ def difference(
     >>> difference(([0, 1], [0, 0]), ([0, 9], [0, 0]), [0, 0], [0, 0])["mean_km"].round(1).tolist()
     [-444.8]
     """
-    values = _values([a, b], true_lat, true_lon)
-    replicates, row = _resampled(values, clusters, n_boot, seed)
-    return _table([row | _intervals(replicates[:, 0] - replicates[:, 1])], pd.Index(["a - b"], name="method"))
+    replicates, drawn = _resampled(_values([a, b], true_lat, true_lon), clusters, n_boot, seed)
+    return _table(replicates[:, :1] - replicates[:, 1:], drawn, pd.Index(["a - b"], name="method"))
 
 
 def shares(
@@ -180,9 +169,8 @@ def shares(
     if not n or any(array.shape != (n,) or not np.isfinite(array).all() for array in arrays):
         shapes = [array.shape for array in arrays]
         raise ValueError(f"{list(values)} of shapes {shapes}: expected a finite number per photo, (n,)")
-    replicates, row = _resampled(np.stack(arrays)[..., None], clusters, n_boot, seed)
-    rows = [row | _intervals(replicates[:, number], ["share"]) for number in range(len(arrays))]
-    return _table(rows, pd.Index(list(values), name="what"))
+    replicates, drawn = _resampled(np.stack(arrays)[..., None], clusters, n_boot, seed)
+    return _table(replicates, drawn, pd.Index(list(values), name="what"), ["share"])
 
 
 def gaps(
@@ -197,22 +185,20 @@ def gaps(
     {'night': -1.0}
     """
     array = np.asarray(values, dtype=np.float64)
-    masks = {name: np.asarray(mask, dtype=bool) for name, mask in groups.items()}
-    for name, mask in masks.items():
+    tables = []
+    for name, mask in ((name, np.asarray(mask, dtype=bool)) for name, mask in groups.items()):
         if array.ndim != 1 or mask.shape != array.shape or not np.isfinite(array).all() or mask.all() or not mask.any():
             raise ValueError(
                 f"{name}: {mask.sum()} of {mask.size} photos against values {array.shape}: expected finite numbers, as "
                 "many, and photos both in the group and outside it"
             )
-    rows = []
-    for mask in masks.values():
         parts = np.stack([array * mask, mask, array * ~mask, ~mask], axis=-1)[None]
-        replicates, row = _resampled(parts, clusters, n_boot, seed)
-        inside, n_in, outside, n_out = replicates[:, 0].T
-        kept = (n_in > 0) & (n_out > 0)  # a draw may miss a small group
-        gap = (inside[kept] / n_in[kept] - outside[kept] / n_out[kept])[:, None]
-        rows.append(row | {"photos": int(mask.sum())} | _intervals(gap, ["gap"]))
-    return _table(rows, pd.Index(list(masks), name="group"))
+        replicates, drawn = _resampled(parts, clusters, n_boot, seed)
+        inside, n_in, outside, n_out = replicates[(replicates[..., 1] > 0) & (replicates[..., 3] > 0)].T
+        gap = (inside / n_in - outside / n_out)[:, None, None]  # without draws that miss one side
+        drawn["photos"] = int(mask.sum())
+        tables.append(_table(gap, drawn, pd.Index([name], name="group"), ["gap"]))
+    return pd.concat(tables)
 
 
 def format_table(table: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
@@ -260,7 +246,7 @@ def bootstrap_weights(clusters: Labels, n: int, n_boot: int, seed: int) -> Itera
     [[1, 1, 1], [0, 0, 2], [1, 1, 1]]
     """
     if n_boot < 1:
-        raise ValueError(f"n_boot={n_boot}: expected at least 1, such as 1000")
+        raise ValueError(f"n_boot={n_boot}: expected at least 1")
     codes = np.arange(n) if clusters is None else _codes(clusters, n, "clusters")[0]
     units, rng = int(codes.max()) + 1, np.random.default_rng(seed)
     yield np.ones(n, dtype=np.int64)
@@ -293,18 +279,14 @@ def _resampled(values: Array, clusters: Labels, n_boot: int, seed: int) -> tuple
     return out, {"photos": n, "clusters": None if clusters is None else units, "interval": f"{drawn} {what}"}
 
 
-def _intervals(replicates: Array, metrics: Sequence[str] = METRICS) -> dict[str, Any]:
-    """Value, low and high end of each metric, from replicates (1 + n_boot, metrics) that begin with the value."""
-    row: dict[str, Any] = {}
-    low, high = np.quantile(replicates[1:], [0.025, 0.975], axis=0)
-    for number, metric in enumerate(metrics):
-        row |= {metric: replicates[0, number], f"{metric}_low": low[number], f"{metric}_high": high[number]}
-    return row
-
-
-def _table(rows: Sequence[dict[str, Any]], index: pd.Index[str]) -> pd.DataFrame:
-    """Rows as a frame; `clusters` is an integer that may be missing."""
-    return pd.DataFrame(rows, index=index).astype({"clusters": "Int64"})
+def _table(
+    replicates: Array, drawn: dict[str, Any], index: pd.Index[str], metrics: Sequence[str] = METRICS
+) -> pd.DataFrame:
+    """Value, low and high end of each metric, from replicates (1 + n_boot, rows, metrics), values first."""
+    ends = {"": replicates[0]}
+    ends["_low"], ends["_high"] = np.quantile(replicates[1:], [0.025, 0.975], axis=0)
+    columns = {metric + end: ends[end][:, number] for number, metric in enumerate(metrics) for end in ends}
+    return pd.DataFrame(drawn | columns, index=index).astype({"clusters": "Int64"})
 
 
 def _codes(labels: ArrayLike, n: int, name: str) -> tuple[Codes, list[str]]:

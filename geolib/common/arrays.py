@@ -1,13 +1,7 @@
-"""What numpy arrays and torch tensors do differently.
-
-numpy 2 and torch share most names (`exp`, `sum(axis=...)`, `asarray(device=...)`), so fusion, decoding and calibration
-are written once: `xp = namespace(x)`, then `xp.exp(x)`. torch is imported only where a tensor is asked for: a browser
-has none.
-"""
+"""Checks of arrays, and work on large ones in blocks of rows. torch is imported only where a tensor is needed."""
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -39,50 +33,23 @@ def by_rows(function: Callable[..., Any], *arrays: Any) -> npt.NDArray[Any]:
     return np.concatenate([function(*blocks) for blocks in row_blocks(*arrays)])
 
 
-def namespace(array: Any) -> Any:
-    """The module whose functions take `array`: `torch` for a tensor, else `numpy`."""
-    torch = sys.modules.get("torch")  # where nobody has imported torch, there are no tensors
-    return torch if torch is not None and isinstance(array, torch.Tensor) else np
-
-
-def as_array(values: Any) -> Any:
-    """A tensor without its gradient; everything else as a numpy array."""
-    return np.asarray(values) if namespace(values) is np else values.detach()
-
-
 def to_numpy(array: Any) -> npt.NDArray[Any]:
-    """The numbers of an array or a tensor, on the CPU."""
-    return np.asarray(array) if namespace(array) is np else array.detach().cpu().numpy()
+    """An array, or a tensor's numbers on the CPU, as a numpy array."""
+    return np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
 
 
-def wide_float(array: Any) -> Any:
-    """float64, or float32 where the device has nothing wider (Apple's MPS)."""
-    xp = namespace(array)
-    return xp.float32 if str(array.device).startswith("mps") else xp.float64
-
-
-def columns(array: Any, index: Any) -> Any:
-    """`array[:, index]` of an (n, m) array, as a new (n, k) array."""
-    return np.take(array, index, axis=1) if namespace(array) is np else array.index_select(1, index)
-
-
-def top_k(array: Any, k: int) -> tuple[Any, Any]:
-    """The `k` largest numbers of each row, largest first: (values, columns), each (n, k)."""
-    if namespace(array) is not np:
-        values, index = array.topk(k, dim=1)
-        return values, index
+def top_columns(array: npt.NDArray[Any], k: int) -> npt.NDArray[np.intp]:
+    """Columns of the `k` largest numbers of each row (of all, if there are fewer), largest first, (n, k)."""
+    k = min(k, array.shape[1])
     index = np.argpartition(-array, k - 1, axis=1)[:, :k]  # of the negative numbers: up to seven times as fast
     order = np.argsort(-np.take_along_axis(array, index, axis=1), axis=1, stable=True)
-    index = np.take_along_axis(index, order, axis=1)
-    return np.take_along_axis(array, index, axis=1), index
+    return np.take_along_axis(index, order, axis=1)
 
 
-def group_sums(array: Any, groups: Any, count: int) -> Any:
+def group_sums(array: npt.NDArray[Any], groups: npt.NDArray[np.int64], count: int) -> npt.NDArray[Any]:
     """Sums of the columns that belong to each of `count` groups, (n, count); `groups` (m,) says which."""
-    if namespace(array) is not np:
-        return array.new_zeros(len(array), count).index_add_(1, groups, array)
     member = csr_array((np.ones(len(groups), array.dtype), groups, np.arange(len(groups) + 1)), (len(groups), count))
-    return array @ member
+    return np.asarray(array @ member)
 
 
 def as_tensor(array: npt.ArrayLike | Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import logsumexp
 
 from geolib.cells.quadtree import IntArray, Partition
-from geolib.common.arrays import Vectors, as_array, by_rows, columns, namespace, row_blocks, to_numpy, wide_float
+from geolib.common.arrays import Vectors, by_rows, row_blocks, to_numpy
 from geolib.fusion import Array, check_logits, log_probabilities, scaled
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, unit_vectors
 
@@ -31,7 +30,7 @@ _HOTTEST = 100.0  # temperatures are fitted between its inverse and it
 _Z = 1.959963984540054  # two-sided 95 % of the normal distribution
 
 
-def fit_temperature(logits: Array, labels: npt.ArrayLike) -> float:
+def fit_temperature(logits: Vectors, labels: npt.ArrayLike) -> float:
     """Fit the temperature T that minimises the log loss of softmax(logits / T) (Guo et al., ICML 2017, section 4.2).
 
     The loss is convex in 1 / T: its minimum is where expected logit minus true logit is zero on average. A head that is
@@ -44,16 +43,14 @@ def fit_temperature(logits: Array, labels: npt.ArrayLike) -> float:
     >>> round(fit_temperature(right_3_times_of_4, [0, 0, 1, 1]), 2)  # log(3 / 1) = 3 / T
     2.73
     """
-    scores = as_array(logits)
-    xp = namespace(scores)
-    scores = xp.asarray(scores, dtype=xp.float32)
+    scores = to_numpy(logits).astype(np.float32)
     truth = _true_cells(scores, labels)
 
     def slope(log_inverse: float) -> float:
         total = 0.0
         for rows, cells in row_blocks(scores, truth):
-            z = scaled(xp.asarray(rows, dtype=wide_float(scores)), 1.0)
-            p = xp.exp(log_probabilities(z, math.exp(-log_inverse)))
+            z = scaled(rows.astype(np.float64), 1.0)
+            p = np.exp(log_probabilities(z, math.exp(-log_inverse)))
             total += float((p * z).sum() - _at(z, cells).sum())
         return total
 
@@ -63,7 +60,7 @@ def fit_temperature(logits: Array, labels: npt.ArrayLike) -> float:
     return 1 / _HOTTEST if slope(edge) <= 0 else math.exp(-brentq(slope, -edge, edge, xtol=1e-9))
 
 
-def fit_temperatures(logits: Sequence[Array], cells: npt.ArrayLike) -> list[float]:
+def fit_temperatures(logits: Sequence[Vectors], cells: npt.ArrayLike) -> list[float]:
     """`fit_temperature` of every level; `cells` (n, n_levels) are the true ones, as `GeocellTree.assign` gives them."""
     truth = np.asarray(cells)
     if truth.ndim != 2 or not len(logits) or truth.shape[1] != len(logits):
@@ -71,7 +68,7 @@ def fit_temperatures(logits: Sequence[Array], cells: npt.ArrayLike) -> list[floa
     return [fit_temperature(level, truth[:, number]) for number, level in enumerate(logits)]
 
 
-def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -> dict[str, list[float]]:
+def fit_fusion(logits: Sequence[Vectors], cells: npt.ArrayLike, tree: Partition) -> dict[str, list[float]]:
     """Fit `temperatures` and `level_weights` of the product rule: `fuse(logits, tree, "product", **fitted)`.
 
     First each level's temperature by its own log loss; then the weights >= 0 with the least log loss of the fused
@@ -89,19 +86,17 @@ def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -
     """
     temperatures = fit_temperatures(logits, cells)
     scores = [check_logits(level, logits, tree) for level in range(len(logits))]
-    xp, wide = namespace(scores[-1]), wide_float(scores[-1])
     truth = _true_cells(scores[-1], np.asarray(cells)[:, -1])
-    above = xp.asarray(tree.ancestors, device=scores[-1].device)
 
     def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         """Mean log loss and its gradient: a level's expected log-probability minus that at the true cell."""
         sums = np.zeros(1 + len(weights))
         for fine, own, *coarse in row_blocks(scores[-1], truth, *scores[:-1]):
             # Logits instead of log-probabilities: a constant per row and level changes neither posterior nor gradient.
-            levels = zip([*coarse, fine], temperatures, above.T, strict=True)
-            parts = [columns(scaled(xp.asarray(z, dtype=wide), heat), cells) for z, heat, cells in levels]
-            log_p = log_probabilities(sum(w * part for w, part in zip(weights.tolist(), parts, strict=True)))
-            p = xp.exp(log_p)
+            levels = zip([*coarse, fine], temperatures, tree.ancestors.T, strict=True)
+            parts = [np.take(scaled(z.astype(np.float64), heat), cells, axis=1) for z, heat, cells in levels]
+            log_p = log_probabilities(np.tensordot(weights, parts, axes=1))
+            p = np.exp(log_p)
             sums[0] -= float(_at(log_p, own).sum())
             sums[1:] += [float((p * part).sum() - _at(part, own).sum()) for part in parts]
         return sums[0] / len(truth), sums[1:] / len(truth)
@@ -113,17 +108,17 @@ def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -
     return {"temperatures": temperatures, "level_weights": found.x.tolist()}
 
 
-def _at(values: Any, cells: Any) -> Any:
+def _at(values: Array, cells: Array) -> Array:
     """The number of each row of `values` (n, m) in its own column of `cells` (n,)."""
-    return values[namespace(values).arange(len(cells), device=values.device), cells]
+    return np.take_along_axis(values, cells[:, None], axis=1)[:, 0]
 
 
-def _checked_cells(cells: npt.ArrayLike, scores: Any) -> npt.NDArray[Any]:
+def _checked_cells(cells: npt.ArrayLike, scores: Array) -> Array:
     """True cells (n,) of scores (n, n_cells). Refuses other shapes, fractions, and cells that do not exist."""
     truth = np.asarray(cells)
     if scores.ndim != 2 or 0 in scores.shape or truth.shape != (len(scores),) or truth.dtype.kind not in "iu":
         raise ValueError(
-            f"true cells {truth.dtype} {truth.shape} for scores {tuple(scores.shape)}: expected whole numbers (n,) and "
+            f"true cells {truth.dtype} {truth.shape} for scores {scores.shape}: expected whole numbers (n,) and "
             "(n, n_cells), at least one photo"
         )
     if truth.min() < 0 or truth.max() >= scores.shape[1]:
@@ -131,13 +126,12 @@ def _checked_cells(cells: npt.ArrayLike, scores: Any) -> npt.NDArray[Any]:
     return truth
 
 
-def _true_cells(scores: Any, labels: npt.ArrayLike) -> Any:
-    """Labels (n,) where the logits (n, n_cells) lie. Refuses logits by which a true cell is impossible."""
-    xp = namespace(scores)
-    cells = xp.asarray(_checked_cells(labels, scores), dtype=xp.int64, device=scores.device)
-    bad = xp.where(~(xp.isfinite(xp.amax(scores, axis=1)) & xp.isfinite(_at(scores, cells))))[0]
-    if len(bad):
-        raise ValueError(f"logits of row {int(bad[0])} hold NaN or +inf, or -inf at the true cell")
+def _true_cells(scores: Array, labels: npt.ArrayLike) -> Array:
+    """Labels (n,) of logits (n, n_cells). Refuses logits by which a true cell is impossible."""
+    cells = _checked_cells(labels, scores)
+    bad = ~(np.isfinite(scores.max(axis=1)) & np.isfinite(_at(scores, cells)))
+    if bad.any():
+        raise ValueError(f"logits of row {bad.argmax()} hold NaN or +inf, or -inf at the true cell")
     return cells
 
 
@@ -239,7 +233,7 @@ class ConformalCells:
         """Which cells are in each photo's set, bool (n, n_cells)."""
         limit = _limit(self.scores, confidence)
 
-        def inside(mass: npt.NDArray[Any]) -> Flags:
+        def inside(mass: Array) -> Flags:
             order = np.argsort(-mass, axis=1, kind="stable")
             ranked = np.take_along_axis(mass, order, axis=1).astype(np.float64)
             out = np.empty(mass.shape, dtype=np.bool_)
@@ -335,7 +329,7 @@ def expected_km(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: np
         raise ValueError(f"{len(points)} points for {len(mass)} photos: expected one each")
     centers, within = unit_vectors(*tree.centers(-1)), 2 / 3 * np.sqrt(tree.areas_km2(-1) / math.pi)
 
-    def mean_km(mass: npt.NDArray[Any], points: FloatArray) -> FloatArray:
+    def mean_km(mass: Array, points: FloatArray) -> FloatArray:
         km = EARTH_RADIUS_KM * np.arccos(np.clip(points @ centers.T, -1, 1))  # float64: good to 0.1 m near 0
         return np.asarray(np.einsum("ij,ij->i", mass, np.hypot(km, within)) / mass.sum(axis=1, dtype=np.float64))
 
@@ -392,14 +386,14 @@ class VonMisesFisherMixture:
         # log sinh k = k + log(1 - exp(-2 k)) - log 2, so that nothing overflows and a small k keeps its digits
         log_height = np.log(kappa) - math.log(2 * math.pi) - np.log(-np.expm1(-2 * kappa))
 
-        def log_sum(mass: npt.NDArray[Any], points: FloatArray) -> FloatArray:
+        def log_sum(mass: Array, points: FloatArray) -> FloatArray:
             densities = log_height + kappa * (points @ centers.T - 1)
             return np.asarray(logsumexp(densities, axis=1, b=mass) - np.log(mass.sum(axis=1, dtype=np.float64)))
 
         return by_rows(log_sum, mass, points)
 
 
-def check_posterior(posterior: Vectors, tree: Partition | None = None) -> npt.NDArray[Any]:
+def check_posterior(posterior: Vectors, tree: Partition | None = None) -> Array:
     """A posterior as a numpy array (n, n_cells). Refuses anything else: negative numbers, rows that do not sum to 1."""
     mass = to_numpy(posterior)
     expected = "n_cells" if tree is None else tree.n_cells[-1]
@@ -412,7 +406,7 @@ def check_posterior(posterior: Vectors, tree: Partition | None = None) -> npt.ND
     return mass
 
 
-def _mass_above(mass: npt.NDArray[Any], cells: IntArray) -> FloatArray:
+def _mass_above(mass: Array, cells: IntArray) -> FloatArray:
     """Mass of the cells ranked above a given one, (n,); equals rank in the order of their numbers."""
     own, before = np.take_along_axis(mass, cells[:, None], axis=1), np.arange(mass.shape[1]) < cells[:, None]
     return np.asarray(np.sum(mass, axis=1, dtype=np.float64, where=(mass > own) | ((mass == own) & before)))

@@ -194,11 +194,6 @@ def test_bad_input_is_refused_in_words(arguments, options, message):
         summary(*arguments, **options)
 
 
-def test_nothing_to_compare():
-    with pytest.raises(ValueError, match="no methods to compare"):
-        compare({}, *GOOD[2:])
-
-
 def test_shares_are_means_with_intervals_and_paired_differences():
     rng = np.random.default_rng(0)
     a, b, clusters = rng.random(400) < 0.6, rng.random(400) < 0.6, rng.integers(40, size=400).astype(str)

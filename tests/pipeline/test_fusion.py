@@ -116,13 +116,12 @@ def test_a_constant_added_to_logits_changes_nothing_and_inputs_stay(rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_tensors_in_tensors_out(rule):
+def test_tensors_and_float64_are_accepted(rule):
     logits = random_logits()
-    got = fuse([torch.from_numpy(z) for z in logits], TREE, rule)
-    assert isinstance(got, torch.Tensor) and got.dtype == torch.float32
-    np.testing.assert_allclose(got, fuse(logits, TREE, rule), atol=1e-7)
-    halves = fuse([z.astype(np.float64) for z in logits], TREE, rule)
-    assert halves.dtype == np.float32
+    for other in ([torch.from_numpy(z) for z in logits], [z.astype(np.float64) for z in logits]):
+        got = fuse(other, TREE, rule)
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, fuse(logits, TREE, rule), atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
@@ -135,7 +134,6 @@ def test_marginals_add_children_up(kind):
         for cell in range(TREE.n_cells[level]):
             children = posterior[:, TREE.ancestors[:, level] == cell]
             np.testing.assert_allclose(levels[level][:, cell], children.sum(axis=1), atol=1e-6)
-    assert isinstance(levels[0], type(kind(posterior)))
 
 
 def with_value(value, level=1):
