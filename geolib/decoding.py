@@ -34,7 +34,7 @@ _AT_POINT = 4e-4  # radians, 2.5 km: nearer than that the refinement is at the p
 def decode(
     posterior: Vectors, tree: Partition, rule: str = "argmax", *, refine: bool = True
 ) -> tuple[FloatArray, FloatArray]:
-    """Answer each photo with one place.
+    """Answer each photo with one place. Raises `ValueError` for rows that are not distributions over the finest cells.
 
     - argmax: the centre of the likeliest cell (the first of equals). Right or wrong, always where photos are taken.
     - mean: the spherical mean of all centres, weighted by the posterior. Between two far candidates it lies in the sea.
@@ -53,11 +53,6 @@ def decode(
     -------
     (lat, lon) in degrees, float64 (n,) each. No centre has a smaller expected distance than `distance`, or a greater
     expected score than `geoscore`, to float32's rounding (metres).
-
-    Raises
-    ------
-    ValueError : an unknown rule, a posterior that does not fit the tree, rows with negative numbers, NaN, infinity or
-        only zeros.
 
     Examples
     --------
@@ -203,7 +198,8 @@ def _best_of_own(share: Array, points: Array, rule: str) -> Any:
 def _best_of_shared(share: Array, points: Array, rule: str) -> Any:
     """The best of the points (m, 3) for each row, int64 (n,), by branch and bound over blocks of neighbours."""
     blocks = _blocks(points)
-    centre = np.stack([_most_central(points, block) for block in blocks])
+    offsets = [points[block] - points[block].mean(axis=0) for block in blocks]
+    centre = np.stack([block[(off * off).sum(axis=1).argmin()] for block, off in zip(blocks, offsets, strict=True)])
     reach = [np.amax(_arc(points[c, None], points[block])) for c, block in zip(centre, blocks, strict=True)]
     km = np.stack(reach) * EARTH_RADIUS_KM
     value = np.concatenate(
@@ -237,12 +233,6 @@ def block_gains(points: Array, block: Array, rule: str) -> Any:
     arc = np.arccos(cosine)
     arc[:, near] = _arc(here, points[near])
     return _gain(arc, rule)
-
-
-def _most_central(points: Array, block: Array) -> Any:
-    """The point of a block (k,) that is nearest to its middle, its number int64 ()."""
-    offset = points[block] - points[block].mean(axis=0)
-    return block[(offset * offset).sum(axis=1).argmin()]
 
 
 def _blocks(points: Array) -> list[Array]:

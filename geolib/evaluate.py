@@ -57,20 +57,13 @@ def summary(
     n_boot: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The threshold table of one method: predicted and true places in degrees (n,).
+    """The threshold table of one method: predicted and true places in degrees, (n,), and each photo's group, (n,).
 
-    Parameters
-    ----------
-    groups : (n,) label of each photo, such as its continent.
+    Returns one row "all", then one per group in sorted order, each resampled from `seed` afresh. Columns: `photos`;
+    `clusters`, the number of photographers; `interval`, what was resampled, in words; for each of `METRICS` (shares
+    from 0 to 1, km, GeoScore from 0 to 5000) the value, `*_low` and `*_high`. One photographer alone allows no
+    interval: NaN.
 
-    Returns
-    -------
-    One row "all", then one per group in sorted order, each resampled from `seed` afresh. Columns: `photos`; `clusters`,
-    the number of photographers; `interval`, what was resampled, in words; for each of `METRICS` (shares from 0 to 1,
-    km, GeoScore from 0 to 5000) the value, `*_low` and `*_high`. One photographer alone allows no interval: NaN.
-
-    Examples
-    --------
     >>> summary([0, 0, 0], [0, 1, 9], [0, 0, 0], [0, 0, 0], n_boot=9)["interval"].item()
     '95 % bootstrap over 3 photos'
     """

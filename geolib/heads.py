@@ -22,7 +22,7 @@ from torch.nn.utils import skip_init
 
 from geolib import sphere
 from geolib.cells.quadtree import IntArray, Partition
-from geolib.common.arrays import Vectors, as_vectors
+from geolib.common.arrays import Vectors, as_vectors, pieces
 
 Photos = tuple[Vectors, npt.ArrayLike, npt.ArrayLike]  # embeddings (n, dim), lat and lon in degrees (n,)
 Smoothing = Literal["auto"] | Sequence[float] | None
@@ -149,20 +149,16 @@ def _dropped(x: Tensor, share: float, generator: Generator | None) -> Tensor:
 
 
 @torch.no_grad()
-def predict_logits(heads: HierarchicalHeads, vectors: Vectors, batch_size: int = 4096) -> list[Any]:
-    """Logits of embeddings (n, dim): one float32 (n, n_cells) array per level, coarse to fine; for a tensor, tensors.
+def predict_logits(heads: HierarchicalHeads, vectors: Vectors) -> list[npt.NDArray[np.float32]]:
+    """Logits of embeddings (n, dim): one float32 (n, n_cells) array per level, coarse to fine.
 
     Raises `ValueError` unless the vectors are (n, dim) and finite.
 
     >>> [logits.shape for logits in predict_logits(HierarchicalHeads(8, (3, 12)), np.zeros((5, 8), np.float32))]
     [(5, 3), (5, 12)]
     """
-    rows = as_vectors(vectors, dim=heads.dim)
-    out = [torch.empty(len(rows), count) for count in heads.n_cells]
-    for start in range(0, len(rows), batch_size):
-        for target, logits in zip(out, heads(rows[start : start + batch_size]), strict=True):
-            target[start : start + batch_size] = logits
-    return out if isinstance(vectors, Tensor) else [logits.numpy() for logits in out]
+    batches = [heads(rows) for rows in pieces(as_vectors(vectors, dim=heads.dim), 4096)]
+    return [torch.cat(level).cpu().numpy() for level in zip(*batches, strict=True)]
 
 
 def level_weights(n_levels: int) -> npt.NDArray[np.float64]:
@@ -244,11 +240,6 @@ class TrainOptions:
     level_weights : one per level; default `geolib.heads.level_weights`. With `leaf_sums` they decide what is learned.
         Separate heads share nothing, and Adam ignores the scale of a gradient: there they decide which loss is watched.
     patience : training stops when the weighted calibration loss has not improved for this many epochs.
-
-    Examples
-    --------
-    >>> TrainOptions(epochs=5, hidden=64).lr
-    0.002
     """
 
     epochs: int = 30
@@ -276,17 +267,17 @@ class TrainOptions:
 
 
 class TrainingPhotos(NamedTuple):
-    """Photos as the loop takes them, on the device; vectors only if they fit there."""
+    """Photos, checked and on the device."""
 
-    vectors: Tensor  # (n, dim)
+    vectors: Tensor  # (n, dim); a set too large for the device stays where it is, and each batch is copied
     cells: Tensor  # (n, n_levels) int64
     points: Tensor  # (n, 3) unit vectors
 
 
 class LevelTargets(NamedTuple):
-    """What the loop needs of one level to make its targets and to weigh its loss."""
+    """What the loss of one level needs."""
 
-    weight: float  # the weights of all levels sum to 1
+    weight: float  # of its loss; all levels' weights sum to 1
     centers: Tensor  # (n_cells, 3) unit vectors
     tau_km: Tensor | None  # (n_cells,), None for hard targets
 
@@ -297,12 +288,12 @@ def training_photos(photos: Photos, tree: Partition, device: torch.device, dim: 
     cells = torch.from_numpy(tree.assign(lat, lon)).to(device)
     tensor = as_vectors(vectors, len(cells), dim)
     if device.type != "cuda" or tensor.nbytes < 0.6 * torch.cuda.mem_get_info(device)[0]:
-        tensor = tensor.to(device)  # a larger set stays where it is, and each batch is copied
+        tensor = tensor.to(device)
     return TrainingPhotos(tensor, cells, _unit(lat, lon).to(device))
 
 
 def level_targets(tree: Partition, options: TrainOptions, device: torch.device) -> list[LevelTargets]:
-    """`LevelTargets` of each level, coarse to fine."""
+    """Of each level, coarse to fine."""
     weights = level_weights(tree.n_levels) if options.level_weights is None else np.asarray(options.level_weights)
     if weights.shape != (tree.n_levels,) or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
         raise ValueError(f"level_weights={weights}: expected {tree.n_levels} numbers, none negative, not all 0")
@@ -328,6 +319,8 @@ def train_heads(
 ) -> tuple[HierarchicalHeads, pd.DataFrame]:
     """Train the heads of all levels on embeddings (n, dim) of photos at `lat`, `lon`, degrees (n,).
 
+    Raises `ValueError` for vectors that are not finite or not as many as the places, and when the loss overflows.
+
     Parameters
     ----------
     calibration : (vectors, lat, lon) of other photographers, for early stopping. Each head then keeps the weights of
@@ -340,10 +333,6 @@ def train_heads(
     The heads, on the CPU, and the history, one row per epoch: `epoch`, the weighted `train_loss` and
     `calibration_loss`, and for each level `train_loss_0`, `train_accuracy_0`, `calibration_loss_0`, ... Its
     `attrs["best_epoch"]` lists the epoch kept for each level. Equal seeds give equal bytes on one CPU.
-
-    Raises
-    ------
-    ValueError : vectors that are not (n, dim), finite and as many as the coordinates; a loss that is no longer finite.
 
     Examples
     --------
@@ -408,9 +397,9 @@ class _Training:
     @torch.no_grad()
     def _measure(self, photos: TrainingPhotos) -> Tensor:
         """Mean loss and accuracy of all photos, (2, n_levels)."""
-        n, device = len(photos.cells), photos.cells.device
-        batches = torch.split(torch.arange(n, device=device), self.batch_size)
-        return torch.stack([batch_loss(self.heads, photos, batch, self.levels) for batch in batches]).sum(dim=0) / n
+        numbers = torch.arange(len(photos.cells), device=photos.cells.device)
+        sums = [batch_loss(self.heads, photos, batch, self.levels) for batch in pieces(numbers, self.batch_size)]
+        return torch.stack(sums).sum(dim=0) / len(numbers)
 
     def _columns(self, split: str, means: Tensor) -> dict[str, float]:
         """A split's part of a history row, from mean loss and accuracy (2, n_levels)."""
@@ -459,7 +448,7 @@ def batch_loss(
     x = _dropped(x, dropout, generator)
     cells, points = photos.cells[batch], photos.points[batch]
     sums = torch.zeros(2, len(levels), device=x.device)
-    hidden_dropout = HIDDEN_DROPOUT if torch.is_grad_enabled() and dropout else 0.0
+    hidden_dropout = HIDDEN_DROPOUT if dropout else 0.0
     for number in range(len(heads.heads)):
         answered = heads.levels_of(number)
         rows = max(1, CHUNK_ELEMENTS // sum(heads.n_cells[level] for level in answered))

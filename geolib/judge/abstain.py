@@ -60,19 +60,11 @@ def risk_coverage(
 ) -> pd.DataFrame:
     """Mean loss of the least uncertain photos, at each share of photos answered: what abstaining gains.
 
-    Parameters
-    ----------
-    uncertainty : (n,); only its order counts. Photos that are equally uncertain are answered in part.
-    loss : (n,) of each answer: an error in km, or 1 for a wrong answer and 0 for a right one.
-    clusters, n_boot, seed : as in `geolib.evaluate`.
+    uncertainty: (n,); only its order counts. Photos that are equally uncertain are answered in part.  loss: (n,) of
+    each answer, an error in km, or 1 for a wrong and 0 for a right one.  clusters, n_boot, seed: as in
+    `geolib.evaluate`. Columns `risk`, `risk_low`, `risk_high`, index `coverage`: 0.05, 0.1, ..., 1. `attrs["area"]` is
+    the area under the curve, the mean risk over the coverages 1/n, 2/n, ..., 1 (Geifman et al., ICLR 2019).
 
-    Returns
-    -------
-    Columns `risk`, `risk_low`, `risk_high`, index `coverage`: 0.05, 0.1, ..., 1. `attrs["area"]` is the area under the
-    curve, the mean risk over all coverages 1/n, 2/n, ..., 1 (Geifman, Uziel and El-Yaniv, ICLR 2019).
-
-    Examples
-    --------
     >>> risk_coverage([1, 2, 3, 4], [0, 0, 10, 30], n_boot=10).loc[[0.5, 1], "risk"].tolist()
     [0.0, 10.0]
     """

@@ -36,8 +36,8 @@ def fit_temperature(logits: Vectors, labels: npt.ArrayLike) -> float:
     The loss is convex in 1 / T: its minimum is where expected logit minus true logit is zero on average. A head that is
     always right has none: T is then 0.01. A head no better than chance gets 100. No photo's likeliest cell changes.
 
-    logits: (n, n_cells) of calibration photos.  labels: (n,), their true cells. Raises `ValueError` for labels that are
-    not cells, NaN, +inf, a row of only -inf, and a true cell with a logit of -inf.
+    logits: (n, n_cells) of calibration photos.  labels: (n,), their true cells. Raises `ValueError` if these do not
+    exist or have a logit of -inf, and for NaN and +inf.
 
     >>> right_3_times_of_4 = np.float32([[3, 0], [3, 0], [3, 0], [0, 3]])
     >>> round(fit_temperature(right_3_times_of_4, [0, 0, 1, 1]), 2)  # log(3 / 1) = 3 / T
@@ -213,15 +213,13 @@ class ConformalCells:
     The true cell's own mass does not count, so the likeliest cell is in every set and none is empty. More is covered
     where that cell alone is right more often than the confidence asks.
 
-    scores: of the calibration photos, ascending, (n,).
-
     >>> posterior = np.array([[0.7, 0.2, 0.1]] * 9)
     >>> fitted = ConformalCells.fit(posterior, [0, 0, 0, 0, 0, 0, 1, 1, 2])
     >>> fitted.sets(posterior[:1], 0.6), fitted.sets(posterior[:1], 0.8)
     (array([[ True, False, False]]), array([[ True,  True, False]]))
     """
 
-    scores: FloatArray = field(repr=False)
+    scores: FloatArray = field(repr=False)  # of the calibration photos, ascending, (n,)
 
     @classmethod
     def fit(cls, posterior: Vectors, cells: npt.ArrayLike) -> ConformalCells:
@@ -250,26 +248,27 @@ class ConformalCaps:
     A photo's score is its error divided by the error that the model expects (`expected_km`); the radius is that
     expectation times the limit that `ConformalCells` describes. (Angelopoulos and Bates, arXiv 2107.07511.)
 
-    scores: of the calibration photos, ascending, (n,).
-
     >>> caps = ConformalCaps.fit(km=[10, 20, 30, 40], scale_km=[10, 10, 10, 10])
     >>> caps.radius_km([100], confidence=0.6)
     array([300.])
     """
 
-    scores: FloatArray = field(repr=False)
+    scores: FloatArray = field(repr=False)  # of the calibration photos, ascending, (n,)
 
     @classmethod
     def fit(cls, km: npt.ArrayLike, scale_km: npt.ArrayLike) -> ConformalCaps:
         """Fit on the errors of calibration photos and their scales, both km, (n,)."""
-        errors = np.asarray(km, np.float64)
-        if errors.ndim != 1 or not len(errors) or not np.all((errors >= 0) & (errors < math.inf)):
-            raise ValueError(f"km {errors.shape}: expected finite errors >= 0 of at least one photo, (n,)")
-        return cls(np.sort(errors / _scale(scale_km, len(errors))))
+        errors, scales = np.asarray(km, np.float64), np.asarray(scale_km, np.float64)
+        if errors.ndim != 1 or not len(errors) or errors.shape != scales.shape:
+            raise ValueError(f"km {errors.shape}, scale_km {scales.shape}: expected (n,) each, at least one photo")
+        if not np.all((errors >= 0) & (errors < math.inf) & (scales > 0) & (scales < math.inf)):
+            raise ValueError("km and scale_km: expected finite numbers, errors >= 0 and scales above 0")
+        return cls(np.sort(errors / scales))
 
     def radius_km(self, scale_km: npt.ArrayLike, confidence: float) -> FloatArray:
         """Radius of each photo's circle in km, (n,); at most half the Earth's circumference, the whole sphere."""
-        return np.minimum(_scale(scale_km) * _limit(self.scores, confidence), math.pi * EARTH_RADIUS_KM)
+        radius = np.asarray(scale_km, np.float64) * _limit(self.scores, confidence)
+        return np.minimum(radius, math.pi * EARTH_RADIUS_KM)
 
 
 def cap_area_km2(radius_km: npt.ArrayLike) -> FloatArray:
@@ -290,8 +289,7 @@ def region_area_km2(sets: Flags, tree: Partition) -> FloatArray:
     >>> float(region_area_km2(np.array([[True] * 4]), tree)[0] / SPHERE_KM2)
     1.0
     """
-    areas = tree.areas_km2(-1)
-    return np.array([areas[row].sum() for row in np.asarray(sets, dtype=np.bool_)])
+    return np.asarray(np.asarray(sets, dtype=np.bool_) @ tree.areas_km2(-1))
 
 
 def coverage(covered: npt.ArrayLike, confidence: float, area_km2: npt.ArrayLike) -> pd.DataFrame:
@@ -344,8 +342,6 @@ class VonMisesFisherMixture:
     sphere's area over its own; at factor 1 the mean squared distance from the centre is that of a disc of the cell's
     area. (Mixtures of vMF for photos: Izbicki, Papalexakis and Tsotras, ECML PKDD 2019.)
 
-    factor: the one with the highest likelihood of calibration photos, from 1e-4 to 1e4, when made by `fit`.
-
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
     >>> VonMisesFisherMixture(tree, factor=1.0).log_density(np.array([[1.0, 0, 0, 0]]), [-45, 45], [-90, 90]).round(2)
@@ -357,7 +353,7 @@ class VonMisesFisherMixture:
 
     @classmethod
     def fit(cls, posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike) -> VonMisesFisherMixture:
-        """Fit on a posterior (n, n_finest) of calibration photos and their true places in degrees, (n,)."""
+        """The factor, 1e-4 to 1e4, with the highest likelihood of calibration photos at `lat`, `lon`, degrees (n,)."""
 
         def cost(log_factor: float) -> float:
             return -float(cls(tree, math.exp(log_factor)).log_density(posterior, lat, lon).mean())
@@ -367,22 +363,17 @@ class VonMisesFisherMixture:
         found = minimize_scalar(cost, bounds=(best - grid[1] + grid[0], best + grid[1] - grid[0]), method="bounded")
         return cls(tree, math.exp(found.x))
 
-    @property
-    def kappa(self) -> FloatArray:
-        """Concentration of each finest cell, (n_finest,)."""
-        return self.factor * SPHERE_KM2 / self.tree.areas_km2(-1)
-
     def log_density(self, posterior: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
         """Natural log of the density per steradian of each photo's posterior (n, n_finest) at its (lat, lon), (n,).
 
-        The uniform density has -log 4 pi = -2.53 everywhere; per km2 it is 2 log(6371) = 17.52 less. One posterior,
-        (1, n_finest), is evaluated at every point.
+        The uniform density has -log 4 pi = -2.53 everywhere. One posterior, (1, n_finest), serves all points.
         """
         mass, points = check_posterior(posterior, self.tree), unit_vectors(*check_lat_lon(lat, lon))
         if len(mass) not in (1, len(points)):
             raise ValueError(f"{len(points)} points for {len(mass)} posteriors: expected one each")
         mass = np.broadcast_to(mass, (len(points), mass.shape[1]))
-        centers, kappa = unit_vectors(*self.tree.centers(-1)), self.kappa
+        centers = unit_vectors(*self.tree.centers(-1))
+        kappa = self.factor * SPHERE_KM2 / self.tree.areas_km2(-1)  # concentration of each cell
         # log sinh k = k + log(1 - exp(-2 k)) - log 2, so that nothing overflows and a small k keeps its digits
         log_height = np.log(kappa) - math.log(2 * math.pi) - np.log(-np.expm1(-2 * kappa))
 
@@ -418,11 +409,3 @@ def _limit(scores: FloatArray, confidence: float) -> float:
         raise ValueError(f"confidence={confidence}: expected a share between 0 and 1, such as 0.9")
     rank = math.ceil((len(scores) + 1) * confidence - 1e-9)  # 0.9 * 10 is 9, and a little more in floating point
     return float(scores[rank - 1]) if rank <= len(scores) else math.inf
-
-
-def _scale(scale_km: npt.ArrayLike, n: int | None = None) -> FloatArray:
-    scale = np.asarray(scale_km, np.float64)
-    fits = scale.ndim == 1 and len(scale) == (len(scale) if n is None else n)
-    if not fits or not np.all((scale > 0) & (scale < math.inf)):
-        raise ValueError(f"scale_km {scale.shape}: expected {n or 'n'} finite numbers above 0")
-    return scale
