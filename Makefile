@@ -45,7 +45,7 @@ unit: $(READY) ## the same without the notebooks
 lint: $(READY) ## ruff (code and notebooks), mypy --strict, and the tests of packaging, layout and prose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy geolib postcards tools minimal.py
+	$(BIN)/mypy geolib postcards tools
 	$(PYTEST) --quiet tests/lint
 
 clean: ## remove what the other targets made here; downloads and drawn images stay in geolib's cache

@@ -19,7 +19,7 @@ POSTCARDS = Path(__file__).resolve().parent / "data" / "postcards"
 EARTH_RADIUS_KM = 6371.0088  # we take the Earth for a sphere: distances are wrong by at most 0.5 %
 DEPTH = 24  # the quadtree halves a side at most 24 times: the smallest quadrant is 2.4 m wide at the equator
 SIDE = 2**DEPTH
-# All ways to divide a row of four quadrants into parts (begin, end). Of equally good ones the first is taken.
+# All ways to divide a row of four quadrants into parts (begin, end), the preferred ones first: ties go to the earlier.
 DIVISIONS = [list(pairwise((0, *cuts, 4))) for cuts in ((), (2,), (1,), (3,), (1, 3), (1, 2), (2, 3), (1, 2, 3))]
 
 
@@ -64,7 +64,9 @@ def quadrant_keys(lat, lon):
 def grow(keys, min_photos):
     """Split cells until none can be split: the keys of the cuts, and the photos in the cell that each cut divides."""
     cuts, sizes = [], []  # a cut is the key at which one cell ends and the next one starts
-    cells = [(0, len(keys), 0, SIDE**2)]  # the photos keys[first:last]; first key and area of the quadrant to split
+    # A cell holds the photos keys[first:last]. Thin quadrants join a neighbour, so a cell may be larger than the
+    # quadrant that is split next. We keep both: the photos of the cell, and first key and area of its fullest quadrant.
+    cells = [(0, len(keys), 0, SIDE**2)]
     while cells:
         first, last, corner, area = cells.pop()
         if last - first < 2 * min_photos or area == 1:
@@ -75,7 +77,7 @@ def grow(keys, min_photos):
         thinnest = [min(edges[end] - edges[begin] for begin, end in parts) for parts in DIVISIONS]
         # No head can learn a class from two photos, so a thin quadrant joins its neighbour: we take the most parts of
         # at least `min_photos` photos each, and of such divisions the one whose thinnest part holds most.
-        ranks = [(len(parts) * (n >= min_photos), n) for parts, n in zip(DIVISIONS, thinnest, strict=True)]
+        ranks = [(len(parts) if n >= min_photos else 0, n) for parts, n in zip(DIVISIONS, thinnest, strict=True)]
         parts = DIVISIONS[ranks.index(max(ranks))]
         cuts += [corners[begin] for begin, _ in parts[1:]]
         sizes += [last - first] * (len(parts) - 1)
@@ -89,7 +91,8 @@ def fit_cells(lat, lon, cells_per_level, min_photos=5):
     """Geocells of training photos (n,), per level: first keys of the cells (n_cells,), and centres (2, n_cells)."""
     keys = quadrant_keys(lat, lon)
     cuts, sizes = grow(np.sort(keys), min_photos)
-    # A level splits the cells that hold at least so many photos that its number of cells comes closest to the target.
+    # A level splits every cell that holds at least `threshold` photos. Of all thresholds we take the one whose number
+    # of cells comes closest to the target.
     thresholds = [len(keys) + 1, *np.unique(sizes)[::-1]]  # the first one splits nothing, the last one everything
     n_cells = np.array([1 + np.sum(sizes >= threshold) for threshold in thresholds])
     chosen = [thresholds[np.argmin(np.abs(n_cells - target))] for target in cells_per_level]
@@ -135,7 +138,9 @@ def train_heads(vectors, lat, lon, starts, centers, seed, epochs=8, batch_size=2
         for rows in torch.randperm(len(x), generator=generator).split(batch_size):
             losses = [cross_entropy(z, y[rows]) for z, y in zip(heads(x[rows]), targets, strict=True)]
             optimiser.zero_grad()
-            sum(losses).backward()  # unweighted: the heads share nothing, and Adam ignores the scale of a gradient
+            sum(
+                losses
+            ).backward()  # weights would change nothing: the heads share no parameters, and Adam rescales gradients
             optimiser.step()
         schedule.step()
     return heads

@@ -14,39 +14,29 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from geolib._version import __version__
+import geolib
 from geolib.app.fetch import add_fetch
 from geolib.app.terminal import message, printable, show_epoch, show_warning
 from geolib.common.errors import GeolibError, MissingDataError
 from geolib.common.settings import Settings
 
-if TYPE_CHECKING:
-    from geolib import Dataset, Encoder, Failure, Geolocator, Prediction
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status.
+    """Run one command, `argv` without the program's name (default: that of the process); returns its exit status.
 
-    Parameters
-    ----------
-    argv : arguments without the program's name; default: those of the process
-
-    Examples
-    --------
-    >>> main(["predict", "no-such-photo.jpg", "--top-k", "0"])
+    >>> main(["predict", "photo.jpg", "--model", "no-such-folder"])
     2
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # letters that the terminal lacks are escaped
     options = make_parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], int] = options.run
     try:
         with warnings.catch_warnings():
             warnings.showwarning = show_warning
-            status = run(options)
+            status = int(options.run(options))
             sys.stdout.flush()
             return status
     except KeyboardInterrupt:
@@ -61,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each command adds its own options."""
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="geolib", description="Photo geolocation in the open.")
-    parser.add_argument("--version", action="version", version=f"geolib {__version__}")
+    parser.add_argument("--version", action="version", version=f"geolib {geolib.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -83,7 +73,15 @@ def make_parser() -> argparse.ArgumentParser:
     _add_names(embed, "encoder")
     embed.add_argument("--out", type=Path, required=True, help="folder of the embedding store")
 
-    _add_fit(command("fit", _fit, "Fit geocells and heads on a dataset, and save the model."))
+    fit = command("fit", _fit, "Fit geocells and heads on a dataset, and save the model.")
+    _add_names(fit, "dataset", "encoder")
+    split = "safe: new photographers and new places (default); places: new places only, for photos of one person"
+    fit.add_argument("--split", choices=("safe", "places"), default="safe", help=split)
+    fit.add_argument("--cells", metavar="N,N,...", help="cells per level, coarse to fine (default: by photos)")
+    fit.add_argument("--fusion", default="consistency", metavar="RULE", help="fusion rule (default: consistency)")
+    fit.add_argument("--decoding", default="argmax", metavar="RULE", help="decoding rule (default: argmax)")
+    fit.add_argument("--epochs", type=int, default=30, help="most epochs (default: 30)")
+    fit.add_argument("--out", type=Path, required=True, help="folder of the model")
 
     evaluate = command("evaluate", _evaluate, "Measure a model on unseen photos, beside two baselines.")
     evaluate.add_argument("--model", type=Path, help="folder of a saved model (default: the dataset's default model)")
@@ -102,7 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
     push.add_argument("folder", type=Path, metavar="FOLDER")
     push.add_argument("repository", metavar="OWNER/NAME")
     push.add_argument("--public", action="store_true", help="make the repository public (default: private)")
-    push.add_argument("--i-have-read-responsible-use", action="store_true", help="required for models of photographs")
+    push.add_argument("--i-have-read-responsible-use", dest="read", action="store_true", help="needed for photographs")
     pull = command("pull", _pull, "Download a model from the Hugging Face hub.")
     pull.add_argument("repository", metavar="OWNER/NAME")
     pull.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the model")
@@ -116,46 +114,31 @@ def _add_names(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument(f"--{name}", help=f"default: the variable GEOLIB_{name.upper()}, else postcards")
 
 
-def _add_fit(fit: argparse.ArgumentParser) -> None:
-    _add_names(fit, "dataset", "encoder")
-    split = "safe: new photographers and new places (default); places: new places only, for photos of one person"
-    fit.add_argument("--split", choices=("safe", "places"), default="safe", help=split)
-    fit.add_argument("--cells", metavar="N,N,...", help="cells per level, coarse to fine (default: by photos)")
-    fit.add_argument("--fusion", default="consistency", metavar="RULE", help="fusion rule (default: consistency)")
-    fit.add_argument("--decoding", default="argmax", metavar="RULE", help="decoding rule (default: argmax)")
-    fit.add_argument("--epochs", type=int, help="most epochs (default: 30)")
-    fit.add_argument("--out", type=Path, required=True, help="folder of the model")
-
-
 def _predict(options: argparse.Namespace) -> int:
-    from geolib.images import Failure
-
-    if options.top_k < 1:
-        raise ValueError(f"--top-k {options.top_k}: expected at least 1")
     photos = [photo for name in options.photos for photo in _expand(name)]
     if options.map and len(photos) != 1:
         raise ValueError(f"--map draws one photo, {len(photos)} were given")
     model = _load_model(options.model, Settings.from_env())
-    answers: list[Prediction | Failure] = []
+    rows = []
     for name, problem in photos:
-        answers.append(Failure(name, problem) if problem else model.predict_many([name], options.top_k)[0])
+        answer = geolib.Failure(name, problem) if problem else model.predict_many([name], options.top_k)[0]
+        rows.append(_as_json(name, answer))
         if not options.json:
-            _print_answer(name, answers[-1])
+            _print_row(rows[-1])
+        if options.map and not isinstance(answer, geolib.Failure):
+            from geolib import plots
+            from geolib.common.files import write_bytes
+
+            write_bytes(options.map, plots.png(answer.plot()))
     if options.json:
-        rows = [_as_json(name, answer) for (name, _), answer in zip(photos, answers, strict=True)]
         print(json.dumps(rows, indent=1))
     elif model.training.get("dataset") == "postcards":
         message("note: this model was trained on drawn postcards only; expect little of it on photographs")
-    if options.map and not isinstance(answers[0], Failure):
-        from geolib import plots
-        from geolib.common.files import write_bytes
-
-        write_bytes(options.map, plots.png(answers[0].plot()))
-    return int(any(isinstance(answer, Failure) for answer in answers))
+    return int(any("refused" in row for row in rows))
 
 
 def _expand(name: str) -> list[tuple[str, str]]:
-    """(photo, problem) for an image file, or for every image file in a folder; the problem is mostly empty."""
+    """(photo, "") for an image file or every image file in a folder; (folder, problem) for a folder without any."""
     from geolib.datasets.folder import pictures
 
     if not Path(name).is_dir():
@@ -166,61 +149,50 @@ def _expand(name: str) -> list[tuple[str, str]]:
         return [(name, str(error))]
 
 
-def _print_answer(name: str, answer: Prediction | Failure) -> None:
-    from geolib.datasets.commons import credit
-    from geolib.images import Failure
-
-    if isinstance(answer, Failure):
-        message(f"refused: {answer.reason}")
-        return
-    print(printable(name))
-    for line in filter(None, (answer.warning, answer.guess())):
-        print(f"  {line}")
-    for rank, place in enumerate(_places(answer), start=1):
-        share = "     ?" if answer.familiar is False else f"{place['probability']:6.1%}"
-        print(f"  {rank:2}  {place['lat']:7.2f} {place['lon']:8.2f}  {share}  {place['country']}")
-    if text := credit(Path(name)):
-        print(printable(f"  photo: {text}"))
-
-
-def _places(answer: Prediction) -> list[dict[str, Any]]:
-    """Latitude, longitude, probability and country name of the likeliest cells."""
+def _as_json(name: str, answer: geolib.Prediction | geolib.Failure) -> dict[str, Any]:
     from geolib.countries import country_name
-
-    countries = [country_name(code) or "open sea" for code in answer.top["country"]]
-    top = answer.top[["lat", "lon", "probability"]].assign(country=countries)
-    return [{str(key): value for key, value in row.items()} for row in top.to_dict("records")]
-
-
-def _as_json(name: str, answer: Prediction | Failure) -> dict[str, Any]:
     from geolib.datasets.commons import credit
-    from geolib.images import Failure
 
-    if isinstance(answer, Failure):
+    if isinstance(answer, geolib.Failure):
         return {"photo": name, "refused": answer.reason}
     fields = ("familiar", "distance", "familiar_below", "warning", "lat", "lon", "radius_km")
+    names = [country_name(code) or "open sea" for code in answer.top["country"]]
     return {
         "photo": name,
         **{field: getattr(answer, field) for field in fields},
         "entropy_bits": answer.entropy,
         "sentence": answer.sentence(),
-        "top": _places(answer),
+        "top": answer.top[["lat", "lon", "probability"]].assign(country=names).to_dict("records"),
         "credit": credit(Path(name)),
     }
 
 
+def _print_row(row: dict[str, Any]) -> None:
+    """Print the answer to one photo, as `_as_json` returns it."""
+    if "refused" in row:
+        message(f"refused: {row['refused']}")
+        return
+    print(printable(row["photo"]))
+    guess = row["sentence"].removeprefix(row["warning"]).strip()
+    for line in filter(None, (row["warning"], guess)):
+        print(f"  {line}")
+    for rank, place in enumerate(row["top"], start=1):
+        share = "     ?" if row["familiar"] is False else f"{place['probability']:6.1%}"
+        print(f"  {rank:2}  {place['lat']:7.2f} {place['lon']:8.2f}  {share}  {place['country']}")
+    if row["credit"]:
+        print(printable(f"  photo: {row['credit']}"))
+
+
 def _embed(options: argparse.Namespace) -> int:
-    from geolib.datasets import open_dataset
     from geolib.datasets.folder import pictures
-    from geolib.embed import embed_photos
 
     if Path(options.photos).is_dir():
         paths: Any = pictures(options.photos)
         ids = [path.relative_to(options.photos).as_posix() for path in paths]
     else:
-        dataset = open_dataset(options.photos)
+        dataset = geolib.open_dataset(options.photos)
         paths, ids = dataset.paths, list(dataset.photos.index)
-    store = embed_photos(_load_encoder(options.encoder), paths, ids, options.out, progress=True)
+    store = geolib.embed_photos(_load_encoder(options.encoder), paths, ids, options.out, progress=True)
     for photo, reason in store.failures:
         message(f"left out {photo}: {reason}")
     print(f"{len(store.ids):,} vectors of {store.vectors.shape[1]} numbers in {printable(str(options.out))}")
@@ -229,34 +201,31 @@ def _embed(options: argparse.Namespace) -> int:
 
 def _fit(options: argparse.Namespace) -> int:
     from geolib import decoding, fusion
-    from geolib.datasets import open_dataset
-    from geolib.heads import TrainOptions
-    from geolib.predict import Geolocator
     from geolib.sharing.model_folder import check_target
 
     check_target(options.out)  # before hours of embedding, not after
     for name, rules in (("fusion", fusion.RULES), ("decoding", decoding.RULES)):
         if getattr(options, name) not in rules:
             raise ValueError(f"--{name} {getattr(options, name)}: expected one of {', '.join(rules)}")
-    more: dict[str, Any] = {}
+    cells: Sequence[int] | str = "auto"
     if options.cells:
         if not all(number.strip().isdecimal() for number in options.cells.split(",")):
             raise ValueError(f"--cells {options.cells}: expected whole numbers such as 100,1000")
-        more["cells_per_level"] = tuple(int(number) for number in options.cells.split(","))
-    if options.epochs is not None:
-        more["options"] = TrainOptions(epochs=options.epochs)
+        cells = tuple(int(number) for number in options.cells.split(","))
+    how = geolib.TrainOptions(epochs=options.epochs)
     settings = Settings.from_env()
-    dataset, encoder = open_dataset(options.dataset), _load_encoder(options.encoder)
-    model = Geolocator.fit_dataset(
+    dataset, encoder = geolib.open_dataset(options.dataset), _load_encoder(options.encoder)
+    model = geolib.Geolocator.fit_dataset(
         dataset,
         encoder,
         split=options.split,
+        cells_per_level=cells,
         fusion=options.fusion,
         decoding=options.decoding,
+        options=how,
         device=settings.device,
         seed=settings.seed,
         progress=show_epoch,
-        **more,
     )
     model.save(options.out)
     _report_unreadable(dataset, encoder)
@@ -266,24 +235,22 @@ def _fit(options: argparse.Namespace) -> int:
     return 0
 
 
-def _report_unreadable(dataset: Dataset, encoder: Encoder) -> None:
+def _report_unreadable(dataset: geolib.Dataset, encoder: geolib.Encoder) -> None:
     """Say how many photos have no embedding, and why the first of them has none."""
     failures = dataset.embeddings(encoder).failures
     if failures:
         photo, reason = failures[0]
-        number = "1 photo" if len(failures) == 1 else f"{len(failures):,} photos"
-        message(f"note: {number} of {dataset.name} left out, such as {photo}: {reason}")
+        message(f"note: photos of {dataset.name} left out: {len(failures):,}, such as {photo}: {reason}")
 
 
 def _ablate(options: argparse.Namespace) -> int:
-    from geolib.datasets import open_dataset
     from geolib.judge.ablate import run
 
     if options.epochs < 1:
         raise ValueError(f"--epochs {options.epochs}: expected at least 1")
     settings = Settings.from_env()
     run(
-        open_dataset(options.dataset),
+        geolib.open_dataset(options.dataset),
         _load_encoder(options.encoder),
         options.out,
         seed=settings.seed,
@@ -297,7 +264,6 @@ def _ablate(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from geolib.datasets import open_dataset
     from geolib.evaluate import format_table
     from geolib.judge import model as judge
     from geolib.judge import published
@@ -315,7 +281,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         raise ValueError(f"the model was fitted on {fitted_on!r}: name the dataset to test on with --dataset")
     other = options.gallery is not None or fitted_on != kind
     gallery = _find_gallery(model, options.gallery, settings) if other else None
-    dataset = open_dataset(asked)
+    dataset = geolib.open_dataset(asked)
     table = judge.evaluate(model, dataset, gallery=gallery)
     _report_unreadable(dataset, model.encoder)
     print(f"{'all' if other else 'test'} photos of {asked}; the model was fitted on {fitted_on}")
@@ -332,25 +298,20 @@ def _describe_overlap(overlap: dict[str, Any] | None) -> str:
     """Sentence on the photographers that test and training photos share."""
     if overlap is None:
         return "It is not known whether photographers of these photos also took training photos."
-    known = f"The photographer of {overlap['known']:,} photos is known"
-    if not overlap["photos"]:
-        return f"{known}; none of them took training photos."
     return (
-        f"{known}. {overlap['photos']:,} photos ({overlap['share']:.1%}) are by {overlap['photographers']:,} "
-        "photographers who also took training photos."
+        f"The photographer of {overlap['known']:,} photos is known. {overlap['photos']:,} photos "
+        f"({overlap['share']:.1%}) are by {overlap['photographers']:,} photographers who also took training photos."
     )
 
 
-def _find_gallery(model: Geolocator, name: str | None, settings: Settings) -> Dataset | None:
+def _find_gallery(model: geolib.Geolocator, name: str | None, settings: Settings) -> geolib.Dataset | None:
     """The dataset that a model was fitted on: as named, or by the name in the model if its photos are the same."""
-    from geolib.datasets import open_dataset
 
     if name:
-        return open_dataset(name)
+        return geolib.open_dataset(name)
     fitted_on = str(model.training.get("dataset"))
     try:
-        own = settings.dataset if settings.dataset.partition(":")[0] == fitted_on else fitted_on
-        found = open_dataset(own)
+        found = geolib.open_dataset(settings.dataset if settings.dataset.partition(":")[0] == fitted_on else fitted_on)
         if found.labels_key(model.encoder) == model.training.get("dataset_key"):
             return found
         why = "its photos are not those that the model was fitted on"
@@ -363,8 +324,7 @@ def _find_gallery(model: Geolocator, name: str | None, settings: Settings) -> Da
 def _push(options: argparse.Namespace) -> int:
     from geolib.sharing.hub import push
 
-    read = options.i_have_read_responsible_use
-    print(push(options.folder, options.repository, public=options.public, i_have_read_responsible_use=read))
+    print(push(options.folder, options.repository, public=options.public, i_have_read_responsible_use=options.read))
     return 0
 
 
@@ -390,15 +350,13 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
-def _load_model(folder: Path | None, settings: Settings) -> Geolocator:
-    from geolib.predict import Geolocator, default_model
+def _load_model(folder: Path | None, settings: Settings) -> geolib.Geolocator:
+    if folder:
+        return geolib.Geolocator.load(folder, device=settings.device)
+    return geolib.default_model(settings, show_epoch)
 
-    return Geolocator.load(folder, device=settings.device) if folder else default_model(settings, show_epoch)
 
-
-def _load_encoder(name: str | None) -> Encoder:
-    from geolib.encoder import Encoder
-
+def _load_encoder(name: str | None) -> geolib.Encoder:
     settings = Settings.from_env()
     settings = replace(settings, encoder=name or settings.encoder)
-    return Encoder.load(*settings.encoder_name, device=settings.device)
+    return geolib.Encoder.load(*settings.encoder_name, device=settings.device)

@@ -9,8 +9,6 @@ from typing import Any
 def printable(text: str) -> str:
     """Text in which control characters are escaped, so that a file name cannot steer the terminal.
 
-    Examples
-    --------
     >>> printable("a\\x1b[2J.jpg")
     'a\\\\x1b[2J.jpg'
     """
@@ -28,9 +26,11 @@ def message(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
-def show_warning(warning: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-    """Show a warning as one line; takes the arguments of `warnings.showwarning`."""
-    message(f"note: {warning}")
+def show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """Show a warning as one line on stderr, in place of `warnings.showwarning`."""
+    print(printable(f"note: {message}"), file=sys.stderr, flush=True)
 
 
 def show_epoch(row: dict[str, float]) -> None:

@@ -28,6 +28,15 @@ from geolib.evaluate import METRICS, SHARES, compare, difference
 from geolib.judge.methods import ROWS, Bench, Row
 
 _DUPLICATE = 0.999  # cosine; 0.99 is common among neighbours
+_NUMBERS = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
+_HOW_TO_READ = """\
+# What each part is worth
+
+Each row is a whole method. It is fitted on training photos, its settings are chosen on calibration photos,
+and the test photos are used once. The last column compares it with the row that it changes, on the same
+draws of photographers: if the interval excludes 0, the difference is more than chance. All intervals are
+95 %. Computed by `python -m geolib ablate`.
+"""
 
 
 def run(
@@ -35,7 +44,7 @@ def run(
     encoder: Encoder,
     out: Path,
     *,
-    rows: Sequence[str] | None = None,
+    rows: Sequence[Row] = ROWS,
     seed: int = 0,
     epochs: int = 30,
     device: str = "auto",
@@ -44,11 +53,8 @@ def run(
 ) -> pd.DataFrame:
     """Compute the rows that `out` does not hold yet, and write its table: `ablation.parquet` and `ablation.md`.
 
-    Parameters
-    ----------
-    rows : names of `ROWS`; default: all for which the dataset has photos.
-    epochs, device, seed : as in `geolib.train_heads`. n_boot : bootstrap draws per interval.
-    progress : called with one line per row.
+    A row is left out if the dataset lacks the photos that it needs. `n_boot` is the number of draws per interval; the
+    other options are those of `geolib.train_heads`.
 
     Returns
     -------
@@ -58,30 +64,30 @@ def run(
     Raises
     ------
     MismatchError : `out` holds rows of other photos, weights or settings.
-    ValueError : an unknown row, other files in `out`, or a split without training, calibration or test photos.
+    ValueError : other files in `out`, or a split without training, calibration or test photos.
     """
     parts = split_photos(dataset, encoder, seed=seed)
     if missing := [side for side in ("train", "calibration", "test") if side not in parts]:
         raise ValueError(f"{dataset.name} has no {', '.join(missing)} photos in its split: use more photos")
-    if unknown := set(rows or ()) - {row.name for row in ROWS}:
-        raise ValueError(f"unknown rows {sorted(unknown)}: expected some of {[row.name for row in ROWS]}")
-    wanted = [row for row in ROWS if (rows is None or row.name in rows) and row.needs in parts]
     _check_folder(out, {"photos": dataset.labels_key(encoder), "seed": seed, "epochs": epochs, "geolib": __version__})
-    bench = Bench(parts, seed, epochs, device)
-    for number, row in enumerate(wanted, start=1):
-        progress(f"{number:2}/{len(wanted)}  {row.name}: {_compute(row, bench, out)}")
-    stored = {row: pd.read_parquet(answers_path(out, row.name)) for row in wanted}
-    sides = [_side_table(side, stored, parts[side], dataset, n_boot, seed) for side in bench.tests]
+    bench, rows = Bench(parts, seed, epochs, device), [row for row in rows if row.needs in parts]
+    for number, row in enumerate(rows, start=1):
+        progress(f"{number:2}/{len(rows)}  {row.name}: {_compute(row, bench, out)}")
+    answers = {row: pd.read_parquet(answers_path(out, row)) for row in rows}
+    sides = [_side_table(side, answers, parts[side], dataset, n_boot, seed) for side in bench.tests]
     table = pd.concat(sides, ignore_index=True)
-    table.attrs["near_duplicates"] = {side: _copies(parts["train"], parts[side]) for side in bench.tests}
+    table.attrs["near_duplicates"] = {
+        side: near_duplicates(parts[side].vectors, bench.train.vectors, _DUPLICATE)["photo"].nunique()
+        for side in bench.tests
+    }
     write_bytes(out / "ablation.parquet", table.to_parquet())
     write_bytes(out / "ablation.md", markdown(table).encode())
     return table
 
 
-def answers_path(out: Path, name: str) -> Path:
+def answers_path(out: Path, row: Row) -> Path:
     """The file in the folder of a run that holds the answers of a row: `side`, `id`, `lat`, `lon`."""
-    return out / "rows" / f"{[row.name for row in ROWS].index(name):02}.parquet"
+    return out / "rows" / f"{ROWS.index(row):02}.parquet"
 
 
 def _check_folder(out: Path, key: Mapping[str, Any]) -> None:
@@ -90,15 +96,14 @@ def _check_folder(out: Path, key: Mapping[str, Any]) -> None:
     if not note.is_file():
         if out.is_dir() and any(out.iterdir()):
             raise ValueError(f"{out} holds other files and no ablation: name a new folder")
-        write_json(note, dict(key))
+        write_json(note, key)
     elif (found := read_json(note)) != key:
-        changed = ", ".join(f"{name} {found.get(name)!r}, now {value!r}" for name, value in key.items())
-        raise MismatchError(f"{out} holds rows of other photos or settings ({changed}): name a new folder")
+        raise MismatchError(f"{out} holds rows of other photos or settings ({found}, now {key}): name a new folder")
 
 
 def _compute(row: Row, bench: Bench, out: Path) -> str:
     """Compute a row unless it is already there; what happened, in words."""
-    path, start = answers_path(out, row.name), time.perf_counter()
+    path, start = answers_path(out, row), time.perf_counter()
     if path.is_file():
         return "kept"
     answers, chosen = row.answer(bench)
@@ -109,35 +114,27 @@ def _compute(row: Row, bench: Bench, out: Path) -> str:
     frame = pd.concat(sides, ignore_index=True)
     frame.attrs["chosen"] = json.dumps(chosen)
     write_bytes(path, frame.to_parquet())
-    settings = f", {json.dumps(chosen)}" if chosen else ""
-    return f"{time.perf_counter() - start:.0f} s, calibration GeoScore {bench.score(answers):,.0f}{settings}"
+    return (
+        f"{time.perf_counter() - start:.0f} s, calibration GeoScore {bench.score(answers):,.0f}, {json.dumps(chosen)}"
+    )
 
 
 def _side_table(
-    side: str, stored: Mapping[Row, pd.DataFrame], truth: Photos, dataset: Dataset, n_boot: int, seed: int
+    side: str, answers: Mapping[Row, pd.DataFrame], truth: Photos, dataset: Dataset, n_boot: int, seed: int
 ) -> pd.DataFrame:
     """Errors of the rows on one test side, and their paired differences."""
-    clusters = dataset.photographers(truth.ids)
-    ordered = {row: frame[frame["side"] == side].set_index("id").loc[truth.ids] for row, frame in stored.items()}
-    methods = {row.name: (frame["lat"].to_numpy(), frame["lon"].to_numpy()) for row, frame in ordered.items()}
-    errors = compare(methods, truth.lat, truth.lon, clusters, n_boot=n_boot, seed=seed)
-    gains = [pd.DataFrame(index=[row.name]) for row in stored if row.against not in methods]
-    for row in (row for row in stored if row.against in methods):
-        pair = methods[row.name], methods[row.against]
-        one = difference(*pair, truth.lat, truth.lon, clusters, n_boot=n_boot, seed=seed)
-        numbers = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
-        gains.append(one[numbers].set_axis([row.name]).add_prefix("gain_"))
-    notes = pd.DataFrame(
-        [(side, row.says, row.against, frame.attrs["chosen"]) for row, frame in stored.items()],
-        columns=["side", "says", "against", "chosen"],
-        index=list(methods),
-    )
-    return pd.concat([notes, errors, pd.concat(gains)], axis=1).rename_axis("method").reset_index()
-
-
-def _copies(train: Photos, test: Photos) -> int:
-    """Test photos with a training photo that is nearly the same, by their embeddings."""
-    return int(near_duplicates(test.vectors, train.vectors, _DUPLICATE)["photo"].nunique())
+    place, clusters = (truth.lat, truth.lon), dataset.photographers(truth.ids)
+    methods, notes, gains = {}, {}, {}
+    for row, frame in answers.items():
+        own = frame[frame["side"] == side].set_index("id").loc[truth.ids]
+        methods[row.name] = own["lat"].to_numpy(), own["lon"].to_numpy()
+        notes[row.name] = {"side": side, "says": row.says, "against": row.against, "chosen": frame.attrs["chosen"]}
+        if row.against in methods:
+            pair = methods[row.name], methods[row.against]
+            gains[row.name] = difference(*pair, *place, clusters, n_boot=n_boot, seed=seed)[_NUMBERS].iloc[0]
+    errors = compare(methods, *place, clusters, n_boot=n_boot, seed=seed)
+    gained = pd.DataFrame(gains, index=_NUMBERS).T.add_prefix("gain_")
+    return pd.DataFrame(notes).T.join([errors, gained]).rename_axis("method").reset_index()
 
 
 def verdict(row: pd.Series[Any]) -> str:
@@ -153,25 +150,19 @@ def reading(row: pd.Series[Any]) -> str:
     said = verdict(row)
     if not said:
         return f"{row['says']}."
-    score, km = ([row[f"gain_{metric}{end}"] for end in ("", "_low", "_high")] for metric in ("geoscore", "median_km"))
     chance = " that is more than chance" if said == "gains nothing" else ""
-    return (
-        f"{row['says']}: {said}{chance}, {score[0]:+,.0f} of GeoScore [{score[1]:+,.0f}, {score[2]:+,.0f}], median "
-        f"{km[0]:+,.0f} km [{km[1]:+,.0f}, {km[2]:+,.0f}] against *{row['against']}*."
-    )
+    score, km = _interval(row, "gain_geoscore", " of GeoScore", "+"), _interval(row, "gain_median_km", " km", "+")
+    return f"{row['says']}: {said}{chance}, {score}, median {km} against *{row['against']}*."
+
+
+def _interval(row: pd.Series[Any], name: str, unit: str = "", sign: str = "") -> str:
+    value, low, high = (f"{row[name + end]:{sign},.0f}" for end in ("", "_low", "_high"))
+    return f"{value}{unit} [{low}, {high}]"
 
 
 def markdown(table: pd.DataFrame) -> str:
     """The table as a page: how to read it, and a table per test side."""
-    lines = [
-        "# What each part is worth",
-        "",
-        "Each row is a whole method. It is fitted on training photos, its settings are chosen on calibration photos,",
-        "and the test photos are used once. The last column compares it with the row that it changes, on the same",
-        "draws of photographers: if the interval excludes 0, the difference is more than chance. All intervals are",
-        "95 %. Computed by `python -m geolib ablate`.",
-        "",
-    ]
+    lines = [_HOW_TO_READ]
     for side, part in table.groupby("side", sort=True):
         words, first = part.apply(verdict, axis=1), part.iloc[0]
         none, worse = (
@@ -191,8 +182,7 @@ def markdown(table: pd.DataFrame) -> str:
         ]
         for _, row in part.iterrows():
             shares = " / ".join(f"{100 * row[name]:.1f}" for name in SHARES[1:])
-            score = f"{row['geoscore']:,.0f} [{row['geoscore_low']:,.0f}, {row['geoscore_high']:,.0f}]"
-            median = f"{row['median_km']:,.0f} [{row['median_km_low']:,.0f}, {row['median_km_high']:,.0f}]"
+            median, score = _interval(row, "median_km"), _interval(row, "geoscore")
             lines.append(f"| {row['method']} | {median} | {shares} | {score} | {reading(row)} |")
         lines.append("")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ whose maps should look different (Adebayo et al., NeurIPS 2018).
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FloatMap = npt.NDArray[np.float64]  # (size, size), one value per pixel
 Crop = npt.NDArray[np.uint8]  # (size, size, 3): what the encoder sees, as `encoder.preprocessing.crop` returns it
+_BATCH = 64  # covered images per call of the encoder
 
 
 def log_share(model: Geolocator, inputs: Tensor, cells: npt.ArrayLike, level: int = -1) -> Tensor:
@@ -43,39 +44,30 @@ def log_share(model: Geolocator, inputs: Tensor, cells: npt.ArrayLike, level: in
     # Not `encoder.forward`: it keeps no gradient, and on some devices it computes in 16 bits.
     vectors = F.normalize(encoder.model.encode_image(inputs.to(encoder.device)).float(), dim=-1)
     device = next(heads.parameters()).device
-    logits = heads(vectors.to(device))[level]
-    share: Tensor = logits.log_softmax(dim=1)[:, torch.from_numpy(chosen).to(device)].logsumexp(dim=1)
-    return share
+    logits: Tensor = heads(vectors.to(device))[level]
+    return logits.log_softmax(dim=1)[:, torch.from_numpy(chosen).to(device)].logsumexp(dim=1)
 
 
 def occlusion(
-    model: Geolocator,
-    crop: Crop,
-    cells: npt.ArrayLike,
-    level: int = -1,
-    *,
-    side: float = 1 / 6,
-    overlap: int = 3,
-    batch_size: int = 64,
+    model: Geolocator, crop: Crop, cells: npt.ArrayLike, level: int = -1, *, side: float = 1 / 6, overlap: int = 3
 ) -> FloatMap:
     """How far `log_share` falls when a part of the image is covered by its mean colour.
 
     The cover is a square of `side` times the image's side; `overlap` squares cover a pixel in each direction, and its
     value is their mean fall. Positive: the image speaks for the cells there. Negative: against them.
     """
-    size = _checked(model.encoder, crop)
+    inputs, size = _inputs(model.encoder, crop), len(crop)
     step = max(1, round(side * size / overlap))
     width = step * overlap
     starts = np.arange(step - width, size, step)
-    squares = [
-        (slice(max(top, 0), top + width), slice(max(left, 0), left + width)) for top in starts for left in starts
-    ]
+    sides = [slice(max(start, 0), start + width) for start in starts]
+    squares = [(rows, columns) for rows in sides for columns in sides]
     mean_colour = crop.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
     total, times = np.zeros((size, size)), np.zeros((size, size))
     with torch.inference_mode():
-        whole = float(log_share(model, _normalised(model.encoder, crop[None]), cells, level)[0])
-        for first in range(0, len(squares), batch_size):
-            part = squares[first : first + batch_size]
+        whole = float(log_share(model, inputs, cells, level)[0])
+        for first in range(0, len(squares), _BATCH):
+            part = squares[first : first + _BATCH]
             covered = np.repeat(crop[None], len(part), axis=0)
             for image, square in zip(covered, part, strict=True):
                 image[square] = mean_colour
@@ -88,10 +80,8 @@ def occlusion(
 
 def gradients(model: Geolocator, crop: Crop, cells: npt.ArrayLike, level: int = -1) -> FloatMap:
     """Length of the gradient of `log_share` at each pixel: where a small change would matter most."""
-    _checked(model.encoder, crop)
-    slope = _slope(model, _normalised(model.encoder, crop[None]), cells, level)
-    length: FloatMap = slope[0].norm(dim=0).cpu().numpy().astype(np.float64)
-    return length
+    slope = _slope(model, _inputs(model.encoder, crop), cells, level)
+    return np.asarray(slope[0].norm(dim=0).cpu(), np.float64)
 
 
 def integrated_gradients(
@@ -106,40 +96,26 @@ def integrated_gradients(
     """How much each pixel adds to `log_share` on the straight line from a baseline to the image.
 
     The default baseline is the image blurred until only its colours are left. The integral is taken in `steps` steps by
-    the midpoint rule. The map sums to the difference of the two scores (*completeness*), up to the step size. Raises
-    `MismatchError` for a baseline of another shape, `ValueError` for `steps` < 1.
+    the midpoint rule. The map sums to the difference of the two scores (*completeness*), up to the step size.
     """
-    size = _checked(model.encoder, crop)
-    if steps < 1:
-        raise ValueError(f"steps={steps}: expected at least 1")
-    origin = blurred(crop) if baseline is None else baseline
-    if origin.shape != crop.shape:
-        raise MismatchError(f"baseline {origin.shape}: expected the image's {crop.shape}")
-    start, end = (_normalised(model.encoder, each[None]) for each in (origin, crop))
+    end = _inputs(model.encoder, crop)
+    start = _inputs(model.encoder, blurred(crop) if baseline is None else baseline)
     slope = torch.zeros_like(end)
     for shares in torch.split((torch.arange(steps, device=end.device) + 0.5) / steps, 16):
         between = torch.lerp(start, end, shares[:, None, None, None])
         slope += _slope(model, between, cells, level).sum(dim=0, keepdim=True) / steps
-    added: FloatMap = ((end - start) * slope)[0].sum(dim=0).cpu().numpy().astype(np.float64)
-    return added.reshape(size, size)
+    return np.asarray(((end - start) * slope)[0].sum(dim=0).cpu(), np.float64)
 
 
-def blurred(crop: Crop, share: float = 1 / 12) -> Crop:
-    """An image blurred by a Gaussian whose sigma is a share of its side."""
-    sigma = share * len(crop)
-    return np.stack([gaussian_filter(crop[..., c].astype(np.float32), sigma) for c in range(3)], -1).astype(np.uint8)
+def blurred(crop: Crop) -> Crop:
+    """An image blurred by a Gaussian whose sigma is a twelfth of its side."""
+    sigma = len(crop) / 12
+    return np.asarray(gaussian_filter(crop.astype(np.float32), (sigma, sigma, 0)), np.uint8)
 
 
-def smooth(values: FloatMap, pixels: float = 3.0) -> FloatMap:
-    """A map blurred by a few pixels, so that it can be read; its sum stays the same except at the border.
-
-    >>> values = np.zeros((9, 9))
-    >>> values[4, 4] = 1
-    >>> int(smooth(values, 1.0).argmax())
-    40
-    """
-    spread: FloatMap = gaussian_filter(values, pixels)
-    return spread
+def smooth(values: FloatMap) -> FloatMap:
+    """A map blurred by three pixels, so that it can be read; its sum stays the same except at the border."""
+    return np.asarray(gaussian_filter(values, 3.0))
 
 
 def randomised(encoder: Encoder, seed: int = 0) -> Encoder:
@@ -179,12 +155,9 @@ def mass_accuracy(values: npt.ArrayLike, region: npt.ArrayLike) -> float:
     return float(positive[inside].sum() / positive.sum()) if positive.any() else 0.0
 
 
-def changed(crop: Crop, other: Crop, at_least: int = 24) -> npt.NDArray[np.bool_]:
-    """Where two images differ by `at_least` of 255 in some colour, bool (h, w)."""
-    if crop.shape != other.shape:
-        raise MismatchError(f"images of {crop.shape} and {other.shape}: expected the same shape")
-    difference: npt.NDArray[np.bool_] = np.abs(crop.astype(np.int16) - other).max(axis=-1) >= at_least
-    return difference
+def changed(crop: Crop, other: Crop) -> npt.NDArray[np.bool_]:
+    """Where two images of the same shape differ by at least 24 of 255 in some colour, bool (h, w)."""
+    return np.asarray(np.abs(crop.astype(np.int16) - other).max(axis=-1) >= 24)
 
 
 def _map_and_region(values: npt.ArrayLike, region: npt.ArrayLike) -> tuple[FloatMap, npt.NDArray[np.bool_]]:
@@ -197,15 +170,15 @@ def _map_and_region(values: npt.ArrayLike, region: npt.ArrayLike) -> tuple[Float
     return given.ravel(), inside.ravel()
 
 
-def _checked(encoder: Encoder, crop: Any) -> int:
-    """Side of a crop in pixels; refuses what this encoder does not see."""
-    size = encoder.image_size
-    if not isinstance(crop, np.ndarray) or crop.dtype != np.uint8 or crop.shape != (size, size, 3):
-        given = f"{crop.dtype} {crop.shape}" if isinstance(crop, np.ndarray) else type(crop).__name__
+def _inputs(encoder: Encoder, crop: Crop) -> Tensor:
+    """One crop as the network takes it; refuses what this encoder does not see."""
+    size, dtype = encoder.image_size, getattr(crop, "dtype", type(crop).__name__)
+    if dtype != np.uint8 or crop.shape != (size, size, 3):
         raise MismatchError(
-            f"an image of {given}: expected uint8 ({size}, {size}, 3), as encoder.preprocessing.crop(picture) returns"
+            f"an image of {dtype} {np.shape(crop)}: expected uint8 ({size}, {size}, 3), as "
+            "encoder.preprocessing.crop(picture) returns"
         )
-    return size
+    return _normalised(encoder, crop[None])
 
 
 def _normalised(encoder: Encoder, crops: Crop) -> Tensor:

@@ -854,14 +854,14 @@ def test_a_dataset_that_is_not_fetched_says_how(tmp_path, monkeypatch):
 
 def test_the_command_needs_a_contact(capsys, tmp_path):
     assert cli.main(["fetch", "commons", "--out", str(tmp_path / "c")]) == 2
-    assert re.search("--contact is missing: expected an e-mail or web address .* blocks", capsys.readouterr().err)
+    assert re.search("contact is missing: expected an e-mail or web address .* blocks", capsys.readouterr().err)
     assert not (tmp_path / "c").exists()
 
 
 def test_the_whole_chain_by_command_line(wiki, tmp_path, capsys, monkeypatch):
     world(wiki, 45, 3)
     wiki.add(*HOME, meta={"License": "gfdl", "LicenseShortName": "GFDL"})
-    monkeypatch.setenv("GEOLIB_COMMONS_API", wiki.api)
+    monkeypatch.setitem(commons.fetch.__kwdefaults__, "api", wiki.api)
     monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("GEOLIB_ENCODER", str(write_encoder(tmp_path / "encoder")))
     monkeypatch.setenv("GEOLIB_DEVICE", "cpu")

@@ -158,7 +158,7 @@ def test_the_command_line_fetches_the_quadtree_and_says_where_to_get_tables(serv
     said = capsys.readouterr().out
     assert "6 cells\nthe sphere: " in said and "photos: " in said and "quadtree_10_1000.csv" in said
     assert cli.main(["fetch", "look", "im2gps3k"]) == 2
-    assert "geolib does not download" in capsys.readouterr().err
+    assert "geolib does not fetch it" in capsys.readouterr().err
 
 
 def test_a_busy_server_is_asked_again_when_it_says(server, tmp_path, naps):

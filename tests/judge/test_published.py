@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import ExifTags, Image
+from PIL import Image
 from tiny import write_encoder
 
-from geolib.app import cli as cli
+from geolib.app import cli
 from geolib.evaluate import SHARES, compare
 from geolib.judge import published
 from geolib.predict import Geolocator
@@ -41,13 +41,6 @@ def test_ones_own_row_stands_under_the_others_with_its_interval():
 
 
 # From the command line
-
-
-def gps(lat, lon):
-    exif = Image.Exif()
-    place = {1: "N" if lat >= 0 else "S", 2: (abs(lat), 0, 0), 3: "E" if lon >= 0 else "W", 4: (abs(lon), 0, 0)}
-    exif[ExifTags.IFD.GPSInfo] = place
-    return exif
 
 
 @pytest.fixture

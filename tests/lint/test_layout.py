@@ -22,7 +22,7 @@ SAMPLE = ROOT / "data" / "postcards" / "samples" / "postcard-00338.jpg"
 FLOORS = (
     "_version", "common", "sphere", "countries", "images", "openclip", "encoder", "embed", "cells", "heads", "fusion",
     "decoding", "retrieve", "familiar", "datasets", "evaluate", "plots", "sharing.model_folder", "sharing.card",
-    "predict", "refine", "judge", "sharing.hub", "scale", "app",
+    "predict", "refine", "judge", "sharing.hub", "app",
 )  # fmt: skip
 # Arrows that break the rule, and why. `__init__` and `__main__` are the doors of the package and may name any floor.
 ALLOWED_ARROWS: dict[tuple[str, str], str] = {}
