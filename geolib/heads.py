@@ -38,7 +38,7 @@ class HierarchicalHeads(nn.Module):
 
     Parameters
     ----------
-    dim, n_cells : length of an embedding, and cells of each level, coarse to fine.
+    n_cells : of each level, coarse to fine.
     hidden : units of a hidden layer in each head; 0 makes the heads linear, as in the article.
     ancestors : of a tree, int64 (n_finest, n_levels). With them there is one head only, over the finest cells, and the
         logit of a coarser cell is the log-sum-exp of its finest ones: leaf sums (OSV-5M: Astruc et al., CVPR 2024,
@@ -92,20 +92,17 @@ class HierarchicalHeads(nn.Module):
         for layer in hidden:
             x = _dropped(F.gelu(layer(x)), dropout, generator)
         fine: Tensor = output(x)
-        return [fine] if self.ancestors is None else [*self._leaf_sums(fine), fine]
+        if self.ancestors is None:
+            return [fine]
+        top = fine.amax(dim=1, keepdim=True)
+        mass, parents = (fine - top).exp(), self.ancestors.to(fine.device)
+        empty = [fine.new_zeros(len(fine), count) for count in self.n_cells[:-1]]
+        sums = [zeros.index_add(1, parents[:, level], mass) for level, zeros in enumerate(empty)]
+        return [*(total.clamp_min(torch.finfo(total.dtype).tiny).log() + top for total in sums), fine]
 
     def levels_of(self, number: int) -> range:
         """The levels that a head answers for: its own, or with leaf sums all."""
         return range(number, number + 1) if self.ancestors is None else range(len(self.n_cells))
-
-    def _leaf_sums(self, fine: Tensor) -> list[Tensor]:
-        """Log-sum-exp over the finest cells of each coarser one, coarse to fine, without the finest level."""
-        assert self.ancestors is not None
-        top = fine.amax(dim=1, keepdim=True)
-        mass, parents = (fine - top).exp(), self.ancestors.to(fine.device)
-        sums = [fine.new_zeros(len(fine), count) for count in self.n_cells[:-1]]
-        sums = [empty.index_add(1, parents[:, level], mass) for level, empty in enumerate(sums)]
-        return [total.clamp_min(torch.finfo(total.dtype).tiny).log() + top for total in sums]
 
     @torch.no_grad()
     def fit_start(self, vectors: Tensor, cells: Tensor) -> None:
@@ -378,32 +375,27 @@ class _Training:
 
     def run_epoch(self) -> None:
         """One pass over the training photos in random order, and one row of the history."""
-        n, device = len(self.train.cells), self.train.cells.device
-        sums = torch.zeros(2, len(self.levels), device=device)
-        for batch in torch.split(torch.randperm(n, generator=self.generator, device=device), self.batch_size):
+        n, device, sums = len(self.train.cells), self.train.cells.device, []
+        for batch in pieces(torch.randperm(n, generator=self.generator, device=device), self.batch_size):
             rate = next(self.rates)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             self.optimiser.zero_grad()
-            sums += batch_loss(self.heads, self.train, batch, self.levels, self.options.dropout, self.generator)
+            sums.append(batch_loss(self.heads, self.train, batch, self.levels, self.options.dropout, self.generator))
             self.optimiser.step()
-        row = {"epoch": len(self.rows) + 1} | self._columns("train", sums / n)
+        row = {"epoch": len(self.rows) + 1} | self._columns("train", sums, n)
         if self.held_out is not None:
-            row |= self._columns("calibration", self._measure(self.held_out))
+            numbers = torch.arange(len(self.held_out.cells), device=device)
+            with torch.no_grad():
+                sums = [batch_loss(self.heads, self.held_out, x, self.levels) for x in pieces(numbers, self.batch_size)]
+            row |= self._columns("calibration", sums, len(numbers))
         if not all(map(math.isfinite, row.values())):
             raise ValueError(f"the loss of epoch {row['epoch']} is not finite: lower lr={self.options.lr}")
         self.rows.append(row)
 
-    @torch.no_grad()
-    def _measure(self, photos: TrainingPhotos) -> Tensor:
-        """Mean loss and accuracy of all photos, (2, n_levels)."""
-        numbers = torch.arange(len(photos.cells), device=photos.cells.device)
-        sums = [batch_loss(self.heads, photos, batch, self.levels) for batch in pieces(numbers, self.batch_size)]
-        return torch.stack(sums).sum(dim=0) / len(numbers)
-
-    def _columns(self, split: str, means: Tensor) -> dict[str, float]:
-        """A split's part of a history row, from mean loss and accuracy (2, n_levels)."""
-        losses, accuracies = means.tolist()
+    def _columns(self, split: str, sums: list[Tensor], n: int) -> dict[str, float]:
+        """A split's part of a history row, from the `batch_loss` of the batches of its n photos."""
+        losses, accuracies = (torch.stack(sums).sum(dim=0) / n).tolist()
         row = {f"{split}_loss": sum(level.weight * loss for level, loss in zip(self.levels, losses, strict=True))}
         for level, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True)):
             row |= {f"{split}_loss_{level}": loss, f"{split}_accuracy_{level}": accuracy}
