@@ -32,7 +32,10 @@ def fuse(
     temperatures: Sequence[float] | None = None,
     levels: Sequence[int] | None = None,
 ) -> Array:
-    """Fuse the scores of all levels into one posterior over the finest cells.
+    """Fuse the scores of all levels into one posterior over the finest cells, float32 (n, n_finest), rows sum to 1.
+
+    Raises `ValueError` for an unknown rule, logits that do not fit the tree, NaN, +inf, a row of only -inf, and options
+    out of range.
 
     Parameters
     ----------
@@ -44,14 +47,6 @@ def fuse(
     level_weights : of `product`: one number >= 0 per level, default 1.
     temperatures : one per level, default 1: logits are divided by it first (`geolib.judge.calibrate.fit_temperatures`).
     levels : coarse levels that take part, 0 the coarsest; default all. The finest level always takes part.
-
-    Returns
-    -------
-    Posterior, float32 (n, n_finest), rows sum to 1.
-
-    Raises
-    ------
-    ValueError : an unknown rule, logits that do not fit the tree, NaN, +inf, a row of only -inf, options out of range.
 
     Examples
     --------
