@@ -17,15 +17,15 @@ import os
 import platform
 
 import numpy as np
-import torch
 from cells import photos, seconds
 
 from geolib.cells import GeocellTree
-from geolib.decoding import _BLOCK, _Gains, decode
+from geolib.common.arrays import pieces
+from geolib.decoding import BLOCK, block_gains, decode
 from geolib.sphere import EARTH_RADIUS_KM, unit_vectors
 
 
-def posteriors(tree: GeocellTree, n: int, seed: int = 0) -> torch.Tensor:
+def posteriors(tree: GeocellTree, n: int, seed: int = 0) -> np.ndarray:
     """Humps around random cells, float32 (n, n_finest)."""
     rng = np.random.default_rng(seed)
     units = unit_vectors(*tree.centers(-1))
@@ -38,20 +38,19 @@ def posteriors(tree: GeocellTree, n: int, seed: int = 0) -> torch.Tensor:
             hump = np.exp(-km / rng.choice([50, 200, 600, 1500])) * rng.lognormal(size=len(km))
             mass = mass + weight * hump / hump.sum()
         row[:] = mass
-    return torch.from_numpy(rows)
+    return rows
 
 
 def measure(n: int, cells: int, repeats: int) -> dict[str, float]:
     lat, lon = photos(20 * cells)
     tree = GeocellTree.fit(lat, lon, (100, 1000, cells))
-    mass, points = posteriors(tree, n), torch.from_numpy(unit_vectors(*tree.centers(-1))).float()
-    gains, order = _Gains(points, "geoscore"), torch.arange(len(points))
-    whole = torch.tensor(0.0)
-    some = torch.cat([gains(part, part[0], whole).clone() for part in torch.split(order[: len(points) // 16], _BLOCK)])
+    mass, points = posteriors(tree, n), unit_vectors(*tree.centers(-1)).astype(np.float32)
+    blocks = pieces(np.arange(len(points)), BLOCK)
+    some = np.concatenate([block_gains(points, block, "geoscore") for block in blocks[: len(blocks) // 16]])
 
     def kernel() -> None:
-        for part in torch.split(order, _BLOCK):
-            gains(part, part[0], whole)
+        for block in blocks:
+            block_gains(points, block, "geoscore")
 
     search, refined, limit, dense = seconds(
         lambda: decode(mass, tree, "geoscore", refine=False),
@@ -84,8 +83,6 @@ def main() -> None:
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "cpus": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
             "numpy": np.__version__,
         },
         "decode": {name: round(value, 3) if isinstance(value, float) else value for name, value in found.items()},

@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from geolib.cells.quadtree import Partition
-from geolib.common.arrays import Vectors, as_array, namespace, pieces, to_numpy, top_k, wide_float
+from geolib.common.arrays import Vectors, pieces, to_numpy, top_columns
 from geolib.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
 
+Array = npt.NDArray[Any]
 RULES = ("argmax", "mean", "mode", "distance", "geoscore")
 _MODE_CELLS, _MODE_KM = 16, 1000.0
-_BLOCK = 128  # centres in a block of the search
+BLOCK = 128  # centres in a block of the search
 _STEPS, _GUIDES = 5, 2048  # of the refinement: its steps, and the likeliest points that lead them
 _CHUNK = 2**18  # numbers at a time: they stay in the processor's cache
 _NEAR = 0.01  # radians, 64 km: nearer than that the cosine alone is off by more than 40 m
@@ -33,7 +34,7 @@ _AT_POINT = 4e-4  # radians, 2.5 km: nearer than that the refinement is at the p
 def decode(
     posterior: Vectors, tree: Partition, rule: str = "argmax", *, refine: bool = True
 ) -> tuple[FloatArray, FloatArray]:
-    """Answer each photo with one place.
+    """Answer each photo with one place. Raises `ValueError` for rows that are not distributions over the finest cells.
 
     - argmax: the centre of the likeliest cell (the first of equals). Right or wrong, always where photos are taken.
     - mean: the spherical mean of all centres, weighted by the posterior. Between two far candidates it lies in the sea.
@@ -45,18 +46,13 @@ def decode(
 
     Parameters
     ----------
-    posterior : (n, n_finest) of any scale. A tensor is decoded where it lies, 128 x n_finest numbers at a time.
+    posterior : (n, n_finest) of any scale.
     refine : for `distance` and `geoscore`: search on around the best centre. False answers with the centre itself.
 
     Returns
     -------
     (lat, lon) in degrees, float64 (n,) each. No centre has a smaller expected distance than `distance`, or a greater
     expected score than `geoscore`, to float32's rounding (metres).
-
-    Raises
-    ------
-    ValueError : an unknown rule, a posterior that does not fit the tree, rows with negative numbers, NaN, infinity or
-        only zeros.
 
     Examples
     --------
@@ -83,26 +79,22 @@ def decode_points(
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule!r} is not a decoding rule; available: {', '.join(RULES)}")
-    shape = np.shape(lat)
-    flat = check_lat_lon(np.ravel(lat), np.ravel(lon))
-    share = _shares(mass, shape)
-    points = unit_vectors(*flat).reshape(*shape, 3)
+    share, points = _shares_and_points(mass, lat, lon)
     if rule in ("mean", "mode"):
-        return to_lat_lon(_mean(share, points) if rule == "mean" else _mode(share, points))
-    xp = namespace(share)
-    share = xp.asarray(share, dtype=xp.float32)
-    unit = xp.asarray(points, dtype=xp.float32, device=share.device)
+        return to_lat_lon((_mean if rule == "mean" else _mode)(share, _per_row(points, share)))
+    share, unit = share.astype(np.float32), points.astype(np.float32)
     if rule == "argmax":
-        best = xp.argmax(share, axis=1)
+        best = share.argmax(axis=1)
     else:
         best = (_best_of_shared if unit.ndim == 2 else _best_of_own)(share, unit, rule)
-    answer = _take(np.stack(flat, axis=-1).reshape(*shape, 2), to_numpy(best))
+    places = np.stack([np.asarray(lat, np.float64), np.asarray(lon, np.float64)], axis=-1)
+    answer = _take(_per_row(places, share), best)
     if refine and rule != "argmax":
+        unit = _per_row(unit, share)
         start = _take(unit, best)
         at = _climb(share, unit, start, rule)
-        moved = to_numpy((at != start).any(axis=1))
-        if moved.any():  # a centre that is best is answered as it is
-            answer[moved] = np.stack(to_lat_lon(to_numpy(at)[moved]), axis=-1)
+        moved = (at != start).any(axis=1)  # a centre that is best is answered as it is
+        answer[moved] = np.stack(to_lat_lon(at[moved]), axis=-1)
     return answer[:, 0], answer[:, 1]
 
 
@@ -122,208 +114,172 @@ def expected(
     """
     if cost not in ("geoscore", "distance"):
         raise ValueError(f"cost={cost!r}: expected 'geoscore' or 'distance'")
-    shape = np.shape(lat)
-    share = _shares(mass, shape)
+    share, points = _shares_and_points(mass, lat, lon)
     here = unit_vectors(*check_lat_lon(*at))
     if len(here) != len(share):
         raise ValueError(f"{len(here)} answers for {len(share)} rows of mass: expected one per row")
+    value = _value(share.astype(np.float64), _per_row(points, share), here, cost)
+    return np.asarray(-value if cost == "distance" else value)
+
+
+def _shares_and_points(mass: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Array, FloatArray]:
+    """Rows (n, m) that sum to 1, float32 (float64 stays), and the points as unit vectors.
+
+    Refuses rows that are not a distribution, and points that do not fit them.
+    """
+    shape = np.shape(lat)
     points = unit_vectors(*check_lat_lon(np.ravel(lat), np.ravel(lon))).reshape(*shape, 3)
-    xp, wide = namespace(share), wide_float(share)
-    points, here, share = (xp.asarray(x, dtype=wide, device=share.device) for x in (points, here, share))
-    value = to_numpy(_value(share, points, here, cost))
-    return np.asarray(-value if cost == "distance" else value, dtype=np.float64)
-
-
-def _shares(mass: Vectors, shape: tuple[int, ...]) -> Any:
-    """Rows that sum to 1, float32 (float64 stays) where `mass` lies. Refuses what is not a distribution."""
-    rows = as_array(mass)
-    xp = namespace(rows)
-    if rows.ndim != 2 or not len(rows) or shape not in ((rows.shape[1],), tuple(rows.shape)):
+    rows = to_numpy(mass)
+    if rows.ndim != 2 or not len(rows) or shape not in ((rows.shape[1],), rows.shape):
         m = shape[-1] if shape else 1
-        raise ValueError(f"posterior {tuple(rows.shape)}: expected (n, {m}), one column per finest cell, n >= 1")
-    rows = rows if rows.dtype == xp.float64 else xp.asarray(rows, dtype=xp.float32)
-    totals = xp.sum(rows, axis=1, dtype=wide_float(rows))
-    bad = xp.where(~((xp.amin(rows, axis=1) >= 0) & (totals > 0) & (totals < math.inf)))[0]  # NaN compares false
-    if len(bad):
-        raise ValueError(f"posterior row {int(bad[0])} is not a distribution: expected finite numbers >= 0, not all 0")
-    return rows / xp.asarray(totals, dtype=rows.dtype)[:, None]
+        raise ValueError(f"posterior {rows.shape}: expected (n, {m}), one column per finest cell, n >= 1")
+    rows = rows if rows.dtype == np.float64 else rows.astype(np.float32)
+    totals = rows.sum(axis=1, dtype=np.float64)
+    bad = ~((rows.min(axis=1) >= 0) & (totals > 0) & (totals < math.inf))  # NaN compares false
+    if bad.any():
+        raise ValueError(f"posterior row {bad.argmax()} is not a distribution: expected finite numbers >= 0, not all 0")
+    return rows / totals.astype(rows.dtype)[:, None], points
 
 
-def _take(values: Any, index: Any) -> Any:
-    """The numbers `index`, (n,) or (n, k), of points (m, 3) that all rows share, or of each row's own (n, m, 3)."""
-    if values.ndim == 2:
-        return values[index]
-    rows = namespace(values).arange(len(index), device=values.device)
-    return values[rows[:, None] if index.ndim == 2 else rows, index]
+def _per_row(points: Array, share: Array) -> Any:
+    """Points (m, k) or (n, m, k) as (n, m, k): without a copy, all rows share the same."""
+    return np.broadcast_to(points, (*share.shape, points.shape[-1]))
 
 
-def _mean(share: Any, points: FloatArray) -> FloatArray:
-    weights = np.asarray(to_numpy(share), dtype=np.float64)
-    mean: FloatArray = weights @ points if points.ndim == 2 else np.einsum("nm,nmk->nk", weights, points)
+def _take(points: Array, index: Array) -> Any:
+    """The points of each row (n, m, k) with the numbers `index`, (n,) or (n, j)."""
+    rows = np.arange(len(index))
+    return points[rows[:, None] if index.ndim == 2 else rows, index]
+
+
+def _mean(share: Array, points: FloatArray) -> FloatArray:
+    weights = share.astype(np.float64)
+    mean: FloatArray = np.einsum("nm,nmk->nk", weights, points)
     lost = np.linalg.norm(mean, axis=1) < 1e-6  # shorter than float32's rounding of the posterior
     mean[lost] = _take(points, weights.argmax(axis=1))[lost]
     return mean
 
 
-def _mode(share: Any, points: FloatArray) -> FloatArray:
-    values, columns = (to_numpy(part) for part in top_k(share, min(_MODE_CELLS, share.shape[1])))
-    weights = values.astype(np.float64) ** 2
-    near = _take(points, columns)
-    cosine = np.einsum("nmk,nk->nm", near, near[:, 0])
-    weights[cosine < math.cos(_MODE_KM / EARTH_RADIUS_KM)] = 0
+def _mode(share: Array, points: FloatArray) -> FloatArray:
+    columns = top_columns(share, _MODE_CELLS)
+    weights, near = np.take_along_axis(share, columns, axis=1).astype(np.float64) ** 2, _take(points, columns)
+    weights[np.einsum("nmk,nk->nm", near, near[:, 0]) < math.cos(_MODE_KM / EARTH_RADIUS_KM)] = 0
     return np.asarray(np.einsum("nm,nmk->nk", weights, near), dtype=np.float64)
 
 
-def _arc(a: Any, points: Any) -> Any:
-    """Angles in radians from each of `a` (n, 3) to `points` (m, 3), or to its own (n, m, 3): (n, m).
+def _arc(a: Array, points: Array) -> Any:
+    """Angles in radians (n, m) from each of `a` (n, 3) to `points` (m, 3), or to its own (n, m, 3).
 
     Computed from differences of coordinates: in float32 the cosine cannot tell a small angle from 0.
     """
-    xp = namespace(a)
-    square = a[:, :1] - points[..., 0]
-    square *= square
-    for axis in (1, 2):
-        difference = a[:, axis, None] - points[..., axis]
-        difference *= difference
-        square += difference
-    half = xp.sqrt(square, out=square)
-    half *= 0.5
-    arc = xp.arcsin(xp.clip(half, None, 1, out=half), out=half)
-    arc *= 2
-    return arc
+    x, y, z = (a[:, axis, None] - points[..., axis] for axis in range(3))
+    return 2 * np.arcsin(np.clip(np.sqrt(x * x + y * y + z * z) / 2, None, 1))
 
 
-def _gain(arc: Any, rule: str) -> Any:
-    """What an answer is worth at these angles, in place: minus the km, or the GeoScore."""
-    if rule == "distance":
-        arc *= -EARTH_RADIUS_KM
-        return arc
-    arc *= -EARTH_RADIUS_KM / GEOSCORE_SCALE_KM
-    score = namespace(arc).exp(arc, out=arc)
-    score *= 5000
-    return score
+def _gain(arc: Array, rule: str) -> Any:
+    """What an answer is worth at these angles: minus the km, or the GeoScore."""
+    km = EARTH_RADIUS_KM * arc
+    return -km if rule == "distance" else 5000 * np.exp(km / -GEOSCORE_SCALE_KM)
 
 
-def _value(share: Any, points: Any, at: Any, rule: str) -> Any:
+def _value(share: Array, points: Array, at: Array, rule: str) -> Any:
     """Expected gain of the answer `at` (n, 3) of each row, (n,)."""
-    step, parts = max(1, _CHUNK // share.shape[1]), []
-    for rows in (slice(start, start + step) for start in range(0, len(share), step)):
-        gain = _gain(_arc(at[rows], points if points.ndim == 2 else points[rows]), rule)
-        gain *= share[rows]
-        parts.append(gain.sum(axis=1))
-    return namespace(share).concat(parts)
+    step = max(1, _CHUNK // share.shape[1])
+    blocks = zip(*(pieces(rows, step) for rows in (share, points, at)), strict=True)
+    return np.concatenate([(mass * _gain(_arc(here, places), rule)).sum(axis=1) for mass, places, here in blocks])
 
 
-def _best_of_own(share: Any, points: Any, rule: str) -> Any:
+def _best_of_own(share: Array, points: Array, rule: str) -> Any:
     """The best of each row's own points (n, m, 3), int64 (n,): all pairs, as rows are short."""
-    xp, numbers = namespace(share), range(points.shape[1])
-    return xp.argmax(xp.stack([_value(share, points, points[:, number], rule) for number in numbers], axis=1), axis=1)
+    numbers = range(points.shape[1])
+    return np.argmax(np.stack([_value(share, points, points[:, number], rule) for number in numbers], axis=1), axis=1)
 
 
-def _best_of_shared(share: Any, points: Any, rule: str) -> Any:
+def _best_of_shared(share: Array, points: Array, rule: str) -> Any:
     """The best of the points (m, 3) for each row, int64 (n,), by branch and bound over blocks of neighbours."""
-    xp, blocks = namespace(share), _blocks(points)
-    centres = [_most_central(points, block) for block in blocks]
-    reach = [xp.amax(_arc(points[c, None], points[block])) for c, block in zip(centres, blocks, strict=True)]
-    centre, km = xp.stack(centres), xp.stack(reach) * EARTH_RADIUS_KM
-    value = xp.concat([share @ _gain(_arc(points[part], points), rule).T for part in pieces(centre, _BLOCK)], axis=1)
-    bound = value + km if rule == "distance" else value * xp.exp(km / GEOSCORE_SCALE_KM)
-    first = xp.argmax(value, axis=1)
-    best, found, gains = xp.amax(value, axis=1), centre[first], _Gains(points, rule)
+    blocks = _blocks(points)
+    offsets = [points[block] - points[block].mean(axis=0) for block in blocks]
+    centre = np.stack([block[(off * off).sum(axis=1).argmin()] for block, off in zip(blocks, offsets, strict=True)])
+    reach = [np.amax(_arc(points[c, None], points[block])) for c, block in zip(centre, blocks, strict=True)]
+    km = np.stack(reach) * EARTH_RADIUS_KM
+    value = np.concatenate(
+        [share @ _gain(_arc(points[part], points), rule).T for part in pieces(centre, BLOCK)], axis=1
+    )
+    bound = value + km if rule == "distance" else value * np.exp(km / GEOSCORE_SCALE_KM)
+    first = np.argmax(value, axis=1)
+    best, found = np.amax(value, axis=1), centre[first]
     # Blocks that look best to many rows go first: they raise what the others have to beat.
-    order = xp.argsort(-xp.bincount(first, minlength=len(blocks)), stable=True)
-    for number in order.tolist():
-        rows, block = xp.where(bound[:, number] > best)[0], blocks[number]
+    order = np.argsort(-np.bincount(first, minlength=len(blocks)), stable=True)
+    for number in order:
+        rows, block = np.where(bound[:, number] > best)[0], blocks[number]
         if not len(rows) or len(block) == 1:
             continue
-        inside = share[rows] @ gains(block, centres[number], reach[number]).T
-        column = xp.argmax(inside, axis=1)
-        here = _take(inside[..., None], column)[:, 0]
+        inside = share[rows] @ block_gains(points, block, rule).T
+        here, column = np.amax(inside, axis=1), np.argmax(inside, axis=1)
         better = here > best[rows]
         best[rows[better]], found[rows[better]] = here[better], block[column[better]]
     return found
 
 
-class _Gains:
-    """Gains (k, m) of answering with the k points of a block, under the truth at each of the points (m, 3).
+def block_gains(points: Array, block: Array, rule: str) -> Any:
+    """Gains (k, m) of answering with the points of a `block`, numbers (k,), under the truth at each point (m, 3).
 
-    The cosines come from a matrix product, which is fast, and which float32 spoils near 0: 2 km at the point itself,
-    0.1 km at 20 km. Within 64 km of the block differences replace them. One buffer serves all calls: allocating it anew
-    takes as long as filling it.
+    The cosines come from a matrix product, which is fast. But float32 spoils small angles: 2 km at the point itself,
+    0.1 km at 20 km. Points within 64 km of the block get `_arc`.
     """
-
-    def __init__(self, points: Any, rule: str) -> None:
-        xp = namespace(points)
-        self.points, self.rule = points, rule
-        self.transposed = xp.empty((3, len(points)), dtype=points.dtype, device=points.device)
-        self.transposed[:] = points.T
-        self.buffer = xp.empty((_BLOCK, len(points)), dtype=points.dtype, device=points.device)
-
-    def __call__(self, block: Any, centre: Any, reach: Any) -> Any:
-        xp, here = namespace(self.points), self.points[block]
-        arc = xp.matmul(here, self.transposed, out=self.buffer[: len(block)])
-        near = xp.where(arc[xp.where(block == centre)[0][0]] > xp.cos(reach + _NEAR))[0]
-        arc = xp.arccos(xp.clip(arc, -1, 1, out=arc), out=arc)
-        arc[:, near] = _arc(here, self.points[near])
-        return _gain(arc, self.rule)
+    here = points[block]
+    cosine = np.clip(here @ points.T, -1, 1)
+    near = np.where(np.amax(cosine, axis=0) > math.cos(_NEAR))[0]
+    arc = np.arccos(cosine)
+    arc[:, near] = _arc(here, points[near])
+    return _gain(arc, rule)
 
 
-def _most_central(points: Any, block: Any) -> Any:
-    """The point of a block (k,) that is nearest to its middle, its number int64 ()."""
-    offset = points[block]
-    offset = offset - offset.mean(axis=0)
-    return block[(offset * offset).sum(axis=1).argmin()]
-
-
-def _blocks(points: Any) -> list[Any]:
+def _blocks(points: Array) -> list[Array]:
     """Points (m, 3) in blocks of at most 128 neighbours: halved along the widest axis until they are small."""
-    xp = namespace(points)
-    parts, blocks = [xp.arange(len(points), device=points.device)], []
+    parts, blocks = [np.arange(len(points))], []
     while parts:
         part = parts.pop()
-        if len(part) <= _BLOCK:
+        if len(part) <= BLOCK:
             blocks.append(part)
             continue
         inside = points[part]
-        axis = int((xp.amax(inside, axis=0) - xp.amin(inside, axis=0)).argmax())
-        part, half = part[xp.argsort(inside[:, axis], stable=True)], (len(part) + 1) // 2
+        axis = int((np.amax(inside, axis=0) - np.amin(inside, axis=0)).argmax())
+        part, half = part[np.argsort(inside[:, axis], stable=True)], (len(part) + 1) // 2
         parts += [part[:half], part[half:]]
     return blocks
 
 
-def _climb(share: Any, points: Any, start: Any, rule: str) -> Any:
+def _climb(share: Array, points: Array, start: Array, rule: str) -> Any:
     """From `start` (n, 3) uphill on the sphere: unit vectors (n, 3) with an expected gain that is never smaller.
 
     Weiszfeld's algorithm on the sphere (Fletcher, Venkatasubramanian, Joshi, NeuroImage 2009), corrected as by Vardi
     and Zhang (PNAS 2000) for starts that are one of the points, as all are here. For the GeoScore each weight is also
     multiplied by the slope of the score. The likeliest points decide the steps; all points judge the result.
     """
-    xp = namespace(share)
-    weights, columns = top_k(share, min(_GUIDES, share.shape[1]))
+    columns = top_columns(share, _GUIDES)
+    weights = np.take_along_axis(share, columns, axis=1)
     ends = []
-    for rows in pieces(xp.arange(len(share), device=share.device), max(1, _CHUNK // columns.shape[1])):
-        own, at = _take(points if points.ndim == 2 else points[rows], columns[rows]), start[rows]
+    step = max(1, _CHUNK // columns.shape[1])
+    for mass, numbers, own, at in zip(*(pieces(rows, step) for rows in (weights, columns, points, start)), strict=True):
+        guides = _take(own, numbers)
         for _ in range(_STEPS):
-            at = _step(weights[rows], own, at, rule)
+            at = _step(mass, guides, at, rule)
         ends.append(at)
-    at = xp.concat(ends)
+    at = np.concatenate(ends)
     better = _value(share, points, at, rule) > _value(share, points, start, rule)
-    return xp.where(better[:, None], at, start)
+    return np.where(better[:, None], at, start)
 
 
-def _step(share: Any, points: Any, at: Any, rule: str) -> Any:
+def _step(share: Array, points: Array, at: Array, rule: str) -> Any:
     """The next points of the iteration, unit vectors (n, 3), under mass (n, m) on points (n, m, 3)."""
-    xp = namespace(share)
     arc = _arc(at, points)
-    weight = share * xp.exp(arc * (-EARTH_RADIUS_KM / GEOSCORE_SCALE_KM)) if rule == "geoscore" else share
+    weight = share * np.exp(arc * (-EARTH_RADIUS_KM / GEOSCORE_SCALE_KM)) if rule == "geoscore" else share
     here = arc < _AT_POINT
     held = (weight * here).sum(axis=1)
-    weight = xp.where(here, 0, weight)
-    arc = xp.clip(arc, _AT_POINT, None, out=arc)
-    total = (weight / arc).sum(axis=1)
-    weight /= xp.clip(xp.sin(arc, out=arc), _AT_POINT, None, out=arc)
-    pull = (weight[:, None] @ points)[:, 0]
-    pull -= (pull * at).sum(axis=1)[:, None] * at  # tangent to the sphere; its length is the force
-    force = xp.clip(xp.sqrt((pull * pull).sum(axis=1)), 1e-30, None)
-    step = (xp.clip(force - held, 0, None) / xp.clip(total, 1e-30, None))[:, None]
-    return at * xp.cos(step) + pull / force[:, None] * xp.sin(step)
+    weight, arc = np.where(here, 0, weight), np.clip(arc, _AT_POINT, None)
+    pull = ((weight / np.clip(np.sin(arc), _AT_POINT, None))[:, None] @ points)[:, 0]
+    pull = pull - (pull * at).sum(axis=1)[:, None] * at  # tangent to the sphere; its length is the force
+    force = np.clip(np.sqrt((pull * pull).sum(axis=1)), 1e-30, None)
+    step = (np.clip(force - held, 0, None) / np.clip((weight / arc).sum(axis=1), 1e-30, None))[:, None]
+    return at * np.cos(step) + pull / force[:, None] * np.sin(step)

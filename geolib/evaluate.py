@@ -11,8 +11,7 @@ resampled; `n_boot`, the number of resamples; `seed`, of the draws.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,6 @@ THRESHOLDS_KM = (1, 25, 200, 750, 2500)
 SHARES = tuple(f"within_{km}_km" for km in THRESHOLDS_KM)
 METRICS = (*SHARES, "median_km", "mean_km", "geoscore")
 _MEDIAN = METRICS.index("median_km")
-_BORDERS_KM = (1, 5, 25, 100)
 
 
 def errors_km(lat: ArrayLike, lon: ArrayLike, true_lat: ArrayLike, true_lon: ArrayLike) -> Array:
@@ -59,70 +57,51 @@ def summary(
     n_boot: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The threshold table of one method.
+    """The threshold table of one method: predicted and true places in degrees, (n,), and each photo's group, (n,).
 
-    Parameters
-    ----------
-    lat, lon, true_lat, true_lon : predicted and true places, degrees (n,).
-    groups : (n,) label of each photo, such as its continent.
+    Returns one row "all", then one per group in sorted order, each resampled from `seed` afresh. Columns: `photos`;
+    `clusters`, the number of photographers; `interval`, what was resampled, in words; for each of `METRICS` (shares
+    from 0 to 1, km, GeoScore from 0 to 5000) the value, `*_low` and `*_high`. One photographer alone allows no
+    interval: NaN.
 
-    Returns
-    -------
-    One row "all", then one per group in sorted order, each resampled from `seed` afresh. Columns: `photos`; `clusters`,
-    the number of photographers; `interval`, what was resampled, in words; for each of `METRICS` (shares from 0 to 1,
-    km, GeoScore from 0 to 5000) the value, `*_low` and `*_high`. One photographer alone allows no interval: NaN.
-
-    Raises
-    ------
-    ValueError : what `errors_km` refuses, and labels that are missing or of another length.
-
-    Examples
-    --------
     >>> summary([0, 0, 0], [0, 1, 9], [0, 0, 0], [0, 0, 0], n_boot=9)["interval"].item()
     '95 % bootstrap over 3 photos'
     """
-    values = _values(errors_km(lat, lon, true_lat, true_lon)[None])
-    parts = {"all": np.ones(values.shape[1], dtype=bool)}
-    if groups is not None:
-        codes, names = _codes(groups, values.shape[1], "groups")
-        parts |= {name: codes == code for code, name in enumerate(names)}
+    values = _values([(lat, lon)], true_lat, true_lon)
+    n = values.shape[1]
     if clusters is not None:
-        _codes(clusters, values.shape[1], "clusters")  # before they are divided: to refuse them whole
-    rows = []
-    for mask in parts.values():
+        _codes(clusters, n, "clusters")  # before they are divided: to refuse them whole
+    parts = {"all": np.ones(n, dtype=bool)}
+    if groups is not None:
+        codes, names = _codes(groups, n, "groups")
+        parts |= {name: codes == code for code, name in enumerate(names)}
+    tables = []
+    for name, mask in parts.items():
         people = None if clusters is None else np.asarray(clusters, dtype=object)[mask]
-        replicates, row = _resampled(values[:, mask], people, n_boot, seed)
-        rows.append(row | _intervals(replicates[:, 0]))
-    return _table(rows, pd.Index(list(parts), name="group"))
+        tables.append(_table(*_resampled(values[:, mask], people, n_boot, seed), pd.Index([name], name="group")))
+    return pd.concat(tables)
 
 
 def photo_groups(true_lat: ArrayLike, true_lon: ArrayLike, tree: Partition) -> pd.DataFrame:
     """Groups of photos on which a geolocator may be better or worse than on average, one row per photo.
 
-    Columns, all of text that sorts by its meaning:
-    `continent`, `country`: of the true place, "at sea" where it is in none; codes as in `geolib.countries`.
-    `density`: training photos per km2 of its finest cell, in tenths of the training photos: "01 of 10" the sparsest.
-    `border`: distance in km to the edge of its finest cell, beyond which a perfect head would answer another cell.
+    Columns `continent` of the true place, "at sea" where it is on none, and `density`: training photos per km2 of its
+    finest cell, in tenths of the training photos, "01 of 10" the sparsest.
 
     >>> from geolib.cells import GeocellTree
     >>> photo_groups([48.86], [2.35], GeocellTree.fit([50, -30], [0, 120], (2,), min_photos=1)).iloc[0].tolist()
-    ['Europe', 'FRA', '08 of 10', '100 km on']
+    ['Europe', '08 of 10']
     """
     lat, lon = sphere.check_lat_lon(true_lat, true_lon)
-    country = country_of(lat, lon)
     counts = tree.counts(-1)
     order = np.argsort(counts / tree.areas_km2(-1), kind="stable")
     middle = np.cumsum(counts[order]) - counts[order] / 2  # rank of the cell's middle photo: never beyond the last
     tenth = np.empty(len(counts), dtype=np.int64)
     tenth[order] = np.floor(10 * middle / counts.sum()) + 1
-    limits = ["000", *(f"{km:03}" for km in _BORDERS_KM)]
-    borders = np.array([*(f"{a} to {b} km" for a, b in pairwise(limits)), f"{limits[-1]} km on"])
     return pd.DataFrame(
         {
-            "continent": [continent_of(code) or "at sea" for code in country],
-            "country": np.where(country == "", "at sea", country),
+            "continent": [continent_of(code) or "at sea" for code in country_of(lat, lon)],
             "density": [f"{number:02} of 10" for number in tenth[tree.assign(lat, lon)[:, -1]]],
-            "border": borders[np.searchsorted(_BORDERS_KM, tree.border_km(lat, lon), side="right")],
         }
     )
 
@@ -141,12 +120,8 @@ def compare(
     >>> compare({"a": ([0, 1], [0, 0]), "b": ([0, 9], [0, 0])}, [0, 0], [0, 0])["mean_km"].round(1).to_dict()
     {'a': 55.6, 'b': 500.4}
     """
-    if not predictions:
-        raise ValueError('no methods to compare: expected {name: (lat, lon)}, such as {"heads": (lat, lon)}')
-    values = _values(np.stack([errors_km(*place, true_lat, true_lon) for place in predictions.values()]))
-    replicates, row = _resampled(values, clusters, n_boot, seed)
-    rows = [row | _intervals(replicates[:, method]) for method in range(len(predictions))]
-    return _table(rows, pd.Index(list(predictions), name="method"))
+    values = _values(list(predictions.values()), true_lat, true_lon)
+    return _table(*_resampled(values, clusters, n_boot, seed), pd.Index(list(predictions), name="method"))
 
 
 def difference(
@@ -167,28 +142,8 @@ def difference(
     >>> difference(([0, 1], [0, 0]), ([0, 9], [0, 0]), [0, 0], [0, 0])["mean_km"].round(1).tolist()
     [-444.8]
     """
-    values = _values(np.stack([errors_km(*place, true_lat, true_lon) for place in (a, b)]))
-    replicates, row = _resampled(values, clusters, n_boot, seed)
-    return _table([row | _intervals(replicates[:, 0] - replicates[:, 1])], pd.Index(["a - b"], name="method"))
-
-
-def country_accuracy(
-    country: ArrayLike, true_country: ArrayLike, clusters: Labels = None, *, n_boot: int = 1000, seed: int = 0
-) -> dict[str, Any]:
-    """Share of photos whose country code (n,) is the true one: `country_accuracy`, `*_low`, `*_high` and counts.
-
-    Leave out photos without a true country (at sea): they are refused, not counted as wrong.
-
-    >>> country_accuracy(["FRA", "ITA"], ["FRA", "DEU"], n_boot=10)["country_accuracy"].item()
-    0.5
-    """
-    n = len(np.asarray(true_country))
-    _codes(true_country, n, "true_country")
-    if np.shape(country) != (n,):
-        raise ValueError(f"country has shape {np.shape(country)}, expected ({n},): one code per photo")
-    right = np.asarray(country, dtype=object) == np.asarray(true_country, dtype=object)
-    replicates, row = _resampled(right.astype(np.float64)[None, :, None], clusters, n_boot, seed)
-    return row | _intervals(replicates[:, 0], ["country_accuracy"])
+    replicates, drawn = _resampled(_values([a, b], true_lat, true_lon), clusters, n_boot, seed)
+    return _table(replicates[:, :1] - replicates[:, 1:], drawn, pd.Index(["a - b"], name="method"))
 
 
 def shares(
@@ -207,9 +162,8 @@ def shares(
     if not n or any(array.shape != (n,) or not np.isfinite(array).all() for array in arrays):
         shapes = [array.shape for array in arrays]
         raise ValueError(f"{list(values)} of shapes {shapes}: expected a finite number per photo, (n,)")
-    replicates, row = _resampled(np.stack(arrays)[..., None], clusters, n_boot, seed)
-    rows = [row | _intervals(replicates[:, number], ["share"]) for number in range(len(arrays))]
-    return _table(rows, pd.Index(list(values), name="what"))
+    replicates, drawn = _resampled(np.stack(arrays)[..., None], clusters, n_boot, seed)
+    return _table(replicates, drawn, pd.Index(list(values), name="what"), ["share"])
 
 
 def gaps(
@@ -224,22 +178,20 @@ def gaps(
     {'night': -1.0}
     """
     array = np.asarray(values, dtype=np.float64)
-    masks = {name: np.asarray(mask, dtype=bool) for name, mask in groups.items()}
-    for name, mask in masks.items():
+    tables = []
+    for name, mask in ((name, np.asarray(mask, dtype=bool)) for name, mask in groups.items()):
         if array.ndim != 1 or mask.shape != array.shape or not np.isfinite(array).all() or mask.all() or not mask.any():
             raise ValueError(
                 f"{name}: {mask.sum()} of {mask.size} photos against values {array.shape}: expected finite numbers, as "
                 "many, and photos both in the group and outside it"
             )
-    rows = []
-    for mask in masks.values():
         parts = np.stack([array * mask, mask, array * ~mask, ~mask], axis=-1)[None]
-        replicates, row = _resampled(parts, clusters, n_boot, seed)
-        inside, n_in, outside, n_out = replicates[:, 0].T
-        kept = (n_in > 0) & (n_out > 0)  # a draw may miss a small group
-        gap = (inside[kept] / n_in[kept] - outside[kept] / n_out[kept])[:, None]
-        rows.append(row | {"photos": int(mask.sum())} | _intervals(gap, ["gap"]))
-    return _table(rows, pd.Index(list(masks), name="group"))
+        replicates, drawn = _resampled(parts, clusters, n_boot, seed)
+        inside, n_in, outside, n_out = replicates[(replicates[..., 1] > 0) & (replicates[..., 3] > 0)].T
+        gap = (inside / n_in - outside / n_out)[:, None, None]  # without draws that miss one side
+        drawn["photos"] = int(mask.sum())
+        tables.append(_table(gap, drawn, pd.Index([name], name="group"), ["gap"]))
+    return pd.concat(tables)
 
 
 def format_table(table: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
@@ -250,20 +202,21 @@ def format_table(table: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
     >>> format_table(compare({"a": ([0, 1], [0, 0])}, [0, 0], [0, 0], ["ann", "ann"]))["median"].to_dict()
     {'a': '56 km'}
     """
-    percent = " points" if signed else " %"
     out = pd.DataFrame(index=table.index)
     out["photos"] = table["photos"].map("{:,}".format)
     out["clusters"] = table["clusters"].map(lambda number: "-" if pd.isna(number) else f"{number:,}")
+    sign = "+" if signed else ""
     for metric in METRICS:
-        factor, unit = (100, percent) if metric in SHARES else (1, " km" if metric.endswith("_km") else "")
-        numbers = table[[metric, f"{metric}_low", f"{metric}_high"]].to_numpy(dtype=np.float64) * factor
-        style = f"{{:{'+' if signed else ''},.{1 if metric in SHARES else 0}f}}"
-        title = metric.replace("_km", "" if unit == " km" else " km").replace("_", " ")
-        texts = [[style.format(number) for number in row] for row in numbers]
-        without = np.isnan(numbers[:, 1])  # one photographer alone has no interval
+        title, style, factor, unit = metric.removesuffix("_km"), f"{sign},.0f", 1, " km"
+        if metric in SHARES:
+            title, style, factor, unit = metric.replace("_", " "), f"{sign},.1f", 100, " points" if signed else " %"
+        if metric == "geoscore":
+            unit = ""
+        ends = zip(*(factor * table[f"{metric}{end}"] for end in ("", "_low", "_high")), strict=True)
+        # One photographer alone has no interval.
         out[title] = [
-            f"{value}{unit}" if alone else f"{value}{unit} [{low}, {high}]"
-            for (value, low, high), alone in zip(texts, without, strict=True)
+            f"{value:{style}}{unit}" + ("" if pd.isna(low) else f" [{low:{style}}, {high:{style}}]")
+            for value, low, high in ends
         ]
     return out
 
@@ -279,52 +232,54 @@ def weighted_median(ordered: Array, weights: Codes) -> float:
     return float(ordered[middle].mean())
 
 
-def _values(km: Array) -> Array:
+def bootstrap_weights(clusters: Labels, n: int, n_boot: int, seed: int) -> Iterator[Codes]:
+    """How often each of n photos is counted: once in the sample itself, then in `n_boot` draws of photographers.
+
+    >>> [weights.tolist() for weights in bootstrap_weights(["ann", "ann", "bob"], 3, n_boot=2, seed=0)]
+    [[1, 1, 1], [0, 0, 2], [1, 1, 1]]
+    """
+    if n_boot < 1:
+        raise ValueError(f"n_boot={n_boot}: expected at least 1")
+    codes = np.arange(n) if clusters is None else _codes(clusters, n, "clusters")[0]
+    units, rng = int(codes.max()) + 1, np.random.default_rng(seed)
+    yield np.ones(n, dtype=np.int64)
+    for _ in range(n_boot):
+        yield np.bincount(rng.integers(units, size=units), minlength=units)[codes]
+
+
+def _values(places: Sequence[Coordinates], true_lat: ArrayLike, true_lon: ArrayLike) -> Array:
     """What each metric averages over photos (or takes the median of), (methods, n, metrics) in `METRICS`' order."""
+    km = np.stack([errors_km(*place, true_lat, true_lon) for place in places])
     within = [km <= limit for limit in THRESHOLDS_KM]
     return np.stack([*within, km, km, sphere.geoscore(km)], axis=-1, dtype=np.float64)
 
 
 def _resampled(values: Array, clusters: Labels, n_boot: int, seed: int) -> tuple[Array, dict[str, Any]]:
-    """Metrics of the sample itself and of its bootstrap draws, (1 + n_boot, methods, metrics), and what was drawn.
-
-    A draw of photographers is a vector of weights: a replicate costs one product with the photographers' sums for the
-    means and one cumulative sum over the sorted photos for a median. No photo is copied.
-    """
-    if n_boot < 1:
-        raise ValueError(f"n_boot={n_boot}: expected at least 1, such as 1000")
+    """Metrics of the sample itself and of its bootstrap draws, (1 + n_boot, methods, metrics), and what was drawn."""
     methods, n, metrics = values.shape
-    codes = np.arange(n) if clusters is None else _codes(clusters, n, "clusters")[0]
-    units = int(codes.max()) + 1
-    flat = values.swapaxes(0, 1).reshape(n, -1)
-    sums = np.stack([np.bincount(codes, weights=column) for column in [*flat.T, np.ones(n)]], axis=1)
-    orders = np.argsort(values[..., _MEDIAN], axis=1) if metrics == len(METRICS) else np.empty((0, n), dtype=np.int64)
-    by_km = [(method, values[method, order, _MEDIAN], codes[order]) for method, order in enumerate(orders)]
-    rng = np.random.default_rng(seed)
-    out = np.full((1 + n_boot, methods, metrics), np.nan)
-    for draw in range(1 + n_boot if units > 1 else 1):
-        weights = np.bincount(rng.integers(units, size=units), minlength=units) if draw else np.ones(units, np.int64)
-        *totals, photos = weights.astype(np.float64) @ sums
-        out[draw] = np.reshape(totals, (methods, metrics)) / photos
-        for method, km, photographer in by_km:
-            out[draw, method, _MEDIAN] = weighted_median(km, weights[photographer])
+    km = values[..., _MEDIAN] if metrics == len(METRICS) else values[:0, :, 0]
+    orders = np.argsort(km, axis=1)
+    out = np.empty((1 + n_boot, methods, metrics))
+    for draw, weights in enumerate(bootstrap_weights(clusters, n, n_boot, seed)):
+        out[draw] = weights @ values / weights.sum()
+        for method, order in enumerate(orders):
+            out[draw, method, _MEDIAN] = weighted_median(km[method, order], weights[order])
+    units = n if clusters is None else len(np.unique(np.asarray(clusters, dtype=str)))
+    if units == 1:
+        out[1:] = np.nan
     drawn = "95 % bootstrap over" if units > 1 else "none, nothing to draw from:"
     what = f"{units:,} {'photo' if clusters is None else 'photographer'}{'s' * (units > 1)}"
     return out, {"photos": n, "clusters": None if clusters is None else units, "interval": f"{drawn} {what}"}
 
 
-def _intervals(replicates: Array, metrics: Sequence[str] = METRICS) -> dict[str, Any]:
-    """Value, low and high end of each metric, from replicates (1 + n_boot, metrics) that begin with the value."""
-    row: dict[str, Any] = {}
-    low, high = np.quantile(replicates[1:], [0.025, 0.975], axis=0)
-    for number, metric in enumerate(metrics):
-        row |= {metric: replicates[0, number], f"{metric}_low": low[number], f"{metric}_high": high[number]}
-    return row
-
-
-def _table(rows: Sequence[dict[str, Any]], index: pd.Index[str]) -> pd.DataFrame:
-    """Rows as a frame; `clusters` is an integer that may be missing."""
-    return pd.DataFrame(rows, index=index).astype({"clusters": "Int64"})
+def _table(
+    replicates: Array, drawn: dict[str, Any], index: pd.Index[str], metrics: Sequence[str] = METRICS
+) -> pd.DataFrame:
+    """Value, low and high end of each metric, from replicates (1 + n_boot, rows, metrics), values first."""
+    ends = {"": replicates[0]}
+    ends["_low"], ends["_high"] = np.quantile(replicates[1:], [0.025, 0.975], axis=0)
+    columns = {metric + end: ends[end][:, number] for number, metric in enumerate(metrics) for end in ends}
+    return pd.DataFrame(drawn | columns, index=index).astype({"clusters": "Int64"})
 
 
 def _codes(labels: ArrayLike, n: int, name: str) -> tuple[Codes, list[str]]:

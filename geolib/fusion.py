@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from geolib.cells.quadtree import Partition
-from geolib.common.arrays import as_array, columns, group_sums, namespace, top_k, wide_float
+from geolib.cells.quadtree import IntArray, Partition
+from geolib.common.arrays import Vectors, group_sums, to_numpy, top_columns
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Array = TypeVar("Array", npt.NDArray[np.float32], "Tensor")
+Array = npt.NDArray[Any]
 RULES = ("finest", "consistency", "product", "leaf")
 EXCLUDED = -1e30  # log-probability of an excluded cell: sums of it stay finite, and its exponential is 0
 
 
 def fuse(
-    logits: Sequence[Array],
+    logits: Sequence[Vectors],
     tree: Partition,
     rule: str = "consistency",
     *,
@@ -35,24 +32,21 @@ def fuse(
     temperatures: Sequence[float] | None = None,
     levels: Sequence[int] | None = None,
 ) -> Array:
-    """Fuse the scores of all levels into one posterior over the finest cells.
+    """Fuse the scores of all levels into one posterior over the finest cells, float32 (n, n_finest), rows sum to 1.
+
+    Raises `ValueError` for an unknown rule, logits that do not fit the tree, NaN, +inf, a row of only -inf, and options
+    out of range.
 
     Parameters
     ----------
-    logits : one (n, n_cells) array per level, coarse to fine; numpy arrays or tensors.
-    rule : "finest", "consistency" (the article's filter), "product" or "leaf"; see the function of that name.
+    logits : one (n, n_cells) array per level, coarse to fine.
+    rule : "consistency" (the article's filter) or "product": see the function of that name. "finest" is the finest head
+        alone. So is "leaf", but there the coarse levels' probabilities are the `marginals` of the posterior, which
+        always agree with it (leaf sums, OSV-5M: Astruc et al., CVPR 2024, section 4).
     top_k, penalty : of `consistency`: length of each shortlist, and factor for a cell that is not on it.
     level_weights : of `product`: one number >= 0 per level, default 1.
     temperatures : one per level, default 1: logits are divided by it first (`geolib.judge.calibrate.fit_temperatures`).
     levels : coarse levels that take part, 0 the coarsest; default all. The finest level always takes part.
-
-    Returns
-    -------
-    Posterior, float32 (n, n_finest), rows sum to 1: numpy for numpy, for tensors a tensor on their device.
-
-    Raises
-    ------
-    ValueError : an unknown rule, logits that do not fit the tree, NaN, +inf, a row of only -inf, options out of range.
 
     Examples
     --------
@@ -69,28 +63,24 @@ def fuse(
         raise ValueError(f"{len(scores)} levels of logits for a tree of {tree.n_levels}: expected one array per level")
     heat = _per_level("temperatures", temperatures, tree, lowest=1e-3)
     weights = _per_level("level_weights", level_weights, tree, lowest=0.0)
-    if not 0 < penalty <= 1 or top_k < 1 or not any(weights):
-        raise ValueError(f"{penalty=}, {top_k=}, {level_weights=}: expected (0, 1], at least 1, and not all 0")
-    coarse: list[int] = _coarse_levels(levels, weights)
-    part = [*(coarse if rule in ("consistency", "product") else []), tree.n_levels - 1]
+    if not 0 < penalty <= 1 or top_k < 1:
+        raise ValueError(f"{penalty=}, {top_k=}: expected a penalty in (0, 1] and top_k of at least 1")
+    finest: int = tree.n_levels - 1
+    part = sorted({*(range(finest) if levels is None else levels), finest})
+    if part[0] < 0 or part[-1] > finest or not any(weights[level] for level in part):
+        raise ValueError(f"{levels=}, {level_weights=}: expected levels from 0 to {finest}, not all of weight 0")
     log_p = [log_probabilities(scores[level], heat[level]) for level in part]
-    above = namespace(scores[0]).asarray(tree.ancestors, device=scores[0].device)[:, part]
+    above = tree.ancestors[:, part]
+    fused = log_p[-1]
     if rule == "consistency":
         fused = consistency(log_p, above, top_k, penalty)
     elif rule == "product":
         fused = product(log_p, above, [weights[level] for level in part])
-    else:
-        fused = finest(log_p) if rule == "finest" else leaf(log_p)
     posterior: Array = _normalised(fused)
     return posterior
 
 
-def finest(log_p: Sequence[Any]) -> Any:
-    """The finest head alone: log p(c), of log-probabilities (n, n_cells) per level, coarse to fine."""
-    return log_p[-1]
-
-
-def consistency(log_p: Sequence[Any], above: Any, k: int, penalty: float) -> Any:
+def consistency(log_p: Sequence[Array], above: IntArray, k: int, penalty: float) -> Array:
     """The article's filter: log p(c) + log(penalty) * number of coarse levels that do not shortlist c's ancestor.
 
     The shortlist of a level is its `k` likeliest cells. A cell is never removed, it becomes less likely.
@@ -101,16 +91,15 @@ def consistency(log_p: Sequence[Any], above: Any, k: int, penalty: float) -> Any
     >>> np.exp(consistency([coarse, fine], above, k=1, penalty=0.5)).round(2)
     array([[0.2, 0.4]])
     """
-    xp, total = namespace(log_p[-1]), log_p[-1]
-    rows = xp.arange(len(total), device=total.device)[:, None]
+    total = log_p[-1]
     for level, scores in enumerate(log_p[:-1]):
-        factor = xp.full_like(scores, math.log(penalty))
-        factor[rows, top_k(scores, min(k, scores.shape[1]))[1]] = 0
-        total = total + columns(factor, above[:, level])
+        factor = np.full_like(scores, math.log(penalty))
+        np.put_along_axis(factor, top_columns(scores, k), 0, axis=1)
+        total = total + np.take(factor, above[:, level], axis=1)
     return total
 
 
-def product(log_p: Sequence[Any], above: Any, weights: Sequence[float]) -> Any:
+def product(log_p: Sequence[Array], above: IntArray, weights: Sequence[float]) -> Array:
     """Probabilities multiplied down the branch: the sum over the levels of weight * log p(ancestor of c).
 
     With all weights 1 this is the hierarchy of Mueller-Budack et al. (ECCV 2018). The levels see the same photo, so
@@ -124,96 +113,55 @@ def product(log_p: Sequence[Any], above: Any, weights: Sequence[float]) -> Any:
     """
     total = weights[-1] * log_p[-1]
     for level, weight in enumerate(weights[:-1]):
-        total += columns(weight * log_p[level], above[:, level])
+        total += np.take(weight * log_p[level], above[:, level], axis=1)
     return total
 
 
-def leaf(log_p: Sequence[Any]) -> Any:
-    """Leaf sums (OSV-5M: Astruc et al., CVPR 2024, section 4): over the finest cells the same as `finest`.
+def marginals(posterior: Vectors, tree: Partition) -> list[Array]:
+    """Sum a posterior (n, n_finest) up to every level: a parent is exactly as likely as its children together.
 
-    The difference is where the coarse levels' probabilities come from: from `marginals` of this posterior, which always
-    agree with it, and not from the coarse heads.
-    """
-    return log_p[-1]
+    Returns one (n, n_cells) array per level, coarse to fine. Raises `ValueError` for a posterior of another tree.
 
-
-def marginals(posterior: Array, tree: Partition) -> list[Array]:
-    """Sum a posterior up to every level: a parent is exactly as likely as its children together (leaf sums).
-
-    Parameters
-    ----------
-    posterior : (n, n_finest).
-
-    Returns
-    -------
-    One (n, n_cells) array per level, coarse to fine.
-
-    Raises
-    ------
-    ValueError : a posterior that does not fit the tree.
-
-    Examples
-    --------
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([50, 40, -30, -40], [0, 10, 120, 130], (2, 4), min_photos=1)
     >>> marginals(np.float32([[0.1, 0.2, 0.3, 0.4]]), tree)[0].round(1)
     array([[0.3, 0.7]], dtype=float32)
     """
-    fine = as_array(posterior)
+    fine = to_numpy(posterior)
     if fine.ndim != 2 or fine.shape[1] != tree.n_cells[-1]:
         raise ValueError(f"posterior {tuple(fine.shape)}: expected (n, {tree.n_cells[-1]}), one column per finest cell")
-    above = namespace(fine).asarray(tree.ancestors, device=fine.device)
-    return [group_sums(fine, above[:, level], count) for level, count in enumerate(tree.n_cells)]
+    return [group_sums(fine, tree.ancestors[:, level], count) for level, count in enumerate(tree.n_cells)]
 
 
-def check_logits(level: int, logits: Sequence[Array], tree: Partition) -> Any:
+def check_logits(level: int, logits: Sequence[Vectors], tree: Partition) -> Array:
     """One level's logits as float32. Refuses a wrong shape, NaN, +inf, and a photo for which every cell is excluded."""
-    scores = as_array(logits[level])
-    xp = namespace(scores)
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused below
-        scores = xp.asarray(scores, dtype=xp.float32)
+        scores = to_numpy(logits[level]).astype(np.float32, copy=False)
     expected = (len(logits[0]), tree.n_cells[level] if level < tree.n_levels else "?")
-    if tuple(scores.shape) != expected or not len(scores):
-        raise ValueError(f"logits of level {level} are {tuple(scores.shape)}, expected {expected}, at least one row")
-    bad = xp.where(~xp.isfinite(xp.amax(scores, axis=1)))[0]  # the largest is NaN if any is NaN
-    if len(bad):
-        raise ValueError(
-            f"logits of level {level}, row {int(bad[0])}, hold NaN, +inf or only -inf: check the embedding"
-        )
+    if scores.shape != expected or not len(scores):
+        raise ValueError(f"logits of level {level} are {scores.shape}, expected {expected}, at least one row")
+    bad = ~np.isfinite(scores.max(axis=1))  # the largest is NaN if any is NaN
+    if bad.any():
+        raise ValueError(f"logits of level {level}, row {bad.argmax()}, hold NaN, +inf or only -inf")
     return scores
 
 
-def scaled(scores: Any, temperature: float) -> Any:
+def scaled(scores: Array, temperature: float) -> Any:
     """Logits (n, n_cells) over the temperature, as new numbers: the highest of each row 0, the excluded `EXCLUDED`."""
-    xp = namespace(scores)
-    scores = scores - xp.amax(scores, axis=1, keepdims=True)  # before dividing, which could overflow
-    scores /= temperature
-    return xp.clip(scores, EXCLUDED, None, out=scores)
+    z = scores - scores.max(axis=1, keepdims=True)  # before dividing, which could overflow
+    return np.maximum(z / temperature, EXCLUDED)
 
 
-def log_probabilities(scores: Any, temperature: float = 1.0) -> Any:
+def log_probabilities(scores: Array, temperature: float = 1.0) -> Any:
     """log softmax(scores / temperature) of logits (n, n_cells); the excluded get `EXCLUDED`."""
-    xp, z = namespace(scores), scaled(scores, temperature)
-    z -= xp.log(xp.sum(xp.exp(z), axis=1, keepdims=True))
-    return xp.clip(z, EXCLUDED, None, out=z)
+    z = scaled(scores, temperature)
+    return np.maximum(z - np.log(np.exp(z).sum(axis=1, keepdims=True)), EXCLUDED)
 
 
-def _normalised(log_posterior: Any) -> Any:
+def _normalised(log_posterior: Array) -> Any:
     """exp(x) / sum(exp(x)) of each row, summed in float64: over 50,000 cells float32's own sum is off by 1e-5."""
-    xp = namespace(log_posterior)
-    p = log_posterior - xp.amax(log_posterior, axis=1, keepdims=True)
-    p = xp.exp(p, out=p)
-    p /= xp.asarray(xp.sum(p, axis=1, keepdims=True, dtype=wide_float(p)), dtype=xp.float32)
-    return p
-
-
-def _coarse_levels(levels: Sequence[int] | None, weights: Sequence[float]) -> list[int]:
-    """The coarse levels that take part, in order. Refuses unknown ones, and that all who take part have weight 0."""
-    known = set(range(len(weights)))
-    chosen = known if levels is None else set(levels)
-    if not chosen <= known or not any(weights[level] for level in chosen | {len(weights) - 1}):
-        raise ValueError(f"{levels=}: expected numbers from 0 to {len(weights) - 1}, not all of weight 0")
-    return sorted(chosen - {len(weights) - 1})
+    p = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
+    return np.divide(p, p.sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32))
 
 
 def _per_level(name: str, values: Sequence[float] | None, tree: Partition, lowest: float) -> list[float]:

@@ -7,10 +7,9 @@ loss is a cross-entropy against a distribution. `train_heads` trains all levels 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +18,11 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import skip_init
 
 from geolib import sphere
 from geolib.cells.quadtree import IntArray, Partition
-from geolib.common.arrays import Vectors, as_vectors
+from geolib.common.arrays import Vectors, as_vectors, pieces
 
 Photos = tuple[Vectors, npt.ArrayLike, npt.ArrayLike]  # embeddings (n, dim), lat and lon in degrees (n,)
 Smoothing = Literal["auto"] | Sequence[float] | None
@@ -38,11 +38,12 @@ class HierarchicalHeads(nn.Module):
 
     Parameters
     ----------
-    dim, n_cells : length of an embedding, and cells of each level, coarse to fine.
+    n_cells : of each level, coarse to fine.
     hidden : units of a hidden layer in each head; 0 makes the heads linear, as in the article.
     ancestors : of a tree, int64 (n_finest, n_levels). With them there is one head only, over the finest cells, and the
         logit of a coarser cell is the log-sum-exp of its finest ones: leaf sums (OSV-5M: Astruc et al., CVPR 2024,
         section 4). Levels then cannot contradict each other.
+    seed : of the hidden layers' weights. Output weights are zero at first, so that all photos get one answer.
 
     Examples
     --------
@@ -53,20 +54,17 @@ class HierarchicalHeads(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, dim: int, n_cells: Sequence[int], *, hidden: int = 0, ancestors: IntArray | None = None) -> None:
+    def __init__(
+        self, dim: int, n_cells: Sequence[int], *, hidden: int = 0, ancestors: IntArray | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
         if dim < 1 or not len(n_cells) or min(n_cells) < 1 or hidden < 0:
             raise ValueError(f"{dim=}, n_cells={tuple(n_cells)}, {hidden=}: expected dim, cells >= 1 and hidden >= 0")
-        if ancestors is not None and ancestors.shape != (n_cells[-1], len(n_cells)):
-            raise ValueError(f"ancestors {ancestors.shape}: expected ({n_cells[-1]}, {len(n_cells)})")
         self.dim, self.n_cells, self.hidden = dim, tuple(int(count) for count in n_cells), hidden
         self.ancestors = None if ancestors is None else torch.from_numpy(ancestors)
+        generator = Generator().manual_seed(seed)  # nothing is drawn from torch's global generator
         counts = self.n_cells if ancestors is None else self.n_cells[-1:]
-        # Made on "meta", where nn.Linear's own initialisation draws nothing from the global generator.
-        with torch.device("meta"):
-            made = [HiddenLayerHead(dim, hidden, count) if hidden else nn.Linear(dim, count) for count in counts]
-        self.heads = nn.ModuleList(made).to_empty(device="cpu")
-        self.draw(Generator().manual_seed(0))
+        self.heads = nn.ModuleList(_new_head(dim, hidden, count, generator) for count in counts)
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.full((dim,), math.sqrt(dim)))
 
@@ -79,17 +77,6 @@ class HierarchicalHeads(nn.Module):
         heads.load_state_dict(dict(state))
         return heads.eval()
 
-    def draw(self, generator: Generator) -> None:
-        """Start afresh: output weights zero, so that all photos get one answer; hidden layers drawn on the CPU."""
-        for head in self.heads:
-            for parameter in _output_layer(head).parameters():
-                nn.init.zeros_(parameter)
-            if isinstance(head, HiddenLayerHead):
-                fresh = torch.empty(head.inner.weight.shape)
-                nn.init.kaiming_uniform_(fresh, nonlinearity="relu", generator=generator)
-                head.inner.weight.data.copy_(fresh)
-                nn.init.zeros_(head.inner.bias)
-
     def forward(self, x: Tensor) -> list[Tensor]:
         """Logits of embeddings `x` (n, dim): one (n, n_cells) tensor per level, coarse to fine."""
         x = self.standardise(x)
@@ -101,24 +88,21 @@ class HierarchicalHeads(nn.Module):
 
     def answers(self, number: int, x: Tensor, dropout: float = 0.0, generator: Generator | None = None) -> list[Tensor]:
         """Logits of one head for standardised `x` (n, dim), one tensor per level of `levels_of`."""
-        head = self.heads[number]
-        if isinstance(head, HiddenLayerHead):
-            x = _dropped(F.gelu(head.inner(x)), dropout, generator)
-        fine: Tensor = _output_layer(head)(x)
-        return [fine] if self.ancestors is None else [*self._leaf_sums(fine), fine]
+        *hidden, output = _layers(self.heads[number])
+        for layer in hidden:
+            x = _dropped(F.gelu(layer(x)), dropout, generator)
+        fine: Tensor = output(x)
+        if self.ancestors is None:
+            return [fine]
+        top = fine.amax(dim=1, keepdim=True)
+        mass, parents = (fine - top).exp(), self.ancestors.to(fine.device)
+        empty = [fine.new_zeros(len(fine), count) for count in self.n_cells[:-1]]
+        sums = [zeros.index_add(1, parents[:, level], mass) for level, zeros in enumerate(empty)]
+        return [*(total.clamp_min(torch.finfo(total.dtype).tiny).log() + top for total in sums), fine]
 
     def levels_of(self, number: int) -> range:
         """The levels that a head answers for: its own, or with leaf sums all."""
         return range(number, number + 1) if self.ancestors is None else range(len(self.n_cells))
-
-    def _leaf_sums(self, fine: Tensor) -> list[Tensor]:
-        """Log-sum-exp over the finest cells of each coarser one, coarse to fine, without the finest level."""
-        assert self.ancestors is not None
-        top = fine.amax(dim=1, keepdim=True)
-        mass, parents = (fine - top).exp(), self.ancestors.to(fine.device)
-        sums = [fine.new_zeros(len(fine), count) for count in self.n_cells[:-1]]
-        sums = [empty.index_add(1, parents[:, level], mass) for level, empty in enumerate(sums)]
-        return [total.clamp_min(torch.finfo(total.dtype).tiny).log() + top for total in sums]
 
     @torch.no_grad()
     def fit_start(self, vectors: Tensor, cells: Tensor) -> None:
@@ -131,19 +115,29 @@ class HierarchicalHeads(nn.Module):
         for number, head in enumerate(self.heads):
             level = self.levels_of(number)[-1]
             photos = torch.bincount(cells[:, level].cpu(), minlength=self.n_cells[level]) + 0.5  # log of 0 is infinite
-            _output_layer(head).bias.copy_((photos / photos.sum()).log())
+            _layers(head)[-1].bias.copy_((photos / photos.sum()).log())
 
 
-class HiddenLayerHead(nn.Module):
-    """The layers of a head with a hidden layer; `HierarchicalHeads.answers` applies them."""
+def _linear(n_in: int, n_out: int) -> nn.Linear:
+    """A layer of zeros, made without torch's own initialisation: that draws from the global generator."""
+    layer: nn.Linear = skip_init(nn.Linear, n_in, n_out)  # type: ignore[no-untyped-call]
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
-    def __init__(self, dim: int, hidden: int, count: int) -> None:
-        super().__init__()
-        self.inner, self.outer = nn.Linear(dim, hidden), nn.Linear(hidden, count)
+
+def _new_head(dim: int, hidden: int, count: int, generator: Generator) -> nn.Module:
+    """One linear layer, or a hidden layer `inner` and `outer`: the names under which weights are saved."""
+    output = _linear(hidden or dim, count)
+    if not hidden:
+        return output
+    inner = _linear(dim, hidden)
+    nn.init.kaiming_uniform_(inner.weight, nonlinearity="relu", generator=generator)
+    return nn.ModuleDict({"inner": inner, "outer": output})
 
 
-def _output_layer(head: nn.Module) -> nn.Linear:
-    return cast("nn.Linear", head.outer if isinstance(head, HiddenLayerHead) else head)
+def _layers(head: nn.Module) -> list[Any]:
+    return list(head.values()) if isinstance(head, nn.ModuleDict) else [head]
 
 
 def _dropped(x: Tensor, share: float, generator: Generator | None) -> Tensor:
@@ -152,20 +146,16 @@ def _dropped(x: Tensor, share: float, generator: Generator | None) -> Tensor:
 
 
 @torch.no_grad()
-def predict_logits(heads: HierarchicalHeads, vectors: Vectors, batch_size: int = 4096) -> list[Any]:
-    """Logits of embeddings (n, dim): one float32 (n, n_cells) array per level, coarse to fine, on the CPU.
+def predict_logits(heads: HierarchicalHeads, vectors: Vectors) -> list[npt.NDArray[np.float32]]:
+    """Logits of embeddings (n, dim): one float32 (n, n_cells) array per level, coarse to fine.
 
-    Tensors give tensors, computed where the heads are. Raises `ValueError` unless the vectors are (n, dim) and finite.
+    Raises `ValueError` unless the vectors are (n, dim) and finite.
 
     >>> [logits.shape for logits in predict_logits(HierarchicalHeads(8, (3, 12)), np.zeros((5, 8), np.float32))]
     [(5, 3), (5, 12)]
     """
-    rows = as_vectors(vectors, dim=heads.dim)
-    out = [torch.empty(len(rows), count) for count in heads.n_cells]
-    for start in range(0, len(rows), batch_size):
-        for target, logits in zip(out, heads(rows[start : start + batch_size]), strict=True):
-            target[start : start + batch_size] = logits
-    return out if isinstance(vectors, Tensor) else [logits.numpy() for logits in out]
+    batches = [heads(rows) for rows in pieces(as_vectors(vectors, dim=heads.dim), 4096)]
+    return [torch.cat(level).cpu().numpy() for level in zip(*batches, strict=True)]
 
 
 def level_weights(n_levels: int) -> npt.NDArray[np.float64]:
@@ -182,25 +172,23 @@ def smoothing_scale(tree: Partition, level: int, smoothing_km: Smoothing = "auto
 
     PIGEON uses 75 km for all. But cells of one quadtree level differ a thousandfold in size: one tau would smear a city
     over a hundred cells and leave a desert hard. "auto" takes half the distance from each centre to the nearest other:
-    a neighbour then gets about exp(-2) of what the cell gets. A sequence gives one tau per level in km, 0 for hard.
+    a neighbour then gets about exp(-2) of what the cell gets. A sequence gives one tau per level in km.
 
     >>> from geolib.cells import GeocellTree
     >>> smoothing_scale(GeocellTree.fit([0, 0, 0], [0, 2, 8], (3,), min_photos=1), 0).round()
     array([111., 111., 334.])
     """
-    if smoothing_km is None:
+    auto = str(smoothing_km) == "auto"
+    if smoothing_km is None or (auto and tree.n_cells[level] == 1):
         return None
-    if isinstance(smoothing_km, str):
-        if smoothing_km != "auto":
-            raise ValueError(f'smoothing_km={smoothing_km!r}: expected "auto", None or one number of km per level')
-        if tree.n_cells[level] == 1:
-            return None
+    if auto:
         units = sphere.unit_vectors(*tree.centers(level))
         chord = np.asarray(cKDTree(units).query(units, k=2)[0])[:, 1]
         return np.maximum(sphere.EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1)), 1e-3)  # no tau of 0
-    if len(smoothing_km) != tree.n_levels or not all(0 <= tau < math.inf for tau in smoothing_km):
-        raise ValueError(f"smoothing_km={smoothing_km}: expected {tree.n_levels} numbers of km, none negative")
-    return np.full(tree.n_cells[level], float(smoothing_km[level])) if smoothing_km[level] else None
+    taus = np.asarray(smoothing_km)
+    if taus.shape != (tree.n_levels,) or not np.all((taus > 0) & (taus < math.inf)):
+        raise ValueError(f'smoothing_km={smoothing_km}: expected "auto", None or {tree.n_levels} numbers of km above 0')
+    return np.full(tree.n_cells[level], taus[level], dtype=np.float64)
 
 
 def cell_targets(
@@ -209,7 +197,7 @@ def cell_targets(
     """Targets of photos over the cells of a level, float32 (n, n_cells), rows sum to 1.
 
     log y_i = -(d(g_i, x) - d(g_n, x)) / tau for the cell centres g, the photo x and its own cell n, normalised. tau is
-    that of the cell n (`smoothing_scale`); with None and 0 the target is hard, the photo's own cell.
+    that of the cell n (`smoothing_scale`). With None the target is hard: 1 for the photo's own cell.
 
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([0, 0, 0], [0, 2, 5], (3,), min_photos=1)
@@ -241,20 +229,14 @@ class TrainOptions:
 
     Parameters
     ----------
-    epochs, batch_size : passes over the photos, at most; default size a power of two, for 32 or more steps per epoch.
+    batch_size : default a power of two that gives 32 or more steps per epoch.
     lr, warmup : the rate rises linearly to `lr` in the first `warmup` share of all steps, then falls to 0 as a cosine.
     weight_decay, dropout : AdamW's decay of the weights, not the biases; share of the embedding's coordinates dropped.
-    hidden : units of a hidden layer in each head, half of them dropped in training; 0 for linear heads.
-    leaf_sums : one head over the finest cells and its sums at every level, instead of one head per level.
+    hidden, leaf_sums : as in `HierarchicalHeads`. In training half of the hidden units are dropped.
     smoothing_km : "auto", None for hard targets, or km per level (`smoothing_scale`).
     level_weights : one per level; default `geolib.heads.level_weights`. With `leaf_sums` they decide what is learned.
         Separate heads share nothing, and Adam ignores the scale of a gradient: there they decide which loss is watched.
     patience : training stops when the weighted calibration loss has not improved for this many epochs.
-
-    Examples
-    --------
-    >>> TrainOptions(epochs=5, hidden=64).lr
-    0.002
     """
 
     epochs: int = 30
@@ -270,31 +252,29 @@ class TrainOptions:
     patience: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "lr", "patience"):
-            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name}={value}: expected a number above 0")
         for name, most in (("dropout", 1), ("warmup", 1), ("weight_decay", math.inf), ("hidden", math.inf)):
             if not 0 <= (value := getattr(self, name)) < most:
                 raise ValueError(f"{name}={value}: expected a number from 0 to below {most}")
+        for name in ("epochs", "batch_size", "lr", "patience"):
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name}={value}: expected a number above 0")
         for name in ("smoothing_km", "level_weights"):  # arrays become plain numbers, which JSON can hold
             if not isinstance(value := getattr(self, name), str | None):
                 object.__setattr__(self, name, tuple(float(number) for number in value))
-            elif value is not None and (name, value) != ("smoothing_km", "auto"):
-                raise ValueError(f'{name}={value!r}: expected "auto", None or one number per level')
 
 
 class TrainingPhotos(NamedTuple):
-    """Photos as the loop takes them, on the device; vectors only if they fit there."""
+    """Photos, checked and on the device."""
 
-    vectors: Tensor  # (n, dim)
+    vectors: Tensor  # (n, dim); a set too large for the device stays where it is, and each batch is copied
     cells: Tensor  # (n, n_levels) int64
     points: Tensor  # (n, 3) unit vectors
 
 
 class LevelTargets(NamedTuple):
-    """What the loop needs of one level to make its targets and to weigh its loss."""
+    """What the loss of one level needs."""
 
-    weight: float
+    weight: float  # of its loss; all levels' weights sum to 1
     centers: Tensor  # (n_cells, 3) unit vectors
     tau_km: Tensor | None  # (n_cells,), None for hard targets
 
@@ -305,18 +285,17 @@ def training_photos(photos: Photos, tree: Partition, device: torch.device, dim: 
     cells = torch.from_numpy(tree.assign(lat, lon)).to(device)
     tensor = as_vectors(vectors, len(cells), dim)
     if device.type != "cuda" or tensor.nbytes < 0.6 * torch.cuda.mem_get_info(device)[0]:
-        tensor = tensor.to(device)  # a larger set stays where it is, and each batch is copied
+        tensor = tensor.to(device)
     return TrainingPhotos(tensor, cells, _unit(lat, lon).to(device))
 
 
 def level_targets(tree: Partition, options: TrainOptions, device: torch.device) -> list[LevelTargets]:
-    """`LevelTargets` of each level, coarse to fine; the weights sum to 1."""
-    weights = options.level_weights
-    share = np.asarray(level_weights(tree.n_levels) if weights is None else weights, dtype=np.float64)
-    if share.shape != (tree.n_levels,) or not (share >= 0).all() or not 0 < share.sum() < math.inf:
+    """Of each level, coarse to fine."""
+    weights = level_weights(tree.n_levels) if options.level_weights is None else np.asarray(options.level_weights)
+    if weights.shape != (tree.n_levels,) or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
         raise ValueError(f"level_weights={weights}: expected {tree.n_levels} numbers, none negative, not all 0")
     out = []
-    for level, weight in enumerate(share / share.sum()):
+    for level, weight in enumerate(weights / weights.sum()):
         tau = smoothing_scale(tree, level, options.smoothing_km)
         tau_km = None if tau is None else torch.from_numpy(tau).float().to(device)
         out.append(LevelTargets(float(weight), _unit(*tree.centers(level)).to(device), tau_km))
@@ -337,6 +316,8 @@ def train_heads(
 ) -> tuple[HierarchicalHeads, pd.DataFrame]:
     """Train the heads of all levels on embeddings (n, dim) of photos at `lat`, `lon`, degrees (n,).
 
+    Raises `ValueError` for vectors that are not finite or not as many as the places, and when the loss overflows.
+
     Parameters
     ----------
     calibration : (vectors, lat, lon) of other photographers, for early stopping. Each head then keeps the weights of
@@ -346,13 +327,9 @@ def train_heads(
 
     Returns
     -------
-    The heads, on the CPU, and the history, one row per epoch: `epoch`, `learning_rate`, `seconds`, and of training and
-    calibration photos `train_loss`, per level `train_loss_0`, `train_accuracy_0`, `calibration_loss_0`, ... Its
+    The heads, on the CPU, and the history, one row per epoch: `epoch`, the weighted `train_loss` and
+    `calibration_loss`, and for each level `train_loss_0`, `train_accuracy_0`, `calibration_loss_0`, ... Its
     `attrs["best_epoch"]` lists the epoch kept for each level. Equal seeds give equal bytes on one CPU.
-
-    Raises
-    ------
-    ValueError : vectors that are not (n, dim), finite and as many as the coordinates; a loss that is no longer finite.
 
     Examples
     --------
@@ -387,8 +364,8 @@ class _Training:
         self.levels = level_targets(tree, options, device)
         self.batch_size = options.batch_size or min(4096, max(128, 2 ** int(math.log2(max(n / 32, 1)))))
         ancestors = tree.ancestors if options.leaf_sums else None
-        self.heads = HierarchicalHeads(dim, tree.n_cells, hidden=options.hidden, ancestors=ancestors).to(device)
-        self.heads.draw(Generator().manual_seed(seed))
+        heads = HierarchicalHeads(dim, tree.n_cells, hidden=options.hidden, ancestors=ancestors, seed=seed)
+        self.heads = heads.to(device)
         self.heads.fit_start(train.vectors, train.cells)
         self.optimiser = make_optimiser(self.heads, options.weight_decay)
         self.generator = Generator(device).manual_seed(seed)
@@ -398,34 +375,31 @@ class _Training:
 
     def run_epoch(self) -> None:
         """One pass over the training photos in random order, and one row of the history."""
-        start, n, device = time.perf_counter(), len(self.train.cells), self.train.cells.device
-        sums = torch.zeros(2, len(self.levels), device=device)
-        for batch in torch.split(torch.randperm(n, generator=self.generator, device=device), self.batch_size):
+        n, device, sums = len(self.train.cells), self.train.cells.device, []
+        for batch in pieces(torch.randperm(n, generator=self.generator, device=device), self.batch_size):
             rate = next(self.rates)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             self.optimiser.zero_grad()
-            sums += batch_loss(self.heads, self.train, batch, self.levels, self.options.dropout, self.generator)
+            sums.append(batch_loss(self.heads, self.train, batch, self.levels, self.options.dropout, self.generator))
             self.optimiser.step()
-        row = {"epoch": len(self.rows) + 1, "learning_rate": rate} | self._columns("train", sums / n)
+        row = {"epoch": len(self.rows) + 1} | self._columns("train", sums, n)
         if self.held_out is not None:
-            row |= self._columns("calibration", self._measure(self.held_out) / len(self.held_out.cells))
+            numbers = torch.arange(len(self.held_out.cells), device=device)
+            with torch.no_grad():
+                sums = [batch_loss(self.heads, self.held_out, x, self.levels) for x in pieces(numbers, self.batch_size)]
+            row |= self._columns("calibration", sums, len(numbers))
         if not all(map(math.isfinite, row.values())):
             raise ValueError(f"the loss of epoch {row['epoch']} is not finite: lower lr={self.options.lr}")
-        self.rows.append(row | {"seconds": time.perf_counter() - start})
+        self.rows.append(row)
 
-    @torch.no_grad()
-    def _measure(self, photos: TrainingPhotos) -> Tensor:
-        """Summed loss and right answers of all photos, (2, n_levels)."""
-        batches = torch.split(torch.arange(len(photos.cells), device=photos.cells.device), self.batch_size)
-        return torch.stack([batch_loss(self.heads, photos, batch, self.levels) for batch in batches]).sum(dim=0)
-
-    def _columns(self, split: str, means: Tensor) -> dict[str, float]:
-        """A split's part of a history row, from mean loss and accuracy (2, n_levels)."""
-        losses, accuracies = means.tolist()
+    def _columns(self, split: str, sums: list[Tensor], n: int) -> dict[str, float]:
+        """A split's part of a history row, from the `batch_loss` of the batches of its n photos."""
+        losses, accuracies = (torch.stack(sums).sum(dim=0) / n).tolist()
         row = {f"{split}_loss": sum(level.weight * loss for level, loss in zip(self.levels, losses, strict=True))}
-        row |= {f"{split}_loss_{level}": loss for level, loss in enumerate(losses)}
-        return row | {f"{split}_accuracy_{level}": accuracy for level, accuracy in enumerate(accuracies)}
+        for level, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True)):
+            row |= {f"{split}_loss_{level}": loss, f"{split}_accuracy_{level}": accuracy}
+        return row
 
     def keep_best(self) -> int:
         """Copy the heads that the last epoch improved; how many epochs ago the weighted loss was best."""
@@ -459,14 +433,14 @@ def batch_loss(
 ) -> Tensor:
     """Summed loss and right answers of a batch of photo numbers (b,), (2, n_levels); adds to the heads' gradients.
 
-    The gradients, where enabled, are of the weighted mean loss. Levels are done in chunks of `CHUNK_ELEMENTS` logits:
-    the input needs no gradient, so each chunk's loss goes backward at once and its graph is freed before the next.
+    The gradients are of the weighted mean loss. Levels are done in chunks of `CHUNK_ELEMENTS` logits: the input needs
+    no gradient, so each chunk's loss goes backward at once and its graph is freed before the next.
     """
     x = heads.standardise(photos.vectors[batch.to(photos.vectors.device)].to(batch.device))
     x = _dropped(x, dropout, generator)
     cells, points = photos.cells[batch], photos.points[batch]
     sums = torch.zeros(2, len(levels), device=x.device)
-    hidden_dropout = HIDDEN_DROPOUT if torch.is_grad_enabled() and dropout else 0.0
+    hidden_dropout = HIDDEN_DROPOUT if dropout else 0.0
     for number in range(len(heads.heads)):
         answered = heads.levels_of(number)
         rows = max(1, CHUNK_ELEMENTS // sum(heads.n_cells[level] for level in answered))

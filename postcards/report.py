@@ -338,7 +338,8 @@ def score(methods: Sequence[Method], photos: pd.DataFrame, n_boot: int = 1000, s
     table = evaluate.compare(places, photos["lat"], photos["lon"], who, n_boot=n_boot, seed=seed)
     rows = []
     for method, (_, km) in zip(methods, table.iterrows(), strict=True):
-        country = evaluate.country_accuracy(method.answers.country, photos["country"], who, n_boot=n_boot, seed=seed)
+        right = mean_interval(method.answers.country == photos["country"].to_numpy(), who, n_boot, seed)
+        country = dict(zip((COUNTRY, f"{COUNTRY}_low", f"{COUNTRY}_high"), right, strict=True))
         about = {
             "method": method.name,
             "captions": method.captions,

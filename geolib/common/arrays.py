@@ -1,19 +1,14 @@
-"""Arrays of numpy and of torch, under one set of names.
-
-numpy 2 and torch share most names (`exp`, `sum(axis=...)`, `asarray(device=...)`), so fusion, decoding and calibration
-are written once: `xp = namespace(x)`, then `xp.exp(x)`. The functions below cover what the two do differently. torch is
-imported only where a tensor is asked for: a browser has none.
-"""
+"""Checks of arrays, and work on large ones in blocks of rows. torch is imported only where a tensor is needed."""
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,59 +22,34 @@ def pieces(items: Any, size: int) -> list[Any]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Slices of the rows of an (n, m) array, each of at most `BLOCK_ELEMENTS` numbers (or one row)."""
-    step = max(1, BLOCK_ELEMENTS // shape[1])
-    return (slice(start, start + step) for start in range(0, shape[0], step))
+def row_blocks(*arrays: Any) -> Iterator[tuple[Any, ...]]:
+    """Matching blocks of rows of arrays (n, ...), of at most `BLOCK_ELEMENTS` numbers (or one row) of the first."""
+    step = max(1, BLOCK_ELEMENTS // arrays[0].shape[1])
+    return zip(*(pieces(array, step) for array in arrays), strict=True)
 
 
-def namespace(array: Any) -> Any:
-    """The module whose functions take `array`: `torch` for a tensor, else `numpy`."""
-    torch = sys.modules.get("torch")  # where nobody has imported torch, there are no tensors
-    return torch if torch is not None and isinstance(array, torch.Tensor) else np
-
-
-def as_array(values: Any) -> Any:
-    """A tensor without its gradient; everything else as a numpy array."""
-    return np.asarray(values) if namespace(values) is np else values.detach()
+def by_rows(function: Callable[..., Any], *arrays: Any) -> npt.NDArray[Any]:
+    """The results of a numpy function of matching `row_blocks`, joined: temporary arrays stay small."""
+    return np.concatenate([function(*blocks) for blocks in row_blocks(*arrays)])
 
 
 def to_numpy(array: Any) -> npt.NDArray[Any]:
-    """The numbers of an array or a tensor, on the CPU."""
-    return np.asarray(array) if namespace(array) is np else array.detach().cpu().numpy()
+    """An array, or a tensor's numbers on the CPU, as a numpy array."""
+    return np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
 
 
-def wide_float(array: Any) -> Any:
-    """float64, or float32 where the device has nothing wider (Apple's MPS)."""
-    xp = namespace(array)
-    return xp.float32 if str(array.device).startswith("mps") else xp.float64
-
-
-def columns(array: Any, index: Any) -> Any:
-    """`array[:, index]` of an (n, m) array, as a new (n, k) array."""
-    return np.take(array, index, axis=1) if namespace(array) is np else array.index_select(1, index)
-
-
-def top_k(array: Any, k: int) -> tuple[Any, Any]:
-    """The `k` largest numbers of each row, largest first: (values, columns), each (n, k)."""
-    if namespace(array) is not np:
-        values, index = array.topk(k, dim=1)
-        return values, index
+def top_columns(array: npt.NDArray[Any], k: int) -> npt.NDArray[np.intp]:
+    """Columns of the `k` largest numbers of each row (of all, if there are fewer), largest first, (n, k)."""
+    k = min(k, array.shape[1])
     index = np.argpartition(-array, k - 1, axis=1)[:, :k]  # of the negative numbers: up to seven times as fast
     order = np.argsort(-np.take_along_axis(array, index, axis=1), axis=1, stable=True)
-    index = np.take_along_axis(index, order, axis=1)
-    return np.take_along_axis(array, index, axis=1), index
+    return np.take_along_axis(index, order, axis=1)
 
 
-def group_sums(array: Any, groups: Any, count: int) -> Any:
+def group_sums(array: npt.NDArray[Any], groups: npt.NDArray[np.int64], count: int) -> npt.NDArray[Any]:
     """Sums of the columns that belong to each of `count` groups, (n, count); `groups` (m,) says which."""
-    if namespace(array) is not np:
-        return array.new_zeros(len(array), count).index_add_(1, groups, array)
-    order = np.argsort(groups, stable=True)
-    found, first = np.unique(groups[order], return_index=True)
-    sums = np.zeros((len(array), count), array.dtype)
-    sums[:, found] = np.add.reduceat(np.take(array, order, axis=1), first, axis=1)
-    return sums
+    member = csr_array((np.ones(len(groups), array.dtype), groups, np.arange(len(groups) + 1)), (len(groups), count))
+    return np.asarray(array @ member)
 
 
 def as_tensor(array: npt.ArrayLike | Tensor) -> Tensor:
@@ -96,14 +66,15 @@ def as_vectors(vectors: Vectors, n: int | None = None, dim: int | None = None, n
     """Embeddings as a tensor that shares their memory. Raises `ValueError` unless floats (n, dim), all finite."""
     tensor = as_tensor(vectors)
     expected = f"({'n' if n is None else n}, {'dim' if dim is None else dim})"
-    if tensor.ndim != 2 or not tensor.numel() or not tensor.is_floating_point():
+    shape = tuple(tensor.shape)
+    fits = len(shape) == 2 and 0 not in shape and shape[0] == (n or shape[0]) and shape[1] == (dim or shape[1])
+    if not fits or not tensor.is_floating_point():
         raise ValueError(
-            f"{name} are {tensor.dtype} {tuple(tensor.shape)}; expected floats {expected}, at least one row"
+            f"{name} have shape {shape}, expected {expected} with at least one row, and type {tensor.dtype}, expected "
+            "floats: same photos, same encoder?"
         )
-    if len(tensor) != (n or len(tensor)) or tensor.shape[1] != (dim or tensor.shape[1]):
-        raise ValueError(f"{name} have shape {tuple(tensor.shape)}, expected {expected}: same photos, same encoder?")
-    for start in range(0, len(tensor), 65_536):
-        if not (finite := tensor[start : start + 65_536].isfinite().all(dim=1)).all():
-            row = start + int((~finite).nonzero()[0])
+    for number, part in enumerate(pieces(tensor, 65_536)):
+        if len(bad := (~part.isfinite().all(dim=1)).nonzero()):
+            row = number * 65_536 + int(bad[0])
             raise ValueError(f"{name} row {row} holds NaN or infinity: leave out photos that failed to embed")
     return tensor

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import rel_entr
 
-from geolib.cells.quadtree import Partition
-from geolib.common.arrays import Vectors, row_blocks
+from geolib.cells.quadtree import IntArray, Partition
+from geolib.common.arrays import Vectors, by_rows
+from geolib.evaluate import bootstrap_weights
 from geolib.fusion import marginals
 from geolib.judge.calibrate import check_posterior, wilson
 from geolib.sphere import FloatArray
-
-IntArray = npt.NDArray[np.int64]
 
 
 def entropy(posterior: Vectors, tree: Partition) -> FloatArray:
@@ -55,44 +55,29 @@ def risk_coverage(
     loss: npt.ArrayLike,
     clusters: npt.ArrayLike | None = None,
     *,
-    coverages: Sequence[float] = tuple(np.arange(1, 21) / 20),
     n_boot: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Mean loss of the least uncertain photos, at each share of photos answered: what abstaining gains.
 
-    Parameters
-    ----------
-    uncertainty : (n,); only its order counts. Photos that are equally uncertain are answered in part.
-    loss : (n,) of each answer: an error in km, or 1 for a wrong answer and 0 for a right one.
-    clusters : (n,) photographer of each photo; without them photos are resampled one by one.
+    uncertainty: (n,); only its order counts. Photos that are equally uncertain are answered in part.  loss: (n,) of
+    each answer, an error in km, or 1 for a wrong and 0 for a right one.  clusters, n_boot, seed: as in
+    `geolib.evaluate`. Columns `risk`, `risk_low`, `risk_high`, index `coverage`: 0.05, 0.1, ..., 1. `attrs["area"]` is
+    the area under the curve, the mean risk over the coverages 1/n, 2/n, ..., 1 (Geifman et al., ICLR 2019).
 
-    Returns
-    -------
-    Columns `risk`, `risk_low`, `risk_high` (95 % percentile bootstrap), index `coverage`. `attrs["area"]` is the area
-    under the curve, the mean risk over all coverages 1/n, 2/n, ..., 1 (Geifman, Uziel and El-Yaniv, ICLR 2019).
-
-    Examples
-    --------
-    >>> risk_coverage([1, 2, 3, 4], [0, 0, 10, 30], coverages=(0.5, 1), n_boot=10)["risk"].tolist()
+    >>> risk_coverage([1, 2, 3, 4], [0, 0, 10, 30], n_boot=10).loc[[0.5, 1], "risk"].tolist()
     [0.0, 10.0]
     """
     doubt, cost = np.asarray(uncertainty, np.float64), np.asarray(loss, np.float64)
-    shares = np.asarray(coverages, np.float64)
     if doubt.ndim != 1 or not len(doubt) or doubt.shape != cost.shape or not np.isfinite([doubt, cost]).all():
         raise ValueError(f"uncertainty {doubt.shape}, loss {cost.shape}: expected finite numbers, (n,) each")
-    if not np.all((shares > 0) & (shares <= 1)) or n_boot < 1:
-        raise ValueError(f"coverages={coverages}, n_boot={n_boot}: expected shares in (0, 1] and at least 1 draw")
-    units = np.arange(len(doubt)) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
-    if units.shape != doubt.shape:
-        raise ValueError(f"clusters {units.shape}: expected {doubt.shape}, a photographer per photo")
-    ranks, count = np.unique(doubt, return_inverse=True)[1], int(units.max()) + 1
-    rng, ones = np.random.default_rng(seed), np.ones(len(doubt))
-    draws = [np.bincount(rng.integers(count, size=count), minlength=count)[units] for _ in range(n_boot)]
-    low, high = np.quantile([_risks(ranks, cost, weights, shares) for weights in draws], [0.025, 0.975], axis=0)
-    risks = {"risk": _risks(ranks, cost, ones, shares), "risk_low": low, "risk_high": high}
-    table = pd.DataFrame(risks, index=pd.Index(shares, name="coverage"))
-    table.attrs["area"] = float(_risks(ranks, cost, ones, np.arange(1, len(doubt) + 1) / len(doubt)).mean())
+    n, ranks, shares = len(doubt), np.unique(doubt, return_inverse=True)[1], np.arange(1, 21) / 20
+    draws = bootstrap_weights(clusters, n, n_boot, seed)
+    risks, *replicates = (_risks(ranks, cost, weights, shares) for weights in draws)
+    low, high = np.quantile(replicates, [0.025, 0.975], axis=0)
+    columns = {"risk": risks, "risk_low": low, "risk_high": high}
+    table = pd.DataFrame(columns, index=pd.Index(shares, name="coverage"))
+    table.attrs["area"] = float(_risks(ranks, cost, np.ones(n), np.arange(1, n + 1) / n).mean())
     return table
 
 
@@ -118,11 +103,7 @@ def removed(uncertainty: npt.ArrayLike, labels: npt.ArrayLike, abstain: float = 
 
 def _p_log2(mass: npt.NDArray[Any], areas: FloatArray) -> FloatArray:
     """Sum over the cells of p log2(p / area), (n,), where 0 log 0 = 0."""
-    out = np.empty(len(mass))
-    for rows in row_blocks(mass.shape):
-        p = mass[rows].astype(np.float64)
-        out[rows] = np.sum(p * np.log2(p / areas, where=p > 0, out=np.zeros_like(p)), axis=1)
-    return out
+    return by_rows(lambda p: rel_entr(p.astype(np.float64), areas).sum(axis=1) / math.log(2), mass)
 
 
 def _risks(ranks: IntArray, loss: FloatArray, weights: npt.NDArray[Any], shares: FloatArray) -> FloatArray:

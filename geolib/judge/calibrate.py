@@ -1,7 +1,7 @@
 """Calibration: probabilities that come true as often as they say, and regions that hold their share.
 
 Everything is fitted on the calibration split alone. Conformal regions cover their share of photos that are exchangeable
-with the calibration photos: of all of them together, not of each continent or scene (`coverage`).
+with the calibration photos: of all of them together, not of each continent or scene.
 
 Intervals are Wilson's 95 %, which treat the photos as independent. Photos of one photographer are not:
 `geolib.evaluate.shares` resamples whole photographers.
@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,42 +19,39 @@ import pandas as pd
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import logsumexp
 
-from geolib.cells.quadtree import Partition
-from geolib.common.arrays import Vectors, as_array, columns, namespace, row_blocks, to_numpy, wide_float
+from geolib.cells.quadtree import IntArray, Partition
+from geolib.common.arrays import Vectors, by_rows, row_blocks, to_numpy
 from geolib.fusion import Array, check_logits, log_probabilities, scaled
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, unit_vectors
 
-IntArray = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 SPHERE_KM2 = 4 * math.pi * EARTH_RADIUS_KM**2
 _HOTTEST = 100.0  # temperatures are fitted between its inverse and it
 _Z = 1.959963984540054  # two-sided 95 % of the normal distribution
 
 
-def fit_temperature(logits: Array, labels: npt.ArrayLike) -> float:
+def fit_temperature(logits: Vectors, labels: npt.ArrayLike) -> float:
     """Fit the temperature T that minimises the log loss of softmax(logits / T) (Guo et al., ICML 2017, section 4.2).
 
     The loss is convex in 1 / T: its minimum is where expected logit minus true logit is zero on average. A head that is
     always right has none: T is then 0.01. A head no better than chance gets 100. No photo's likeliest cell changes.
 
-    logits: (n, n_cells) of calibration photos.  labels: (n,), their true cells. Raises `ValueError` for labels that are
-    not cells, NaN, +inf, a row of only -inf, and a true cell with a logit of -inf.
+    logits: (n, n_cells) of calibration photos.  labels: (n,), their true cells. Raises `ValueError` if these do not
+    exist or have a logit of -inf, and for NaN and +inf.
 
     >>> right_3_times_of_4 = np.float32([[3, 0], [3, 0], [3, 0], [0, 3]])
     >>> round(fit_temperature(right_3_times_of_4, [0, 0, 1, 1]), 2)  # log(3 / 1) = 3 / T
     2.73
     """
-    scores = as_array(logits)
-    xp = namespace(scores)
-    scores = xp.asarray(scores, dtype=xp.float32)
+    scores = to_numpy(logits).astype(np.float32)
     truth = _true_cells(scores, labels)
 
     def slope(log_inverse: float) -> float:
         total = 0.0
-        for rows in row_blocks(scores.shape):
-            z = scaled(xp.asarray(scores[rows], dtype=wide_float(scores)), 1.0)
-            p = xp.exp(log_probabilities(z, math.exp(-log_inverse)))
-            total += float((p * z).sum() - _at(z, truth[rows]).sum())
+        for rows, cells in row_blocks(scores, truth):
+            z = scaled(rows.astype(np.float64), 1.0)
+            p = np.exp(log_probabilities(z, math.exp(-log_inverse)))
+            total += float((p * z).sum() - _at(z, cells).sum())
         return total
 
     edge = math.log(_HOTTEST)
@@ -64,7 +60,7 @@ def fit_temperature(logits: Array, labels: npt.ArrayLike) -> float:
     return 1 / _HOTTEST if slope(edge) <= 0 else math.exp(-brentq(slope, -edge, edge, xtol=1e-9))
 
 
-def fit_temperatures(logits: Sequence[Array], cells: npt.ArrayLike) -> list[float]:
+def fit_temperatures(logits: Sequence[Vectors], cells: npt.ArrayLike) -> list[float]:
     """`fit_temperature` of every level; `cells` (n, n_levels) are the true ones, as `GeocellTree.assign` gives them."""
     truth = np.asarray(cells)
     if truth.ndim != 2 or not len(logits) or truth.shape[1] != len(logits):
@@ -72,23 +68,16 @@ def fit_temperatures(logits: Sequence[Array], cells: npt.ArrayLike) -> list[floa
     return [fit_temperature(level, truth[:, number]) for number, level in enumerate(logits)]
 
 
-def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -> dict[str, list[float]]:
+def fit_fusion(logits: Sequence[Vectors], cells: npt.ArrayLike, tree: Partition) -> dict[str, list[float]]:
     """Fit `temperatures` and `level_weights` of the product rule: `fuse(logits, tree, "product", **fitted)`.
 
     First each level's temperature by its own log loss; then the weights >= 0 with the least log loss of the fused
     posterior at the true finest cell. That posterior is a log-linear model, so the loss is convex in the weights. They
     need not sum to 1: their size is the sharpness of the whole. A level that adds nothing to the others gets 0.
 
-    Parameters
-    ----------
-    logits : one (n, n_cells) array per level, of calibration photos.  cells : their true cells, (n, n_levels).
+    logits: one (n, n_cells) array per level, of calibration photos.  cells: their true cells, (n, n_levels). Raises
+    `ValueError` for what `fuse` or `fit_temperature` refuse, and when every level is worse than no answer.
 
-    Raises
-    ------
-    ValueError : what `fuse` or `fit_temperature` refuse, and when every level is worse than no answer.
-
-    Examples
-    --------
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([50, 40, -30, -40], [0, 10, 120, 130], (2, 4), min_photos=1)
     >>> coarse, fine = np.float32([[1, 0], [1, 0], [0, 1]]), np.float32([[2, 0, 0, 0], [2, 0, 0, 0], [0, 1, 1, 1]])
@@ -97,19 +86,17 @@ def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -
     """
     temperatures = fit_temperatures(logits, cells)
     scores = [check_logits(level, logits, tree) for level in range(len(logits))]
-    xp, wide = namespace(scores[-1]), wide_float(scores[-1])
     truth = _true_cells(scores[-1], np.asarray(cells)[:, -1])
-    above = xp.asarray(tree.ancestors, device=scores[-1].device)
 
     def loss(weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         """Mean log loss and its gradient: a level's expected log-probability minus that at the true cell."""
         sums = np.zeros(1 + len(weights))
-        for rows in row_blocks(scores[-1].shape):
+        for fine, own, *coarse in row_blocks(scores[-1], truth, *scores[:-1]):
             # Logits instead of log-probabilities: a constant per row and level changes neither posterior nor gradient.
-            z = [scaled(xp.asarray(z[rows], dtype=wide), heat) for z, heat in zip(scores, temperatures, strict=True)]
-            parts = [columns(level, above[:, number]) for number, level in enumerate(z)]
-            log_p = log_probabilities(sum(w * part for w, part in zip(weights.tolist(), parts, strict=True)))
-            p, own = xp.exp(log_p), truth[rows]
+            levels = zip([*coarse, fine], temperatures, tree.ancestors.T, strict=True)
+            parts = [np.take(scaled(z.astype(np.float64), heat), cells, axis=1) for z, heat, cells in levels]
+            log_p = log_probabilities(np.tensordot(weights, parts, axes=1))
+            p = np.exp(log_p)
             sums[0] -= float(_at(log_p, own).sum())
             sums[1:] += [float((p * part).sum() - _at(part, own).sum()) for part in parts]
         return sums[0] / len(truth), sums[1:] / len(truth)
@@ -121,25 +108,30 @@ def fit_fusion(logits: Sequence[Array], cells: npt.ArrayLike, tree: Partition) -
     return {"temperatures": temperatures, "level_weights": found.x.tolist()}
 
 
-def _at(values: Any, cells: Any) -> Any:
+def _at(values: Array, cells: Array) -> Array:
     """The number of each row of `values` (n, m) in its own column of `cells` (n,)."""
-    return values[namespace(values).arange(len(cells), device=values.device), cells]
+    return np.take_along_axis(values, cells[:, None], axis=1)[:, 0]
 
 
-def _true_cells(scores: Any, labels: npt.ArrayLike) -> Any:
-    """Labels (n,) beside logits (n, n_cells). Refuses labels of no cell, and logits by which one cannot be true."""
-    truth, xp = np.asarray(labels), namespace(scores)
+def _checked_cells(cells: npt.ArrayLike, scores: Array) -> Array:
+    """True cells (n,) of scores (n, n_cells). Refuses other shapes, fractions, and cells that do not exist."""
+    truth = np.asarray(cells)
     if scores.ndim != 2 or 0 in scores.shape or truth.shape != (len(scores),) or truth.dtype.kind not in "iu":
         raise ValueError(
-            f"labels {truth.dtype} {truth.shape} for logits {tuple(scores.shape)}: expected whole numbers (n,) and "
+            f"true cells {truth.dtype} {truth.shape} for scores {scores.shape}: expected whole numbers (n,) and "
             "(n, n_cells), at least one photo"
         )
     if truth.min() < 0 or truth.max() >= scores.shape[1]:
-        raise ValueError(f"labels from {truth.min()} to {truth.max()}: expected cells from 0 to {scores.shape[1] - 1}")
-    cells = xp.asarray(truth, dtype=xp.int64, device=scores.device)
-    bad = xp.where(~(xp.isfinite(xp.amax(scores, axis=1)) & xp.isfinite(_at(scores, cells))))[0]
-    if len(bad):
-        raise ValueError(f"logits of row {int(bad[0])} hold NaN or +inf, or -inf at the true cell")
+        raise ValueError(f"true cells from {truth.min()} to {truth.max()}: expected 0 to {scores.shape[1] - 1}")
+    return truth
+
+
+def _true_cells(scores: Array, labels: npt.ArrayLike) -> Array:
+    """Labels (n,) of logits (n, n_cells). Refuses logits by which a true cell is impossible."""
+    cells = _checked_cells(labels, scores)
+    bad = ~(np.isfinite(scores.max(axis=1)) & np.isfinite(_at(scores, cells)))
+    if bad.any():
+        raise ValueError(f"logits of row {bad.argmax()} hold NaN or +inf, or -inf at the true cell")
     return cells
 
 
@@ -162,23 +154,20 @@ def wilson(successes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, Floa
 def reliability(probability: npt.ArrayLike, right: npt.ArrayLike, bins: int = 15) -> pd.DataFrame:
     """The reliability curve: how often answers with a probability of about p were right.
 
-    Parameters
-    ----------
-    probability : (n,) of each photo's answer, in [0, 1].  right : (n,) whether it was true.
+    probability: (n,) of each photo's answer, in [0, 1].  right: (n,), whether it was true. Returns one row per bin of
+    about as many photos, ascending, without empty bins. Columns `probability` (mean), `share` right, `share_low`,
+    `share_high`, `photos`.
 
-    Returns
-    -------
-    One row per bin of about as many photos, ascending; empty bins have no row. Columns `probability` (mean), `share`
-    right, `share_low`, `share_high`, `photos`.
-
-    Examples
-    --------
     >>> reliability([0.2, 0.2, 0.9, 0.9], [0, 1, 1, 1], bins=2)[["probability", "share", "photos"]]
        probability  share  photos
     0          0.2    0.5       2
     1          0.9    1.0       2
     """
-    p, hit = _checked_answers(probability, right, bins)
+    p, hit = np.asarray(probability, np.float64), np.asarray(right, np.float64)
+    if p.ndim != 1 or not len(p) or p.shape != hit.shape or not np.all((p >= 0) & (p <= 1 + 1e-6)):
+        raise ValueError(f"probability {p.shape}, right {hit.shape}: expected (n,) each, probabilities in [0, 1]")
+    if not np.isin(hit, (0, 1)).all() or bins < 1:
+        raise ValueError(f"right holds {np.unique(hit)[:5]}, bins={bins}: expected true or false, and at least one bin")
     steps = np.linspace(0, 1, bins + 1)[1:-1]
     bin_of = np.searchsorted(np.quantile(p, steps), p)
     table = pd.DataFrame({"probability": p, "share": hit, "photos": 1}).groupby(bin_of)
@@ -224,36 +213,32 @@ class ConformalCells:
     The true cell's own mass does not count, so the likeliest cell is in every set and none is empty. More is covered
     where that cell alone is right more often than the confidence asks.
 
-    scores: of the calibration photos, ascending, (n,).
-
     >>> posterior = np.array([[0.7, 0.2, 0.1]] * 9)
     >>> fitted = ConformalCells.fit(posterior, [0, 0, 0, 0, 0, 0, 1, 1, 2])
     >>> fitted.sets(posterior[:1], 0.6), fitted.sets(posterior[:1], 0.8)
     (array([[ True, False, False]]), array([[ True,  True, False]]))
     """
 
-    scores: FloatArray = field(repr=False)
+    scores: FloatArray = field(repr=False)  # of the calibration photos, ascending, (n,)
 
     @classmethod
     def fit(cls, posterior: Vectors, cells: npt.ArrayLike) -> ConformalCells:
         """Fit on a posterior (n, n_cells) of calibration photos and their true cells, (n,), of the same level."""
-        mass, truth = check_posterior(posterior), np.asarray(cells)
-        if truth.shape != (len(mass),) or truth.dtype.kind not in "iu":
-            raise ValueError(f"cells {truth.dtype} {truth.shape}: expected a whole number per photo, ({len(mass)},)")
-        if truth.min() < 0 or truth.max() >= mass.shape[1]:
-            raise ValueError(f"cells from {truth.min()} to {truth.max()}: expected 0 to {mass.shape[1] - 1}")
-        return cls(np.sort(_mass_above(mass, truth)))
+        mass = check_posterior(posterior)
+        return cls(np.sort(by_rows(_mass_above, mass, _checked_cells(cells, mass))))
 
     def sets(self, posterior: Vectors, confidence: float) -> Flags:
         """Which cells are in each photo's set, bool (n, n_cells)."""
-        mass, limit = check_posterior(posterior), _limit(self.scores, confidence)
-        out = np.empty(mass.shape, dtype=np.bool_)
-        for rows in row_blocks(mass.shape):
-            order = np.argsort(-mass[rows], axis=1, kind="stable")
-            ranked = np.take_along_axis(mass[rows], order, axis=1).astype(np.float64)
-            scores = np.cumsum(ranked, axis=1) - ranked
-            np.put_along_axis(out[rows], order, scores <= limit, axis=1)
-        return out
+        limit = _limit(self.scores, confidence)
+
+        def inside(mass: Array) -> Flags:
+            order = np.argsort(-mass, axis=1, kind="stable")
+            ranked = np.take_along_axis(mass, order, axis=1).astype(np.float64)
+            out = np.empty(mass.shape, dtype=np.bool_)
+            np.put_along_axis(out, order, np.cumsum(ranked, axis=1) - ranked <= limit, axis=1)
+            return out
+
+        return by_rows(inside, check_posterior(posterior))
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,26 +248,27 @@ class ConformalCaps:
     A photo's score is its error divided by the error that the model expects (`expected_km`); the radius is that
     expectation times the limit that `ConformalCells` describes. (Angelopoulos and Bates, arXiv 2107.07511.)
 
-    scores: of the calibration photos, ascending, (n,).
-
     >>> caps = ConformalCaps.fit(km=[10, 20, 30, 40], scale_km=[10, 10, 10, 10])
     >>> caps.radius_km([100], confidence=0.6)
     array([300.])
     """
 
-    scores: FloatArray = field(repr=False)
+    scores: FloatArray = field(repr=False)  # of the calibration photos, ascending, (n,)
 
     @classmethod
     def fit(cls, km: npt.ArrayLike, scale_km: npt.ArrayLike) -> ConformalCaps:
         """Fit on the errors of calibration photos and their scales, both km, (n,)."""
-        errors = np.asarray(km, np.float64)
-        if errors.ndim != 1 or not len(errors) or not np.all((errors >= 0) & (errors < math.inf)):
-            raise ValueError(f"km {errors.shape}: expected finite errors >= 0 of at least one photo, (n,)")
-        return cls(np.sort(errors / _scale(scale_km, len(errors))))
+        errors, scales = np.asarray(km, np.float64), np.asarray(scale_km, np.float64)
+        if errors.ndim != 1 or not len(errors) or errors.shape != scales.shape:
+            raise ValueError(f"km {errors.shape}, scale_km {scales.shape}: expected (n,) each, at least one photo")
+        if not np.all((errors >= 0) & (errors < math.inf) & (scales > 0) & (scales < math.inf)):
+            raise ValueError("km and scale_km: expected finite numbers, errors >= 0 and scales above 0")
+        return cls(np.sort(errors / scales))
 
     def radius_km(self, scale_km: npt.ArrayLike, confidence: float) -> FloatArray:
         """Radius of each photo's circle in km, (n,); at most half the Earth's circumference, the whole sphere."""
-        return np.minimum(_scale(scale_km) * _limit(self.scores, confidence), math.pi * EARTH_RADIUS_KM)
+        radius = np.asarray(scale_km, np.float64) * _limit(self.scores, confidence)
+        return np.minimum(radius, math.pi * EARTH_RADIUS_KM)
 
 
 def cap_area_km2(radius_km: npt.ArrayLike) -> FloatArray:
@@ -303,8 +289,7 @@ def region_area_km2(sets: Flags, tree: Partition) -> FloatArray:
     >>> float(region_area_km2(np.array([[True] * 4]), tree)[0] / SPHERE_KM2)
     1.0
     """
-    areas = tree.areas_km2(-1)
-    return np.array([areas[row].sum() for row in np.asarray(sets, dtype=np.bool_)])
+    return np.asarray(np.asarray(sets, dtype=np.bool_) @ tree.areas_km2(-1))
 
 
 def coverage(covered: npt.ArrayLike, confidence: float, area_km2: npt.ArrayLike) -> pd.DataFrame:
@@ -341,12 +326,12 @@ def expected_km(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: np
     if len(points) != len(mass):
         raise ValueError(f"{len(points)} points for {len(mass)} photos: expected one each")
     centers, within = unit_vectors(*tree.centers(-1)), 2 / 3 * np.sqrt(tree.areas_km2(-1) / math.pi)
-    out = np.empty(len(mass))
-    for rows in row_blocks(mass.shape):
-        # arccos of a float64 is good to 0.1 m near 0
-        km = EARTH_RADIUS_KM * np.arccos(np.clip(points[rows] @ centers.T, -1, 1))
-        out[rows] = np.einsum("ij,ij->i", mass[rows], np.hypot(km, within)) / mass[rows].sum(axis=1, dtype=np.float64)
-    return out
+
+    def mean_km(mass: Array, points: FloatArray) -> FloatArray:
+        km = EARTH_RADIUS_KM * np.arccos(np.clip(points @ centers.T, -1, 1))  # float64: good to 0.1 m near 0
+        return np.asarray(np.einsum("ij,ij->i", mass, np.hypot(km, within)) / mass.sum(axis=1, dtype=np.float64))
+
+    return by_rows(mean_km, mass, points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -356,8 +341,6 @@ class VonMisesFisherMixture:
     Of concentration k it has log density log k - log 4 pi - log sinh k + k mu.x. A cell's k is `factor` times the
     sphere's area over its own; at factor 1 the mean squared distance from the centre is that of a disc of the cell's
     area. (Mixtures of vMF for photos: Izbicki, Papalexakis and Tsotras, ECML PKDD 2019.)
-
-    factor: the one with the highest likelihood of calibration photos, from 1e-4 to 1e4, when made by `fit`.
 
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
@@ -370,7 +353,7 @@ class VonMisesFisherMixture:
 
     @classmethod
     def fit(cls, posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike) -> VonMisesFisherMixture:
-        """Fit on a posterior (n, n_finest) of calibration photos and their true places in degrees, (n,)."""
+        """The factor, 1e-4 to 1e4, with the highest likelihood of calibration photos at `lat`, `lon`, degrees (n,)."""
 
         def cost(log_factor: float) -> float:
             return -float(cls(tree, math.exp(log_factor)).log_density(posterior, lat, lon).mean())
@@ -380,32 +363,28 @@ class VonMisesFisherMixture:
         found = minimize_scalar(cost, bounds=(best - grid[1] + grid[0], best + grid[1] - grid[0]), method="bounded")
         return cls(tree, math.exp(found.x))
 
-    @property
-    def kappa(self) -> FloatArray:
-        """Concentration of each finest cell, (n_finest,)."""
-        return self.factor * SPHERE_KM2 / self.tree.areas_km2(-1)
-
     def log_density(self, posterior: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
         """Natural log of the density per steradian of each photo's posterior (n, n_finest) at its (lat, lon), (n,).
 
-        The uniform density has -log 4 pi = -2.53 everywhere; per km2 it is 2 log(6371) = 17.52 less. One posterior,
-        (1, n_finest), is evaluated at every point.
+        The uniform density has -log 4 pi = -2.53 everywhere. One posterior, (1, n_finest), serves all points.
         """
         mass, points = check_posterior(posterior, self.tree), unit_vectors(*check_lat_lon(lat, lon))
         if len(mass) not in (1, len(points)):
             raise ValueError(f"{len(points)} points for {len(mass)} posteriors: expected one each")
         mass = np.broadcast_to(mass, (len(points), mass.shape[1]))
-        centers, kappa = unit_vectors(*self.tree.centers(-1)), self.kappa
+        centers = unit_vectors(*self.tree.centers(-1))
+        kappa = self.factor * SPHERE_KM2 / self.tree.areas_km2(-1)  # concentration of each cell
         # log sinh k = k + log(1 - exp(-2 k)) - log 2, so that nothing overflows and a small k keeps its digits
         log_height = np.log(kappa) - math.log(2 * math.pi) - np.log(-np.expm1(-2 * kappa))
-        out = np.empty(len(points))
-        for rows in row_blocks(mass.shape):
-            densities = log_height + kappa * (points[rows] @ centers.T - 1)
-            out[rows] = logsumexp(densities, axis=1, b=mass[rows]) - np.log(mass[rows].sum(axis=1, dtype=np.float64))
-        return out
+
+        def log_sum(mass: Array, points: FloatArray) -> FloatArray:
+            densities = log_height + kappa * (points @ centers.T - 1)
+            return np.asarray(logsumexp(densities, axis=1, b=mass) - np.log(mass.sum(axis=1, dtype=np.float64)))
+
+        return by_rows(log_sum, mass, points)
 
 
-def check_posterior(posterior: Vectors, tree: Partition | None = None) -> npt.NDArray[Any]:
+def check_posterior(posterior: Vectors, tree: Partition | None = None) -> Array:
     """A posterior as a numpy array (n, n_cells). Refuses anything else: negative numbers, rows that do not sum to 1."""
     mass = to_numpy(posterior)
     expected = "n_cells" if tree is None else tree.n_cells[-1]
@@ -418,14 +397,10 @@ def check_posterior(posterior: Vectors, tree: Partition | None = None) -> npt.ND
     return mass
 
 
-def _mass_above(mass: npt.NDArray[Any], cells: IntArray) -> FloatArray:
+def _mass_above(mass: Array, cells: IntArray) -> FloatArray:
     """Mass of the cells ranked above a given one, (n,); equals rank in the order of their numbers."""
-    out = np.empty(len(mass))
-    for rows in row_blocks(mass.shape):
-        part, own = mass[rows], np.take_along_axis(mass[rows], cells[rows, None], axis=1)
-        before = np.arange(mass.shape[1]) < cells[rows, None]
-        out[rows] = np.sum(part, axis=1, dtype=np.float64, where=(part > own) | ((part == own) & before))
-    return out
+    own, before = np.take_along_axis(mass, cells[:, None], axis=1), np.arange(mass.shape[1]) < cells[:, None]
+    return np.asarray(np.sum(mass, axis=1, dtype=np.float64, where=(mass > own) | ((mass == own) & before)))
 
 
 def _limit(scores: FloatArray, confidence: float) -> float:
@@ -434,20 +409,3 @@ def _limit(scores: FloatArray, confidence: float) -> float:
         raise ValueError(f"confidence={confidence}: expected a share between 0 and 1, such as 0.9")
     rank = math.ceil((len(scores) + 1) * confidence - 1e-9)  # 0.9 * 10 is 9, and a little more in floating point
     return float(scores[rank - 1]) if rank <= len(scores) else math.inf
-
-
-def _scale(scale_km: npt.ArrayLike, n: int | None = None) -> FloatArray:
-    scale = np.asarray(scale_km, np.float64)
-    fits = scale.ndim == 1 and len(scale) == (len(scale) if n is None else n)
-    if not fits or not np.all((scale > 0) & (scale < math.inf)):
-        raise ValueError(f"scale_km {scale.shape}: expected {n or 'n'} finite numbers above 0")
-    return scale
-
-
-def _checked_answers(probability: npt.ArrayLike, right: npt.ArrayLike, bins: int) -> tuple[FloatArray, FloatArray]:
-    p, hit = np.asarray(probability, np.float64), np.asarray(right, np.float64)
-    if p.ndim != 1 or not len(p) or p.shape != hit.shape or not np.all((p >= 0) & (p <= 1 + 1e-6)):
-        raise ValueError(f"probability {p.shape}, right {hit.shape}: expected (n,) each, probabilities in [0, 1]")
-    if not np.isin(hit, (0, 1)).all() or bins < 1:
-        raise ValueError(f"right holds {np.unique(hit)[:5]}, bins={bins}: expected true or false, and at least one bin")
-    return p, hit

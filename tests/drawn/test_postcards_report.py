@@ -71,8 +71,6 @@ def test_the_interval_of_country_accuracy_is_that_of_drawing_photographers_one_b
     expected = brute_interval((truth == said).astype(float), clusters, 200, 5)
     found = report.mean_interval((truth == said).astype(float), pd.Series(clusters), 200, 5)
     assert found == pytest.approx(expected)
-    row = evaluate.country_accuracy(said, truth, clusters, n_boot=200, seed=5)
-    assert [row[f"country_accuracy{end}"] for end in ("", "_low", "_high")] == pytest.approx(expected)
 
 
 def photos_of(truth, who, lat=None, lon=None):

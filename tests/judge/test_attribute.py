@@ -56,10 +56,10 @@ def watching(model):
     encoder = copy.copy(model.encoder)
     encoder.model = Watcher(encoder.dim, slice(4, 12), slice(16, 24))
     heads = copy.deepcopy(model.heads)
-    heads.draw(torch.Generator().manual_seed(1))
     with torch.no_grad():
         for head in heads.heads:
             head.weight.normal_(generator=torch.Generator().manual_seed(2))
+            head.bias.zero_()
     region = np.zeros((encoder.image_size,) * 2, bool)
     region[4:12, 16:24] = True
     return dataclasses.replace(model, encoder=encoder, heads=heads), region

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from geolib import evaluate, sphere
 from geolib.cells import GeocellTree
-from geolib.evaluate import METRICS, SHARES, THRESHOLDS_KM, compare, country_accuracy, difference, errors_km, summary
+from geolib.evaluate import METRICS, SHARES, THRESHOLDS_KM, compare, difference, errors_km, summary
 
 KM_PER_DEGREE = sphere.haversine_km(0, 0, 1, 0)
 
@@ -157,19 +157,6 @@ def test_seeds_decide():
     assert draws[0] == draws[1] != draws[2]
 
 
-def test_country_accuracy():
-    true = np.array(["FR", "FR", "DE", "JP"] * 20)
-    given_ = np.where(np.arange(80) % 4 == 2, "FR", true)
-    row = country_accuracy(given_, true, clusters=np.arange(80) // 8, n_boot=100)
-    assert row["country_accuracy"] == row["country_accuracy_low"] == 0.75  # each photographer is right 6 times of 8
-    naive = country_accuracy(given_, true, n_boot=100)
-    assert 0.6 < naive["country_accuracy_low"] < 0.75 < naive["country_accuracy_high"] < 0.9
-    with pytest.raises(ValueError, match="1 of 2 true_country are missing"):
-        country_accuracy(["FR", "DE"], ["FR", None])
-    with pytest.raises(ValueError, match=r"country has shape \(1,\), expected \(2,\)"):
-        country_accuracy(["FR"], ["FR", "DE"])
-
-
 def test_tables_read_well():
     table = summary(*case()[:4], clusters=case()[4], n_boot=100)
     text = evaluate.format_table(table).loc["all"]
@@ -207,11 +194,6 @@ def test_bad_input_is_refused_in_words(arguments, options, message):
         summary(*arguments, **options)
 
 
-def test_nothing_to_compare():
-    with pytest.raises(ValueError, match="no methods to compare"):
-        compare({}, *GOOD[2:])
-
-
 def test_shares_are_means_with_intervals_and_paired_differences():
     rng = np.random.default_rng(0)
     a, b, clusters = rng.random(400) < 0.6, rng.random(400) < 0.6, rng.integers(40, size=400).astype(str)
@@ -221,11 +203,6 @@ def test_shares_are_means_with_intervals_and_paired_differences():
     assert table.loc["a", "share_low"] < a.mean() < table.loc["a", "share_high"]
     assert (table.loc["b - b", ["share", "share_low", "share_high"]] == 0).all()
     assert table["clusters"].tolist() == [40] * 3 and table["photos"].tolist() == [400] * 3
-    accuracy = evaluate.country_accuracy(a, np.ones(400, dtype=bool), clusters, n_boot=200)
-    assert table.loc["a", ["share_low", "share_high"]].tolist() == [
-        accuracy["country_accuracy_low"],
-        accuracy["country_accuracy_high"],
-    ]
 
 
 @pytest.mark.parametrize("values", [{}, {"a": []}, {"a": [1.0], "b": [1.0, 2.0]}, {"a": [np.nan]}, {"a": [[1.0]]}])
@@ -266,18 +243,13 @@ def test_groups_of_photos_are_where_they_are():
     lat, lon = np.concatenate([towns + rng.normal(0, 0.5, towns.shape), rng.uniform(-60, 60, (300, 2))]).T
     tree = GeocellTree.fit(lat, lon, (4, 60))
     groups = evaluate.photo_groups(lat, lon, tree)
-    assert list(groups) == ["continent", "country", "density", "border"] and len(groups) == 1200
+    assert list(groups) == ["continent", "density"] and len(groups) == 1200
     assert groups["density"].nunique() == 10 and groups["density"].value_counts().between(60, 180).all()
     density = (tree.counts(-1) / tree.areas_km2(-1))[tree.assign(lat, lon)[:, -1]]
     by_tenth = pd.Series(density).groupby(groups["density"])
     assert (by_tenth.max()[:-1].to_numpy() < by_tenth.min()[1:].to_numpy()).all()
-    km, limits = tree.border_km(lat, lon), [0, 1, 5, 25, 100, np.inf]
-    names = ["000 to 001 km", "001 to 005 km", "005 to 025 km", "025 to 100 km", "100 km on"]
-    for name, low, high in zip(names, limits, limits[1:], strict=False):
-        np.testing.assert_array_equal(groups["border"] == name, (km >= low) & (km < high))
     known = evaluate.photo_groups([48.86, -33.9, 0.0], [2.35, 151.1, -150.0], tree)
     assert known["continent"].tolist() == ["Europe", "Oceania", "at sea"]
-    assert known["country"].tolist() == ["FRA", "AUS", "at sea"]
     assert known["density"][0] > known["density"][2]
 
 

@@ -116,13 +116,12 @@ def test_a_constant_added_to_logits_changes_nothing_and_inputs_stay(rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_tensors_in_tensors_out(rule):
+def test_tensors_and_float64_are_accepted(rule):
     logits = random_logits()
-    got = fuse([torch.from_numpy(z) for z in logits], TREE, rule)
-    assert isinstance(got, torch.Tensor) and got.dtype == torch.float32
-    np.testing.assert_allclose(got, fuse(logits, TREE, rule), atol=1e-7)
-    halves = fuse([z.astype(np.float64) for z in logits], TREE, rule)
-    assert halves.dtype == np.float32
+    for other in ([torch.from_numpy(z) for z in logits], [z.astype(np.float64) for z in logits]):
+        got = fuse(other, TREE, rule)
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, fuse(logits, TREE, rule), atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
@@ -135,7 +134,6 @@ def test_marginals_add_children_up(kind):
         for cell in range(TREE.n_cells[level]):
             children = posterior[:, TREE.ancestors[:, level] == cell]
             np.testing.assert_allclose(levels[level][:, cell], children.sum(axis=1), atol=1e-6)
-    assert isinstance(levels[0], type(kind(posterior)))
 
 
 def with_value(value, level=1):
@@ -165,10 +163,10 @@ def only_excluded():
         (with_value(np.inf), {}, r"row 4, hold NaN, \+inf"),
         (only_excluded(), {}, "level 0, row 4"),
         ([z.astype(np.float64) * 1e300 for z in random_logits()], {}, r"hold NaN, \+inf"),
-        (random_logits(), {"penalty": 0.0}, r"penalty=0.0.*expected \(0, 1\]"),
+        (random_logits(), {"penalty": 0.0}, r"penalty=0.0.*expected a penalty in \(0, 1\]"),
         (random_logits(), {"penalty": 1.5}, "penalty=1.5"),
         (random_logits(), {"top_k": 0}, "top_k=0"),
-        (random_logits(), {"level_weights": (0, 0, 0)}, "not all 0"),
+        (random_logits(), {"level_weights": (0, 0, 0)}, "not all of weight 0"),
         (random_logits(), {"levels": [3]}, "levels.*from 0 to 2"),
         (random_logits(), {"rule": "product", "levels": [0], "level_weights": (0, 1, 0)}, "not all of weight 0"),
         (random_logits(), {"level_weights": (1, 1)}, "level_weights.*expected 3"),
@@ -294,11 +292,11 @@ def test_noise_gets_no_weight_and_nothing_but_noise_is_refused():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda z, c: (z, c[:-1]), r"labels int64 \(399,\) for logits \(400, 4\)"),
+        (lambda z, c: (z, c[:-1]), r"true cells int64 \(399,\) for scores \(400, 4\)"),
         (lambda z, c: (z, c[:, :2]), r"cells \(400, 2\): expected \(n, 3\)"),
         (lambda z, c: (z, c.astype(float)), "expected whole numbers"),
-        (lambda z, c: (z, c - 1), "labels from -1 to 2: expected cells from 0 to 3"),
-        (lambda z, c: (z, c + 1), "expected cells from 0 to 3"),
+        (lambda z, c: (z, c - 1), "true cells from -1 to 2: expected 0 to 3"),
+        (lambda z, c: (z, c + 1), "expected 0 to 3"),
         (lambda z, c: ([z[0], np.where(np.arange(400)[:, None] == 7, np.nan, z[1]), z[2]], c), "row 7 hold NaN"),
         (lambda z, c: ([np.where(np.eye(4)[c[:, 0]] > 0, -np.inf, z[0]), *z[1:]], c), "-inf at the true cell"),
         (lambda z, c: ([z[0], z[1][:, :-1], z[2]], np.minimum(c, [9, 9, 99])), r"level 1 are \(400, 12\)"),

@@ -112,10 +112,9 @@ def test_targets_reach_the_antipode_without_nan():
     np.testing.assert_allclose(got[0], np.array([far, 1, far]) / (1 + 2 * far), rtol=1e-5)
 
 
-@pytest.mark.parametrize("smoothing", [None, (0, 0)])
-def test_without_smoothing_the_target_is_the_own_cell(smoothing):
+def test_without_smoothing_the_target_is_the_own_cell():
     _, lat, lon = HELD_OUT
-    got = cell_targets(lat, lon, TREE, 1, smoothing)
+    got = cell_targets(lat, lon, TREE, 1, None)
     np.testing.assert_array_equal(got.argmax(dim=1), TREE.assign(lat, lon)[:, 1])
     np.testing.assert_array_equal(got.sum(dim=1), 1)
     assert set(np.unique(got)) == {0, 1}
@@ -128,7 +127,7 @@ def test_auto_scale_is_half_the_distance_to_the_nearest_other_centre():
     np.testing.assert_allclose(smoothing_scale(TREE, 1), km.min(axis=1) / 2, rtol=1e-9)
 
 
-@pytest.mark.parametrize("smoothing", ["km", (75,), (75, -1), (75, math.nan), (75, math.inf)])
+@pytest.mark.parametrize("smoothing", ["km", (75,), (75, -1), (75, 0), (75, math.nan), (75, math.inf)])
 def test_bad_smoothing_is_refused(smoothing):
     with pytest.raises(ValueError, match="smoothing_km"):
         smoothing_scale(TREE, 0, smoothing)
@@ -142,7 +141,7 @@ def batch_of(tree, vectors, lat, lon):
     return data, torch.arange(len(vectors))
 
 
-@pytest.mark.parametrize("smoothing", ["auto", None, (300, 0)])
+@pytest.mark.parametrize("smoothing", ["auto", None, (300, 75)])
 @pytest.mark.parametrize("chunk", [1, 333, 2**25])
 def test_chunked_loss_and_gradients_are_autograds(monkeypatch, smoothing, chunk):
     vectors, lat, lon = (column[:150] for column in HELD_OUT)
@@ -325,13 +324,13 @@ def test_one_cell_constant_embeddings_and_half_precision():
 # Prediction
 
 
-def test_prediction_does_not_depend_on_the_batch_and_keeps_the_kind(trained):
+def test_prediction_does_not_depend_on_the_batch(trained):
     whole = predict_logits(trained[0], HELD_OUT[0])
     assert [z.shape for z in whole] == [(400, n) for n in TREE.n_cells]
     assert all(isinstance(z, np.ndarray) and z.dtype == np.float32 for z in whole)
-    parts = predict_logits(trained[0], torch.from_numpy(HELD_OUT[0]), batch_size=7)
-    for a, b in zip(whole, parts, strict=True):
-        torch.testing.assert_close(torch.from_numpy(a), b, rtol=1e-4, atol=1e-5)
+    many = predict_logits(trained[0], torch.from_numpy(np.tile(HELD_OUT[0], (11, 1))))  # more than one batch
+    for a, b in zip(whole, many, strict=True):
+        np.testing.assert_allclose(np.tile(a, (11, 1)), b, rtol=1e-4, atol=1e-5)
 
 
 def test_a_read_only_store_is_accepted(trained):
@@ -355,8 +354,8 @@ def test_leaf_sums_are_the_marginals_of_the_finest_softmax():
     for parameter in heads.heads.parameters():
         parameter.data.normal_(0, 30, generator=torch.Generator().manual_seed(5))  # far apart, so sums underflow
     coarse, fine = heads(torch.from_numpy(HELD_OUT[0]))
-    expected = marginals(fine.softmax(dim=1).detach(), TREE)[0]
-    torch.testing.assert_close(coarse.softmax(dim=1).detach(), expected, rtol=1e-3, atol=1e-5)
+    expected = marginals(fine.softmax(dim=1), TREE)[0]
+    np.testing.assert_allclose(coarse.softmax(dim=1).detach(), expected, rtol=1e-3, atol=1e-5)
     assert coarse.isfinite().all()
 
 
@@ -409,11 +408,6 @@ def test_level_weights_decide_what_one_head_learns():
     assert coarse["train_loss_0"] < fine["train_loss_0"] and fine["train_loss_1"] < coarse["train_loss_1"]
 
 
-def test_ancestors_of_another_tree_are_refused():
-    with pytest.raises(ValueError, match="ancestors"):
-        HierarchicalHeads(DIM, TREE.n_cells, ancestors=TREE.ancestors[1:])
-
-
 # Bad input
 
 
@@ -440,7 +434,7 @@ def test_bad_vectors_are_refused(vectors, message):
 
 
 def test_vectors_of_another_encoder_are_refused(trained):
-    with pytest.raises(ValueError, match=rf"\(n, {DIM}\): same photos, same encoder"):
+    with pytest.raises(ValueError, match=rf"\(n, {DIM}\) .*same photos, same encoder"):
         predict_logits(trained[0], HELD_OUT[0][:, :-1])
     with pytest.raises(ValueError, match="same encoder"):
         train_heads(*TRAIN, TREE, calibration=(HELD_OUT[0][:, :-1], *HELD_OUT[1:]))
@@ -459,7 +453,7 @@ def test_vectors_of_another_encoder_are_refused(trained):
         ({"weight_decay": -1.0}, "weight_decay=-1.0"),
         ({"hidden": -1}, "hidden=-1"),
         ({"level_weights": (1,)}, "level_weights"),
-        ({"level_weights": "auto"}, "level_weights='auto'"),
+        ({"level_weights": "auto"}, "level_weights=auto"),
         ({"level_weights": (0, 0)}, "level_weights"),
         ({"level_weights": (1, math.nan)}, "level_weights"),
         ({"smoothing_km": "soft"}, "smoothing_km"),
@@ -472,9 +466,9 @@ def test_bad_settings_are_refused(options, message):
 
 
 def test_options_are_plain_numbers_whatever_they_were_given_as():
-    options = TrainOptions(smoothing_km=np.array([75, 0]), level_weights=[1, 2])
-    assert options == TrainOptions(smoothing_km=(75.0, 0.0), level_weights=(1.0, 2.0))
-    assert json.loads(json.dumps(asdict(options)))["smoothing_km"] == [75.0, 0.0]
+    options = TrainOptions(smoothing_km=np.array([75, 30]), level_weights=[1, 2])
+    assert options == TrainOptions(smoothing_km=(75.0, 30.0), level_weights=(1.0, 2.0))
+    assert json.loads(json.dumps(asdict(options)))["smoothing_km"] == [75.0, 30.0]
     with pytest.raises(FrozenInstanceError):
         options.epochs = 3
 

@@ -149,7 +149,8 @@ def test_smoothed_targets_are_those_of_geolib(postcards, cells, tree):
 @pytest.mark.slow
 def test_fusion_and_decoding_are_those_of_geolib(cells, tree, logits):
     starts, centers = cells
-    ours, theirs = minimal.fuse(logits, starts), fuse(logits, tree, "consistency", top_k=5, penalty=0.3)
+    ours = minimal.fuse(logits, starts)
+    theirs = torch.from_numpy(fuse(logits, tree, "consistency", top_k=5, penalty=0.3))
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
     assert haversine_km(*minimal.decode(theirs, centers), *decode(theirs, tree, "argmax")).max() < 0.02
 
