@@ -3,18 +3,21 @@
 From `geolib.locate("photo.jpg")` to the coordinate, a photo passes through eight files:
 
 1. `geolib/__init__.py`: finds `locate` in this module.
-2. `geolib/predict.py`: `locate` -> `default_model().predict` -> `Geolocator.see`, then `Geolocator.answer`.
-3. `geolib/encoder.py`: `Encoder.embed_images` turns the image into a unit vector.
-4. `geolib/openclip/model.py`: `Preprocessing.crop` cuts out the square that the network sees.
-5. `geolib/images.py`: `open_rgb` decodes the file into upright RGB pixels.
+2. `geolib/predict.py`: `locate` loads the default model once, and calls `Geolocator.see`, then `Geolocator.answer`.
+3. `geolib/images.py`: `open_rgb` decodes the file into upright RGB pixels.
+4. `geolib/encoder.py`: `Encoder.embed_images` turns the pixels into a unit vector; `forward` calls the network.
+5. `geolib/openclip/model.py`: `Preprocessing.crop` cuts out the square that the network sees.
 6. `geolib/heads.py`: `predict_logits` gives one score per cell, level by level.
 7. `geolib/fusion.py`: `fuse` combines the levels into one posterior over the finest cells.
 8. `geolib/decoding.py`: `decode` turns the posterior into latitude and longitude.
+
+Skip the helpers on a first walk: cell centres (`cells/`), distances (`sphere`), country names (`countries`), and
+whether the image is like the training images (`familiar`). "The article" means the Starlog article "PIGEON: How CLIP
+Embeddings Predict GPS Coordinates from Photos", which describes PIGEON (Haas et al., CVPR 2024) freely.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -32,7 +35,7 @@ from PIL import Image
 
 from geolib._version import __version__
 from geolib.cells import GeocellTree, Partition
-from geolib.common.errors import GeolibError, ImageError, MismatchError
+from geolib.common.errors import GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import cache_path, data_path
 from geolib.common.settings import Settings
 from geolib.countries import country_name, country_of
@@ -101,7 +104,7 @@ def default_model(
     settings = settings or Settings.from_env()
     encoder = Encoder.load(*settings.encoder_name, device=settings.device)
     if (settings.dataset, settings.encoder, settings.seed) == (Settings.dataset, Settings.encoder, Settings.seed):
-        with suppress(GeolibError):  # missing or damaged: fit it, as for other settings
+        with suppress(MissingDataError):  # then it is fitted, as for other settings
             return Geolocator.load(data_path("model"), encoder)
     dataset = open_dataset(settings.dataset)
     folder = cache_path("models", f"{dataset.labels_key(encoder)}-{__version__}-seed{settings.seed}")
@@ -162,10 +165,9 @@ class Geolocator:
 
     def see(self, image: ImageSource) -> Seen:
         """Embed an image, so that `answer` can apply several rules to it. Raises `ImageError`."""
-        if isinstance(image, io.IOBase) and not image.seekable():
-            image = image.read()  # such a stream can be read only once
-        vectors = self.encoder.embed_images([image])
-        picture = open_rgb(image, min_side=_THUMBNAIL)  # again, for display
+        pixels = open_rgb(image)
+        vectors = self.encoder.embed_images([pixels])
+        picture = pixels.copy()
         picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
         return Seen(predict_logits(self.heads, vectors), float(self.familiarity.distance(vectors)[0]), picture)
 
@@ -321,7 +323,7 @@ class Geolocator:
         return pd.DataFrame(columns | {"country": country_of(lat, lon)})
 
     def _radius_km(self, lat: float, lon: float, mass: FloatArray) -> float:
-        """Distance within which half of the posterior lies, by cell centres; at least half the distance to the next."""
+        """Distance within which half of the posterior lies, by cell centres; at least half the way to the next one."""
         km = haversine_km(lat, lon, self._cells["lat"].to_numpy(), self._cells["lon"].to_numpy())
         order = np.argsort(km, kind="stable")
         reached = float(km[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2)])
@@ -355,7 +357,8 @@ class Prediction:
     posterior, levels : probability of each finest cell, float32 (n_finest,); the same summed up to each level.
     entropy : of the posterior, bits, from 0 (one cell has all of it) to log2(n_finest).
     radius_km : half of the posterior lies within this distance of (lat, lon). Not calibrated.
-    countries : probability of each country (ISO 3166-1 alpha-3, "" for the open sea), highest first.
+    countries : probability of each country (ISO 3166-1 alpha-3, "" for the open sea), highest first; a cell counts for
+        the country of its centre.
     tree, picture : the geocells, and a small upright copy of the image, for display.
 
     >>> prediction = locate(data_path("postcards", "samples", "postcard-00338.jpg"))
@@ -409,7 +412,7 @@ class Prediction:
     def region(self, confidence: float) -> npt.NDArray[np.int64]:
         """Numbers of the fewest finest cells that hold this share of the posterior, most probable first.
 
-        Not calibrated: the region for 0.8 may hold the true place in fewer than 80 % of photos. Raises `ValueError`
+        Not calibrated: the regions for 0.8 may hold the true place in less than 80 % of all photos. Raises `ValueError`
         unless 0 < confidence <= 1.
         """
         if not 0 < confidence <= 1:

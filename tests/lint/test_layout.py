@@ -28,7 +28,8 @@ FLOORS = (
 ALLOWED_ARROWS: dict[tuple[str, str], str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}  # "module.function" -> why it is longer than 60 lines
 MOST_LINES, MOST_FUNCTION_LINES = 500, 60
-MOST_IN_ALL, MOST_IN_THE_PIPELINE = 10_000, 3_300
+MOST_IN_ALL = 9_300  # without docstrings: their examples are there for the reader
+MOST_IN_THE_PIPELINE = 3_300
 
 
 @cache
@@ -167,15 +168,24 @@ def test_no_function_is_longer_than_a_screen():
 
 
 def test_the_pipeline_can_be_read_in_an_evening():
-    """The flat modules and the quadtree."""
-    pipeline = {path.name: lines_of(path) for path in [*PACKAGE.glob("*.py"), PACKAGE / "cells" / "quadtree.py"]}
+    """The flat modules, without the doors `__init__` and `__main__`, and the quadtree."""
+    flat = [path for path in PACKAGE.glob("*.py") if not path.name.startswith("_")]
+    pipeline = {path.name: lines_of(path) for path in [*flat, PACKAGE / "cells" / "quadtree.py"]}
     assert sum(pipeline.values()) <= MOST_IN_THE_PIPELINE, pipeline
+
+
+def docstring_lines(tree):
+    """Lines that docstrings take in a module."""
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    documented = [node for node in ast.walk(tree) if isinstance(node, owners) and ast.get_docstring(node)]
+    return sum(node.body[0].end_lineno - node.body[0].lineno + 1 for node in documented)
 
 
 def test_geolib_is_small():
     rooms = Counter()
     for path in PACKAGE.rglob("*.py"):
-        rooms[path.relative_to(PACKAGE).parts[0]] += lines_of(path)
+        written = docstring_lines(ast.parse(path.read_text(encoding="utf-8")))
+        rooms[path.relative_to(PACKAGE).parts[0]] += lines_of(path) - written
     assert sum(rooms.values()) <= MOST_IN_ALL, rooms.most_common()
 
 
@@ -213,7 +223,7 @@ def test_private_names_stay_in_their_module():
     assert wrong == []
 
 
-WALK = ("__init__", "predict", "encoder", "openclip.model", "images", "heads", "fusion", "decoding")
+WALK = ("__init__", "predict", "images", "encoder", "openclip.model", "heads", "fusion", "decoding")
 
 
 def test_the_walk_from_locate_to_the_coordinate_is_the_documented_one():
