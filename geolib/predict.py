@@ -392,6 +392,8 @@ class Prediction:
 
     def guess(self) -> str:
         """The answer in words; without a probability for an unfamiliar image."""
+        if self.posterior.size == 1:
+            return "The model has one cell for the whole Earth: it cannot say where."
         code, share = str(self.countries.index[0]), float(self.countries.iloc[0])
         own = str(country_of(self.lat, self.lon)[0])  # of the best guess: not always the most probable country
         likeliest, around = (country_name(place) or "the open sea" for place in (code, own))

@@ -116,6 +116,8 @@ def read_model(folder: Path) -> dict[str, Any]:
     Raises `MissingDataError` or `CorruptFileError`, naming the file.
     """
     path, remedy = folder / "model.json", "restore it, or save the model again"
+    if not path.is_file():
+        raise MissingDataError(f"{folder} is not a model folder, for it has no model.json: name one that was saved")
     model = read_json(path)
     if not isinstance(model, dict) or model.pop("checksum", None) != checksum(model):
         raise CorruptFileError(f"{path} was changed after it was saved: {remedy}")
