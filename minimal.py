@@ -137,10 +137,9 @@ def train_heads(vectors, lat, lon, starts, centers, seed, epochs=8, batch_size=2
     for _ in range(epochs):
         for rows in torch.randperm(len(x), generator=generator).split(batch_size):
             losses = [cross_entropy(z, y[rows]) for z, y in zip(heads(x[rows]), targets, strict=True)]
+            # Weights of the levels would change nothing: heads share no parameters, and Adam rescales gradients.
             optimiser.zero_grad()
-            sum(
-                losses
-            ).backward()  # weights would change nothing: the heads share no parameters, and Adam rescales gradients
+            sum(losses).backward()
             optimiser.step()
         schedule.step()
     return heads
@@ -187,7 +186,7 @@ def main(seed=0):
     print("             median    25 km   200 km   750 km  GeoScore")
     for name, answer in answers.items():
         print("{:10}{:6,.0f} km{:9.1%}{:9.1%}{:9.1%}{:10,.0f}".format(name, *score(*answer, *truth)))
-    print(f"\nMedian error on {len(test_vectors):,} test postcards: {score(*answer, *truth)[0]:,.0f} km.")
+    print(f"\nMedian error on {len(test_vectors):,} test postcards: {score(*answers['geocells'], *truth)[0]:,.0f} km.")
     print("Postcards are drawings at real places, not photographs.")
 
 

@@ -1,8 +1,8 @@
 """Photo geolocation in the open: frozen CLIP, adaptive geocells, hierarchical heads.
 
     photo -> frozen CLIP image encoder -> unit vector
-          -> one head per geocell level (continent, country, region, locality)
-          -> hierarchical fusion: fine cells must agree with their coarse ancestors
+          -> one head per geocell level, from a few large cells to many small ones
+          -> hierarchical fusion: fine cells lose probability where their coarse ancestors look unlikely
           -> a posterior over the finest cells -> latitude, longitude, and how sure
 
 `geolib.locate("photo.jpg")` runs the whole pipeline; to follow it through the code, start at `geolib/predict.py`.

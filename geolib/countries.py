@@ -1,4 +1,4 @@
-"""Which country a place is in, from the Natural Earth layers that ship with the clone.
+"""Which country a place is in: borders of Natural Earth, codes and names of GeoNames, both in the clone.
 
 Codes are ISO 3166-1 alpha-3 (`"FRA"`), with GeoNames' `"XKX"` for Kosovo. Territories with a code of their own have it
 (`"REU"`, `"SJM"`, `"HKG"`). Borders are Natural Earth's: as held on the ground, which says nothing about who ought to
@@ -79,7 +79,7 @@ def country_of(lat: npt.ArrayLike, lon: npt.ArrayLike, offshore_km: float = OFFS
     codes = np.array([record["ISO_A3"] for record in records] + [""])
     row = np.full(lat.size, -1)  # of no country: the last code
 
-    # An index of the points is asked for each country, so that each large polygon is prepared only once.
+    # The points are indexed and the countries are the queries: each large polygon is prepared only once.
     country, point = shapely.STRtree(shapely.points(lon, lat)).query(shapes, predicate="intersects")
     row[point] = country
 

@@ -6,7 +6,7 @@ and `geoscore` look for the best point under a cost, first among all cell centre
 - The search is exact. Both objectives change slowly from place to place: over r km an expected distance by at most r,
   an expected GeoScore by at most a factor exp(r / 1492.7). So one centre that stands for a block of neighbours bounds
   them all, and most blocks are never opened (branch and bound, Land and Doig 1960).
-- The refinement walks uphill over the sphere, and keeps a step only where the objective is better.
+- The refinement takes five steps over the sphere from the best centre, and keeps the end only if it is better there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geolib.cells.quadtree import Partition
+from geolib.cells.nested import Partition
 from geolib.common.arrays import Vectors, pieces, to_numpy, top_columns
 from geolib.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
 
@@ -41,12 +41,12 @@ def decode(
       Where the weighted vectors cancel out and leave no direction, it is the argmax.
     - mode: the mean of one peak. Of the squared posterior it takes the 16 likeliest cells, of these the ones within
       1,000 km of the first, and their spherical mean.
-    - distance: the point with the least expected distance, the geometric median of the posterior.
-    - geoscore: the point with the greatest expected GeoScore, 5000 exp(-km / 1492.7): only near misses count.
+    - distance: about the point with the least expected distance (the geometric median): the best centre, refined.
+    - geoscore: about the point with the greatest expected GeoScore, 5000 exp(-km / 1492.7): only near misses count.
 
     Parameters
     ----------
-    posterior : (n, n_finest) of any scale.
+    posterior : (n, n_finest), >= 0; rows need not sum to 1.
     refine : for `distance` and `geoscore`: search on around the best centre. False answers with the centre itself.
 
     Returns
@@ -251,7 +251,7 @@ def _blocks(points: Array) -> list[Array]:
 
 
 def _climb(share: Array, points: Array, start: Array, rule: str) -> Any:
-    """From `start` (n, 3) uphill on the sphere: unit vectors (n, 3) with an expected gain that is never smaller.
+    """Five steps over the sphere from `start` (n, 3): unit vectors (n, 3); `start` itself where the end is no better.
 
     Weiszfeld's algorithm on the sphere (Fletcher, Venkatasubramanian, Joshi, NeuroImage 2009), corrected as by Vardi
     and Zhang (PNAS 2000) for starts that are one of the points, as all are here. For the GeoScore each weight is also

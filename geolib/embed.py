@@ -58,14 +58,14 @@ def embed_photos(
 
     Parameters
     ----------
-    paths, ids : one image source and one distinct name per image. `paths` may make its images on demand, since only
-        the workers index it. Images that cannot be read become `failures` of the store.
+    paths, ids : one image source and one distinct name per image. `paths` may make its images on demand: it is indexed
+        only when an image is decoded. Images that cannot be read become `failures` of the store.
     batch_size : images per forward pass; default: 256 on a GPU, 64 on a CPU, whose caches are small.
     workers : processes that decode and crop; 0 does it in this process.
     shard_size : images per file. A resumed job writes the same bytes.
 
-    Raises `ImageError` if no image can be read, and `MismatchError` if `out` is the store of another encoder,
-    preprocessing or list of images.
+    Raises `ImageError` if no image can be read, and `MismatchError` if `out` is the store of another encoder, list of
+    ids or dtype (unfinished: also precision or shard size). Images are known by their ids: new pixels need new ids.
 
     >>> from tempfile import TemporaryDirectory
     >>> encoder, image = Encoder.load("postcards", device="cpu"), np.zeros((60, 90, 3), np.uint8)
@@ -81,7 +81,7 @@ def embed_photos(
     if len(paths) != len(ids):
         raise ValueError(f"{len(paths)} paths and {len(ids)} ids: expected one id per path")
     folder, plan = Path(out), _plan(encoder, list(ids), shard_size, dtype)
-    if not _is_complete(folder, plan):
+    if not _start_or_resume(folder, plan):
         todo = {path: rows for path, rows in _shards(folder, plan).items() if not _is_whole(path)}
         batches = _batches(encoder, paths, list(todo.values()), batch_size, workers)
         names = {path: list(ids[rows.start : rows.stop]) for path, rows in todo.items()}
@@ -247,8 +247,8 @@ def _plan(encoder: Encoder, ids: list[str], shard_size: int, dtype: str) -> Meta
     }
 
 
-def _is_complete(folder: Path, plan: Meta) -> bool:
-    """Whether the store is finished; starts it if there is none. Raises `MismatchError` if it is not as planned."""
+def _start_or_resume(folder: Path, plan: Meta) -> bool:
+    """Start the store, or compare an old one with the plan. True if nothing is left to do. Raises `MismatchError`."""
     if not (folder / "meta.json").exists():
         if any(folder.glob("shard-*")):  # they could be of any encoder
             raise MismatchError(f"{folder} holds shards without meta.json: delete it, or choose another folder")

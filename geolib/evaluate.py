@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from geolib import sphere
-from geolib.cells.quadtree import Partition
+from geolib.cells.nested import Partition
 from geolib.countries import continent_of, country_of
 
 Array = NDArray[np.float64]
@@ -187,7 +187,7 @@ def gaps(
             )
         parts = np.stack([array * mask, mask, array * ~mask, ~mask], axis=-1)[None]
         replicates, drawn = _resampled(parts, clusters, n_boot, seed)
-        inside, n_in, outside, n_out = replicates[(replicates[..., 1] > 0) & (replicates[..., 3] > 0)].T
+        inside, n_in, outside, n_out = replicates[(replicates[..., 1] != 0) & (replicates[..., 3] != 0)].T  # NaN stays
         gap = (inside / n_in - outside / n_out)[:, None, None]  # without draws that miss one side
         drawn["photos"] = int(mask.sum())
         tables.append(_table(gap, drawn, pd.Index([name], name="group"), ["gap"]))
@@ -257,7 +257,7 @@ def _values(places: Sequence[Coordinates], true_lat: ArrayLike, true_lon: ArrayL
 def _resampled(values: Array, clusters: Labels, n_boot: int, seed: int) -> tuple[Array, dict[str, Any]]:
     """Metrics of the sample itself and of its bootstrap draws, (1 + n_boot, methods, metrics), and what was drawn."""
     methods, n, metrics = values.shape
-    km = values[..., _MEDIAN] if metrics == len(METRICS) else values[:0, :, 0]
+    km = values[..., _MEDIAN] if metrics == len(METRICS) else values[:0, :, 0]  # other tables have no median
     orders = np.argsort(km, axis=1)
     out = np.empty((1 + n_boot, methods, metrics))
     for draw, weights in enumerate(bootstrap_weights(clusters, n, n_boot, seed)):

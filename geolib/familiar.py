@@ -20,8 +20,8 @@ from geolib.common.errors import CorruptFileError, MismatchError
 from geolib.common.files import read_tensors, write_tensors
 
 Array = npt.NDArray[Any]
-NEIGHBOURS = 10  # nearest photos per distance; 1 to 20 separate photographs from postcards about equally well
-PERCENTILE = 99  # of the calibration photos: a picture farther away than these is unfamiliar
+NEIGHBOURS = 10  # nearest photos per distance; with 1 to 20, photographs and postcards are told apart equally well
+PERCENTILE = 99  # the threshold is this percentile of the calibration photos' distances: 1 in 100 of them is above
 MAX_PHOTOS = 20_000  # reference photos kept, and calibration photos measured
 _PAIRED, _PARTNERS = 2_000, 5  # photos, and neighbours of each, that are compared to learn how neighbours differ
 _RIDGE = 0.01  # of the mean variance, added to each: a direction in which neighbours hardly differ would be all noise
@@ -34,9 +34,9 @@ _KINDS = {"references": ("float16", 2), "centre": ("float32", 1), "scale": ("flo
 class Familiarity:
     """Distances to the training embeddings, and the distance above which a picture is unfamiliar. Made by `fit`.
 
-    The distance of a picture is the mean Euclidean distance to its 10 nearest training photos. Each direction of the
-    embedding is divided by how much neighbouring training photos differ in it, so 1 is about the distance between
-    neighbours. Cosine distance detects less: it depends on the directions in which training photos differ most, while
+    The distance of a picture is the mean Euclidean distance to its 10 nearest training photos, over sqrt(dim). Before,
+    each direction is divided by how much neighbouring training photos differ in it: 1 is about their own distance.
+    Cosine distance detects less: it depends on the directions in which training photos differ most, while
     a picture of another kind differs in those in which they hardly do. The measure is no proof: many cropped, noisy or
     mirrored postcards count as familiar, and a familiar picture may still be placed wrongly.
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geolib.cells.quadtree import IntArray, Partition
+from geolib.cells.nested import IntArray, Partition
 from geolib.common.arrays import Vectors, group_sums, to_numpy, top_columns
 
 Array = npt.NDArray[Any]
@@ -40,9 +40,9 @@ def fuse(
     Parameters
     ----------
     logits : one (n, n_cells) array per level, coarse to fine.
-    rule : "consistency" (the article's filter) or "product": see the function of that name. "finest" is the finest head
-        alone. So is "leaf", but there the coarse levels' probabilities are the `marginals` of the posterior, which
-        always agree with it (leaf sums, OSV-5M: Astruc et al., CVPR 2024, section 4).
+    rule : "consistency" (the article's filter) or "product": see the function of that name. "finest" and "leaf" both
+        take the finest head alone; "leaf" names models whose coarse logits are sums over it (leaf sums, OSV-5M: Astruc
+        et al., CVPR 2024, section 4), so that the coarse levels cannot contradict it.
     top_k, penalty : of `consistency`: length of each shortlist, and factor for a cell that is not on it.
     level_weights : of `product`: one number >= 0 per level, default 1.
     temperatures : one per level, default 1: logits are divided by it first (`geolib.judge.calibrate.fit_temperatures`).

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
 from geolib import sphere
-from geolib.cells.quadtree import IntArray, Partition
+from geolib.cells.nested import IntArray, Partition
 from geolib.common.arrays import Vectors, as_vectors, pieces
 
 Photos = tuple[Vectors, npt.ArrayLike, npt.ArrayLike]  # embeddings (n, dim), lat and lon in degrees (n,)
@@ -33,8 +33,9 @@ HIDDEN_DROPOUT = 0.5  # Srivastava et al., JMLR 2014
 class HierarchicalHeads(nn.Module):
     """Independent softmax heads on one embedding, one per level, from coarse to fine.
 
-    Each coordinate is first centred and scaled by the training set's mean and spread, so that one learning rate suits
-    every encoder: CLIP embeddings sit in a narrow cone, whose mean is much larger than the differences between photos.
+    Each coordinate is first centred and divided by its standard deviation over the training photos (`scale` is 1 /
+    that, with a floor), so that one learning rate suits every encoder: CLIP embeddings sit in a narrow cone, whose
+    mean is much larger than the differences between photos.
 
     Parameters
     ----------
@@ -196,8 +197,9 @@ def cell_targets(
 ) -> Tensor:
     """Targets of photos over the cells of a level, float32 (n, n_cells), rows sum to 1.
 
-    log y_i = -(d(g_i, x) - d(g_n, x)) / tau for the cell centres g, the photo x and its own cell n, normalised. tau is
-    that of the cell n (`smoothing_scale`). With None the target is hard: 1 for the photo's own cell.
+    y_i is proportional to exp(-d(g_i, x) / tau), for cell centres g_i and the photo's place x. tau is that of the
+    photo's own cell (`smoothing_scale`). With None the target is hard: 1 for the own cell. Training computes the same
+    in `smoothed_targets`, batch by batch.
 
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([0, 0, 0], [0, 2, 5], (3,), min_photos=1)
@@ -212,7 +214,7 @@ def cell_targets(
 
 
 def smoothed_targets(points: Tensor, centers: Tensor, tau_km: Tensor) -> Tensor:
-    """softmax(-d / tau) for unit vectors (n, 3) and (m, 3) and tau (n,), (n, m); d(g_n, x) cancels in the softmax."""
+    """softmax(-d / tau) of unit vectors (n, 3) against centres (m, 3), with one tau (n,) per photo: (n, m)."""
     # From differences, not from 2 - 2 cos: in float32 that is off by kilometres for near points.
     chord = torch.cdist(points, centers, compute_mode="donot_use_mm_for_euclid_dist")
     km = chord.mul_(0.5).clamp_(max=1).asin_().mul_(2 * sphere.EARTH_RADIUS_KM)
@@ -225,17 +227,17 @@ def _unit(lat: npt.ArrayLike, lon: npt.ArrayLike) -> Tensor:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How heads are trained. Raises `ValueError` for settings out of range.
+    """How heads are trained. Raises `ValueError` for settings out of range; what depends on the tree is checked later.
 
     Parameters
     ----------
-    batch_size : default a power of two that gives 32 or more steps per epoch.
+    batch_size : default a power of two, at least 128, that gives 32 or more steps per epoch where photos suffice.
     lr, warmup : the rate rises linearly to `lr` in the first `warmup` share of all steps, then falls to 0 as a cosine.
     weight_decay, dropout : AdamW's decay of the weights, not the biases; share of the embedding's coordinates dropped.
     hidden, leaf_sums : as in `HierarchicalHeads`. In training half of the hidden units are dropped.
     smoothing_km : "auto", None for hard targets, or km per level (`smoothing_scale`).
-    level_weights : one per level; default `geolib.heads.level_weights`. With `leaf_sums` they decide what is learned.
-        Separate heads share nothing, and Adam ignores the scale of a gradient: there they decide which loss is watched.
+    level_weights : one per level; default `geolib.heads.level_weights`. With `leaf_sums` they change what is learned.
+        Separate heads hardly notice (they share nothing, Adam rescales gradients): there they only steer `patience`.
     patience : training stops when the weighted calibration loss has not improved for this many epochs.
     """
 
@@ -258,6 +260,9 @@ class TrainOptions:
         for name in ("epochs", "batch_size", "lr", "patience"):
             if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name}={value}: expected a number above 0")
+        for name in ("epochs", "batch_size", "hidden", "patience"):
+            if (value := getattr(self, name)) is not None and value != int(value):
+                raise ValueError(f"{name}={value}: expected a whole number")
         for name in ("smoothing_km", "level_weights"):  # arrays become plain numbers, which JSON can hold
             if not isinstance(value := getattr(self, name), str | None):
                 object.__setattr__(self, name, tuple(float(number) for number in value))
@@ -320,8 +325,8 @@ def train_heads(
 
     Parameters
     ----------
-    calibration : (vectors, lat, lon) of other photographers, for early stopping. Each head then keeps the weights of
-        its best epoch: heads share nothing, and coarse ones overfit later. Without it the last epoch counts.
+    calibration : (vectors, lat, lon) of other photographers. Training stops by the weighted loss of all levels; each
+        head then returns to the epoch of its own lowest loss, as coarse heads overfit later. Without it: last epoch.
     device : "auto" is a CUDA device, else the CPU. On small heads MPS is not faster, and it is not deterministic.
     progress : called with each epoch's row of the history.
 

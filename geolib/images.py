@@ -168,7 +168,9 @@ def _turn_upright(rgb: Image.Image, original: Image.Image) -> Image.Image:
 def name_of(source: Any) -> str:
     """What an error calls an image: the path, or "the bytes given"."""
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
-    return name or "''" if isinstance(name, str) else f"the {type(source).__name__} given"
+    if isinstance(name, str):
+        return name or "''"
+    return f"the {type(source).__name__} given"
 
 
 @dataclass(frozen=True)

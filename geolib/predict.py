@@ -5,7 +5,7 @@ From `geolib.locate("photo.jpg")` to the coordinate, a photo passes through eigh
 1. `geolib/__init__.py`: finds `locate` in this module.
 2. `geolib/predict.py`: `locate` loads the default model once, and calls `Geolocator.see`, then `Geolocator.answer`.
 3. `geolib/images.py`: `open_rgb` decodes the file into upright RGB pixels.
-4. `geolib/encoder.py`: `Encoder.embed_images` turns the pixels into a unit vector; `forward` calls the network.
+4. `geolib/encoder.py`: `Encoder.embed_images` turns the pixels into a unit vector: first step 5, then `forward`.
 5. `geolib/openclip/model.py`: `Preprocessing.crop` cuts out the square that the network sees.
 6. `geolib/heads.py`: `predict_logits` gives one score per cell, level by level.
 7. `geolib/fusion.py`: `fuse` combines the levels into one posterior over the finest cells.
@@ -392,6 +392,8 @@ class Prediction:
 
     def guess(self) -> str:
         """The answer in words; without a probability for an unfamiliar image."""
+        if self.posterior.size == 1:
+            return "The model has one cell for the whole Earth: it cannot say where."
         code, share = str(self.countries.index[0]), float(self.countries.iloc[0])
         own = str(country_of(self.lat, self.lon)[0])  # of the best guess: not always the most probable country
         likeliest, around = (country_name(place) or "the open sea" for place in (code, own))

@@ -1,4 +1,4 @@
-"""Baselines: look up the most similar training photo, answer every photo with one place, or with the prior.
+"""Baselines: the most similar training photo, the best constant answer ("prior" in tables), the share of each cell.
 
 They need no training and are printed beside every result. `geolib.refine` uses the same search inside likely cells.
 """

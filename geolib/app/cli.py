@@ -22,6 +22,10 @@ from geolib.app.terminal import message, printable, show_epoch, show_warning
 from geolib.common.errors import GeolibError, MissingDataError
 from geolib.common.settings import Settings
 
+_MODEL_HELP = (
+    "folder of a saved model (default: the one that ships, or one fitted on GEOLIB_DATASET with GEOLIB_ENCODER)"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, `argv` without the program's name (default: that of the process); returns its exit status.
@@ -64,12 +68,12 @@ def make_parser() -> argparse.ArgumentParser:
     predict = command("predict", _predict, "Estimate where photos were taken.")
     predict.add_argument("photos", nargs="+", metavar="PHOTO", help="image file, or a folder with image files")
     predict.add_argument("--top-k", type=int, default=5, metavar="K", help="places per photo (default: 5)")
-    predict.add_argument("--model", type=Path, help="folder of a saved model (default: the model that ships)")
+    predict.add_argument("--model", type=Path, help=_MODEL_HELP)
     predict.add_argument("--json", action="store_true", help="print the answers as one JSON list")
     predict.add_argument("--map", type=Path, metavar="OUT.png", help="draw the posterior of one photo on a map")
 
     embed = command("embed", _embed, "Embed the photos of a dataset or folder.")
-    embed.add_argument("photos", metavar="DATASET|FOLDER")
+    embed.add_argument("photos", metavar="DATASET|FOLDER", help="name of a dataset, or a folder of image files")
     _add_names(embed, "encoder")
     embed.add_argument("--out", type=Path, required=True, help="folder of the embedding store")
 
@@ -77,21 +81,21 @@ def make_parser() -> argparse.ArgumentParser:
     _add_names(fit, "dataset", "encoder")
     split = "safe: new photographers and new places (default); places: new places only, for photos of one person"
     fit.add_argument("--split", choices=("safe", "places"), default="safe", help=split)
-    fit.add_argument("--cells", metavar="N,N,...", help="cells per level, coarse to fine (default: by photos)")
+    fit.add_argument("--cells", metavar="N,N,...", help="cells per level, coarse first (default: by number of photos)")
     fit.add_argument("--fusion", default="consistency", metavar="RULE", help="fusion rule (default: consistency)")
     fit.add_argument("--decoding", default="argmax", metavar="RULE", help="decoding rule (default: argmax)")
-    fit.add_argument("--epochs", type=int, default=30, help="most epochs (default: 30)")
+    fit.add_argument("--epochs", type=int, default=30, help="at most this many epochs (default: 30)")
     fit.add_argument("--out", type=Path, required=True, help="folder of the model")
 
     evaluate = command("evaluate", _evaluate, "Measure a model on unseen photos, beside two baselines.")
-    evaluate.add_argument("--model", type=Path, help="folder of a saved model (default: the dataset's default model)")
+    evaluate.add_argument("--model", type=Path, help=_MODEL_HELP)
     evaluate.add_argument("--dataset", help="dataset to test on; another than the model's is tested on all its photos")
-    evaluate.add_argument("--gallery", metavar="DATASET", help="the dataset that the model was fitted on")
+    evaluate.add_argument("--gallery", metavar="DATASET", help="the training photos, if they are not found by name")
     evaluate.add_argument("--card", action="store_true", help="write the results on the model's card")
 
     ablate = command("ablate", _ablate, "Measure what each part of the pipeline contributes.")
     _add_names(ablate, "dataset", "encoder")
-    ablate.add_argument("--epochs", type=int, default=30, help="most epochs per training (default: 30)")
+    ablate.add_argument("--epochs", type=int, default=30, help="at most this many epochs per training (default: 30)")
     ablate.add_argument("--out", type=Path, required=True, help="folder of the results; an interrupted run is resumed")
 
     add_fetch(commands)
@@ -115,6 +119,8 @@ def _add_names(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    if options.top_k < 1:
+        raise ValueError(f"--top-k {options.top_k}: expected at least 1")
     photos = [photo for name in options.photos for photo in _expand(name)]
     if options.map and len(photos) != 1:
         raise ValueError(f"--map draws one photo, {len(photos)} were given")

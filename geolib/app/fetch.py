@@ -111,5 +111,7 @@ def _quadtree(options: argparse.Namespace) -> int:
 def _look(options: argparse.Namespace) -> int:
     from geolib.datasets.report import format_report, survey
 
+    if options.dataset in ("postcards", "gallery"):
+        raise ValueError(f"{options.dataset} ships with the clone: read data/{options.dataset}/README.md")
     print_lines(format_report(survey(geolib.open_dataset(options.dataset), progress=True)))
     return 0

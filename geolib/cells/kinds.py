@@ -47,7 +47,7 @@ def fit_partition(
     if kind == "semantic":
         least = max(int(n / finest / 1.5), 2)
         return SemanticCells.fit(lat, lon, least, 2 * least, seed)
-    most = [max(round(2.2 * (n / finest) * finest / cells), 10) for cells in cells_per_level]
+    most = [max(round(2.2 * n / cells), 10) for cells in cells_per_level]  # a full cell holds about 2.2 times the mean
     decreasing = [number for level, number in enumerate(most) if number < min([*most[:level], np.inf])]
     return S2Cells.fit(lat, lon, decreasing)
 

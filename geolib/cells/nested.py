@@ -20,8 +20,8 @@ from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, to_lat_lon
 
 IntArray = npt.NDArray[np.int64]
 Arrays = dict[str, npt.NDArray[Any]]
-Kinds = dict[str, tuple[str | int, ...]]  # of the arrays in a file: type and shape
-NESTED: Kinds = {"ancestors": ("int64", "n", "levels"), "counts": ("int64", "n"), "sums": ("float64", "n", 3)}
+ArrayTypes = dict[str, tuple[str | int, ...]]  # of the arrays in a file: type and shape
+NESTED: ArrayTypes = {"ancestors": ("int64", "n", "levels"), "counts": ("int64", "n"), "sums": ("float64", "n", 3)}
 NESTED |= {"min_photos": ("int64", 1)}
 
 
@@ -54,7 +54,7 @@ class Partition(ABC):
     """
 
     FORMAT: ClassVar[str]  # names the kind in the header of its files
-    KINDS: ClassVar[Kinds]  # what these files hold
+    ARRAYS: ClassVar[ArrayTypes]  # what these files hold
 
     def __init__(self, arrays: Arrays, ancestors: IntArray | None = None) -> None:
         """For `fit` and `load`, from the arrays of a file, which may lack the ancestors of the finest cells.
@@ -147,8 +147,8 @@ class Partition(ABC):
     def border_km(self, lat: npt.ArrayLike, lon: npt.ArrayLike, level: int = -1) -> FloatArray:
         """Distance in km from each point (n,) in degrees to the nearest edge of its cell's polygon, float64 (n,).
 
-        Exact for the quadtree. Edges of other kinds are sampled every 0.02 degrees, so the distance is never too small,
-        and too large by at most 1.2 km; the dateline is an edge only where two cells meet at it.
+        Exact for the quadtree, where the dateline always counts as an edge. For other kinds, edges are sampled every
+        0.02 degrees (too large by at most 1.2 km, never too small), and the dateline counts only where two cells meet.
         """
         lat, lon = check_lat_lon(lat, lon)
         own, shapes, km = self.assign(lat, lon)[:, level], self.polygons(level), np.empty(len(lat))
@@ -181,7 +181,7 @@ class Partition(ABC):
         try:
             if found != cls.FORMAT:
                 raise ValueError(f"its format is {found!r}, expected {cls.FORMAT!r}")
-            _check_kinds(arrays, cls.KINDS)
+            _check_arrays(arrays, cls.ARRAYS)
             return cls(arrays)
         except CorruptFileError:  # of the map of countries, not of this file
             raise
@@ -209,12 +209,12 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[Arrays, str]:
         return arrays, (file.metadata() or {}).get("format", "")
 
 
-def _check_kinds(arrays: Arrays, kinds: Kinds) -> None:
+def _check_arrays(arrays: Arrays, types: ArrayTypes) -> None:
     """Raise `ValueError` unless the arrays have these types and shapes; axes with the same letter are equally long."""
-    if arrays.keys() != kinds.keys():
-        raise ValueError(f"it holds {sorted(arrays)}, expected {sorted(kinds)}")
+    if arrays.keys() != types.keys():
+        raise ValueError(f"it holds {sorted(arrays)}, expected {sorted(types)}")
     sizes: dict[str | int, int] = {}
-    for name, (dtype, *axes) in kinds.items():
+    for name, (dtype, *axes) in types.items():
         found = (arrays[name].dtype.name, *arrays[name].shape)
         sizes = dict(zip(axes, arrays[name].shape, strict=False)) | sizes
         expected = (dtype, *(axis if isinstance(axis, int) else sizes.get(axis, axis) for axis in axes))

@@ -8,8 +8,8 @@ photos take seconds.
    quadrant, and so on. In sorted keys the photos of a quadrant lie side by side; two binary searches count them.
 2. *Cuts.* Dividing a cell gives up to three cuts: keys at which one part ends and the next begins. A cut's weight is
    the number of photos in the cell that it divides.
-3. *Levels.* A level keeps all cuts above some weight, so it divides the cells with more photos than that. A finer level
-   keeps these cuts and more: the levels nest. A cell is all keys between two cuts: there are no holes.
+3. *Levels.* A level keeps all cuts down to some weight: it divides the cells that hold at least so many photos. A finer
+   level keeps these cuts and more: the levels nest. A cell is all keys between two cuts: there are no holes.
 
 A head cannot learn a class from one or two photos. So a part with fewer than `min_photos` photos never becomes a cell:
 the cut beside it is left out, which joins it to its neighbour. The quadtree is OSV-5M's (Astruc et al., CVPR 2024),
@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geolib.cells.nested import Arrays, IntArray, Kinds, Partition, join_pieces
+from geolib.cells.nested import Arrays, ArrayTypes, IntArray, Partition, join_pieces
 from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_area_km2
 
 __all__ = ["GeocellTree", "IntArray", "Partition", "aligned_blocks", "join_thin", "quadrant_keys"]
@@ -54,8 +54,8 @@ class GeocellTree(Partition):
     """
 
     FORMAT = "geolib-geocells/1"
-    KINDS: ClassVar[Kinds] = dict.fromkeys(("starts", "opens", "counts"), ("int64", "n"))
-    KINDS |= {"sums": ("float64", "n", 3), "n_cells": ("int64", "levels"), "min_photos": ("int64", 1)}
+    ARRAYS: ClassVar[ArrayTypes] = dict.fromkeys(("starts", "opens", "counts"), ("int64", "n"))
+    ARRAYS |= {"sums": ("float64", "n", 3), "n_cells": ("int64", "levels"), "min_photos": ("int64", 1)}
 
     def __init__(self, arrays: Arrays) -> None:
         """For `fit` and `load`. One row per finest cell, in the order of the keys.

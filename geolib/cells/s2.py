@@ -41,7 +41,7 @@ class S2Cells(Partition):
     """
 
     FORMAT = "geolib-s2/1"
-    KINDS = NESTED | {"starts": ("int64", "n")}
+    ARRAYS = NESTED | {"starts": ("int64", "n")}
 
     def __init__(self, arrays: Arrays) -> None:
         """For `fit` and `load`. starts: the first leaf of each finest cell, as half its S2 id."""

@@ -38,9 +38,9 @@ class SemanticCells(Partition):
     """
 
     FORMAT = "geolib-semantic/1"
-    KINDS = NESTED | {"ancestors": ("int64", "n", len(LEVELS)), "countries": ("uint8", "countries", 3)}
-    KINDS |= {"places": ("float64", "places", 2), "cell_places": ("float64", "n", 2)}
-    KINDS |= dict.fromkeys(("place_country", "place_region"), ("int64", "places"))
+    ARRAYS = NESTED | {"ancestors": ("int64", "n", len(LEVELS)), "countries": ("uint8", "countries", 3)}
+    ARRAYS |= {"places": ("float64", "places", 2), "cell_places": ("float64", "n", 2)}
+    ARRAYS |= dict.fromkeys(("place_country", "place_region"), ("int64", "places"))
 
     def __init__(self, arrays: Arrays) -> None:
         """For `fit` and `load`.

@@ -57,7 +57,7 @@ def as_tensor(array: npt.ArrayLike | Tensor) -> Tensor:
     import torch
 
     with warnings.catch_warnings():
-        # Embedding stores are mapped read-only. torch warns that writing would fail; nobody here writes.
+        # A gallery may be an np.memmap opened read-only. torch warns that writing would fail; nobody here writes.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.as_tensor(array)
 

@@ -50,7 +50,8 @@ def open_dataset(name: str | None = None, **options: Any) -> Dataset:
     if path:
         options = _path_and_options(path) | options
     if kind not in OPENERS:
-        raise ValueError(f"dataset {asked!r} is not known; available: {', '.join(OPENERS)}")
+        hint = f"; for a folder of pictures write folder:{asked}" if Path(asked).is_dir() else ""
+        raise ValueError(f"dataset {asked!r} is not known; available: {', '.join(OPENERS)}{hint}")
     signature = inspect.signature(OPENERS[kind])
     try:
         signature.bind(**options)
@@ -99,7 +100,7 @@ def commons(path: AnyPath | None = None) -> dict[str, Any]:
     if not table.is_file():
         state = "was begun and is not finished" if (root / "journal.jsonl").is_file() else "does not exist"
         raise MissingDataError(
-            f"{table} {state}: `python -m geolib fetch commons --contact YOUR_ADDRESS` fetches 10,000 photographs of "
+            f"{table} {state}: `geolib fetch commons --contact YOUR_ADDRESS` fetches 10,000 photographs of "
             "500 pixels: about 0.7 GB and some hours; `--photos 1000` a tenth of that. It resumes an interrupted run"
         )
     photos = checked(read_table(table), table)

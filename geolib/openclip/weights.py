@@ -66,7 +66,7 @@ def from_open_clip(name: str, pretrained: str | None, revision: str | None, allo
         tag = open_clip.get_pretrained_cfg(name, pretrained)
         if not tag:
             tags = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
-            raise ValueError(f"{name} has no weights called {pretrained!r}: expected one of {tags}, or None")
+            raise ValueError(f"{name} has no weights called {pretrained!r}: expected one of {tags}")
         kept, record = _recorded(name, pretrained, revision)
         path, weights = _find_weights(f"{name}/{pretrained}", tag, kept, record, revision, allow_pickle)
         options |= {"pretrained": str(path), "force_preprocess_cfg": tag}

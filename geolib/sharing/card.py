@@ -63,7 +63,7 @@ def model_card(model: Mapping[str, Any]) -> str:
     parts = [
         "---\nlibrary_name: geolib\ntags:\n- image-geolocation\n- geocells\n- clip\n---",
         f"# A photo geolocator trained on {'postcards' if is_drawn(model) else 'photographs'}",
-        f"It gives a probability for each of {cells[-1]} cells of the Earth, and from these a latitude and longitude. "
+        f"It gives a probability for each of its {cells[-1]} finest geocells, and from these a latitude and longitude. "
         f"Its heads were trained on the embeddings of a frozen CLIP; the training images were {images}.",
         *(f"## {title}\n\n{text}" for title, text in sections.items()),
     ]
@@ -110,16 +110,18 @@ def _splits(training: Mapping[str, Any]) -> str:
     people, places = overlap.get("by_training_photographers"), overlap.get("in_training_blocks")
     leak = " Such overlap makes the figures look better." if people or places else ""
     sides = _table("side | photos", [[_plain(side), _count(number)] for side, number in training["sides"].items()])
+    shared = "It is not known how many test photos are by photographers of training photos"
+    if people is not None:
+        shared = f"{_count(people)} test photos are by photographers of training photos"
     return (
-        f"{sides}\n\nSplit `{_plain(training.get('split', ''))}`, seed {training.get('seed', 0)}. Of the test photos, "
-        f"{_count(people)} are by photographers of training photos, {_count(places)} are within a degree block that "
-        f"holds training photos.{leak}"
+        f"{sides}\n\nSplit `{_plain(training.get('split', ''))}`, seed {training.get('seed', 0)}. {shared}; "
+        f"{_count(places)} are within a degree block that holds training photos.{leak}"
     )
 
 
 def _figures(figures: Mapping[str, Any] | None) -> str:
     if not figures:
-        return "None were computed before it was saved: `python -m geolib evaluate --model FOLDER --card` adds them."
+        return "None were computed before it was saved: `geolib evaluate --model FOLDER --card` adds them."
     tables = []
     for title, methods in figures.items():
         lines = []

@@ -90,4 +90,4 @@ def _hub_errors(what: str) -> Iterator[None]:
     except (GeolibError, HFValidationError):
         raise
     except Exception as error:  # huggingface_hub lets errors of its HTTP library through, and changes that library
-        raise GeolibError(f"{what} ({one_line(error)}). To log in: `hf auth login`") from error
+        raise GeolibError(f"{what} ({one_line(error)}). Check the network; or log in with `hf auth login`") from error

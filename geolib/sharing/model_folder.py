@@ -1,7 +1,7 @@
 """A saved model is a folder: `model.json`, three safetensors files, and `README.md`, the model card.
 
-`model.json` holds the description of the model and the sha256 of the other files. These find damage; they are not a
-signature.
+`model.json` holds the description of the model and the sha256 of the three safetensors files. These find damage; they
+are not a signature.
 """
 
 from __future__ import annotations
@@ -111,11 +111,13 @@ def check_target(folder: str | os.PathLike[str]) -> Path:
 
 
 def read_model(folder: Path) -> dict[str, Any]:
-    """Content of model.json without its checksum; also checks the sha256 of the other files.
+    """Content of model.json without its checksum; also checks the sha256 of the three safetensors files.
 
     Raises `MissingDataError` or `CorruptFileError`, naming the file.
     """
     path, remedy = folder / "model.json", "restore it, or save the model again"
+    if not path.is_file():
+        raise MissingDataError(f"{folder} is not a model folder, for it has no model.json: name one that was saved")
     model = read_json(path)
     if not isinstance(model, dict) or model.pop("checksum", None) != checksum(model):
         raise CorruptFileError(f"{path} was changed after it was saved: {remedy}")

@@ -263,3 +263,9 @@ def test_summaries_of_photo_groups():
     assert table.loc["Europe", "median_km"] == 0
     assert table.loc["Asia", "median_km"] == pytest.approx(5 * KM_PER_DEGREE)
     assert table["photos"].sum() == 2 * 400
+
+
+def test_a_gap_of_one_photographer_has_no_interval():
+    table = evaluate.gaps([1, 1, 0, 0], {"x": [True, False, True, False]}, clusters=["a"] * 4, n_boot=20)
+    assert table["gap"].iloc[0] == 0
+    assert table[["gap_low", "gap_high"]].isna().all().all()

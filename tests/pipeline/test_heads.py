@@ -477,3 +477,9 @@ def test_options_are_plain_numbers_whatever_they_were_given_as():
 def test_heads_without_cells_are_refused(dim, n_cells):
     with pytest.raises(ValueError, match="n_cells"):
         HierarchicalHeads(dim, n_cells)
+
+
+@pytest.mark.parametrize("settings", [{"epochs": 2.5}, {"hidden": 3.5}, {"batch_size": 1.5}, {"patience": 0.5}])
+def test_counts_of_the_options_are_whole_numbers(settings):
+    with pytest.raises(ValueError, match="expected a whole number"):
+        TrainOptions(**settings)
