@@ -239,6 +239,9 @@ class TrainOptions:
     level_weights : one per level; default `geolib.heads.level_weights`. With `leaf_sums` they change what is learned.
         Separate heads hardly notice (they share nothing, Adam rescales gradients): there they only steer `patience`.
     patience : training stops when the weighted calibration loss has not improved for this many epochs.
+
+    >>> TrainOptions(epochs=5, smoothing_km=[75]).smoothing_km
+    (75.0,)
     """
 
     epochs: int = 30

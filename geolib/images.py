@@ -175,7 +175,11 @@ def name_of(source: Any) -> str:
 
 @dataclass(frozen=True)
 class Failure:
-    """An image that could not be read, and why."""
+    """An image that could not be read, and why.
+
+    >>> Failure("a.jpg", "a.jpg does not exist").reason
+    'a.jpg does not exist'
+    """
 
     image: str
     reason: str

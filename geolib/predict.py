@@ -86,7 +86,11 @@ def predict_location(image_path: ImageSource, top_k: int = 5) -> pd.DataFrame:
 
 
 def load(folder: str | os.PathLike[str], device: str = "auto") -> Geolocator:
-    """Load a saved model with its encoder; raises as `Geolocator.load` does."""
+    """Load a saved model with its encoder; raises as `Geolocator.load` does.
+
+    >>> load(data_path("model")).training["dataset"]
+    'postcards'
+    """
     return Geolocator.load(folder, device=device)
 
 
