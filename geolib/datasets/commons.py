@@ -1,4 +1,4 @@
-"""Photographs from Wikimedia Commons, with author, licence and page of each: `python -m geolib fetch commons`.
+"""Photographs from Wikimedia Commons, with author, licence and page of each: `geolib fetch commons`.
 
 Places are drawn over land by towns, by area and by country. The API is asked for the files around each place; files
 that are not free photographs are refused and counted, and the others are fetched as thumbnails, at no more than

@@ -163,7 +163,7 @@ def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     manifest = root / "manifest.json"
     if not manifest.is_file():
         raise MissingDataError(
-            f"{manifest} does not exist; `python -m geolib fetch osv5m --shards 1` fetches a first part of OSV-5M "
+            f"{manifest} does not exist; `geolib fetch osv5m --shards 1` fetches a first part of OSV-5M "
             "(it says how large before it begins), without --shards all of it"
         )
     revision = str(read_json(manifest).get("revision"))
@@ -171,7 +171,7 @@ def osv5m(path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
         raise CorruptFileError(f"{manifest} names no commit ({revision!r}); delete it, and fetch again")
     table = root / revision / "photos.parquet"
     if not table.is_file():
-        raise MissingDataError(f"{table} does not exist; run `python -m geolib fetch osv5m` to its end")
+        raise MissingDataError(f"{table} does not exist; run `geolib fetch osv5m` to its end")
     photos = checked(read_table(table), table)
     return with_files(photos, table.parent / "images", photos["path"], f"{revision} {sha256_file(table)}")
 

@@ -123,7 +123,7 @@ def _find_weights(
         raise ValueError(
             f"{title} is published as a pickle only ({repository}, {pickled}), which geolib does not read: whoever "
             "made a pickle may run programs on your machine. If you trust them, allow it by hand, once: "
-            f"`python -m geolib fetch encoder {title} --allow-pickle`, or Encoder.load(..., allow_pickle=True)"
+            f"`geolib fetch encoder {title} --allow-pickle`, or Encoder.load(..., allow_pickle=True)"
         )
     found = found or replace(wanted, file=pickled).fetch(record.get("sha256"))
     if found is None:
@@ -193,6 +193,6 @@ class _HubFile:
             with torch.device("meta"):  # for the size alone
                 module = import_open_clip().create_model(self.title.split("/")[0], pretrained_text=False, device="meta")
             size = sum(tensor.nbytes for tensor in module.state_dict().values()) / 1e9
-            command = f"`python -m geolib fetch encoder {self.title}`"
+            command = f"`geolib fetch encoder {self.title}`"
             advice = f"With a network, {command} fetches about {size:.1f} GB from {self.repository}"
         return MissingDataError(f"the weights {self.title} are not on this machine ({one_line(error)}). {advice}")

@@ -846,9 +846,7 @@ def test_a_manifest_that_is_none_is_refused_by_line(wiki, tmp_path, line):
 
 def test_a_dataset_that_is_not_fetched_says_how(tmp_path, monkeypatch):
     monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path))
-    with pytest.raises(
-        MissingDataError, match=r"python -m geolib fetch commons .*10,000 photographs .*GB and some hours"
-    ):
+    with pytest.raises(MissingDataError, match=r"geolib fetch commons .*10,000 photographs .*GB and some hours"):
         open_dataset("commons")
 
 
@@ -867,7 +865,7 @@ def test_the_whole_chain_by_command_line(wiki, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("GEOLIB_DEVICE", "cpu")
     monkeypatch.setenv("GEOLIB_DATASET", "commons")
     assert cli.main(["fit", "--out", str(tmp_path / "model")]) == 2
-    assert "python -m geolib fetch commons" in capsys.readouterr().err
+    assert "geolib fetch commons" in capsys.readouterr().err
     assert cli.main(["fetch", "commons", "--photos", "130", "--contact", ME]) == 0
     said = capsys.readouterr().out
     assert "130 photos" in said and "licence not allowed (GFDL)" in said and "as commons" in said

@@ -526,7 +526,7 @@ def test_a_file_without_a_hash_is_refused(hub, tmp_path):
 def test_offline_and_unfetched_are_said(tmp_path):
     with pytest.raises(DownloadError, match="offline"):
         fetch_osv5m(1, folder=tmp_path)
-    with pytest.raises(MissingDataError, match="python -m geolib fetch osv5m --shards 1"):
+    with pytest.raises(MissingDataError, match="geolib fetch osv5m --shards 1"):
         open_dataset(f"osv5m:{tmp_path}")
     with pytest.raises(ValueError, match="expected at least 1"):
         fetch_osv5m(0, folder=tmp_path)

@@ -290,7 +290,7 @@ def test_without_network_the_error_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(MissingDataError) as caught:
         load("ViT-L-14", "openai")
-    command = "`python -m geolib fetch encoder ViT-L-14/openai` fetches about 1.7 GB"
+    command = "`geolib fetch encoder ViT-L-14/openai` fetches about 1.7 GB"
     assert f"{command} from timm/vit_large_patch14_clip_224.openai" in str(caught.value)
 
 
@@ -309,7 +309,7 @@ def pickled(hub, tmp_path):
 
 
 def test_a_pickle_is_not_loaded_unless_allowed_by_hand(pickled, tiny):
-    with pytest.raises(ValueError, match=r"as a pickle only.*may run programs.*`python -m geolib fetch .* --allow-p"):
+    with pytest.raises(ValueError, match=r"as a pickle only.*may run programs.*`geolib fetch .* --allow-p"):
         load(tiny, "named")
     assert [path for _, path, _ in pickled.requests if path.endswith(".bin") or path.startswith("/cdn/")] == []
     with pytest.raises(ValueError, match="not published on the Hugging Face hub"):

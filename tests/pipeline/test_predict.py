@@ -90,7 +90,7 @@ def write_photo(path, seed=0, **options):
 def prediction(lat, lon, code, share, familiar=True, limit=1.2):
     countries = pd.Series([share], index=[code])
     answer = {"lat": lat, "lon": lon, "entropy": 0.0, "radius_km": 1234.0, "countries": countries}
-    cells = {"top": pd.DataFrame(), "posterior": np.ones(1), "levels": [], "tree": None}
+    cells = {"top": pd.DataFrame(), "posterior": np.full(2, 0.5), "levels": [], "tree": None}
     return Prediction(familiar=familiar, distance=1.5, familiar_below=limit, **answer, **cells)
 
 
@@ -237,6 +237,11 @@ def test_an_unfamiliar_picture_gets_a_warning_first_and_no_confidence():
     assert unknown.warning.endswith("is not known: no calibration photos were given.")
     assert unknown.sentence() == f"{unknown.warning} {unknown.guess()}"
     assert unknown.guess().startswith("Very likely Australia")
+
+
+def test_a_model_of_one_cell_names_no_place():
+    found = replace(prediction(64, 100, "RUS", 1.0), posterior=np.ones(1))
+    assert found.sentence() == "The model has one cell for the whole Earth: it cannot say where."
 
 
 def test_a_prediction_says_whether_the_picture_is_familiar(model, encoder, photo):
