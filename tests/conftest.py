@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import matplotlib
+import pytest
 
 OFFLINE = Path(__file__).resolve().parent / "offline"
 sys.path.insert(0, str(OFFLINE))
@@ -30,6 +31,17 @@ if _OWNS_CACHE:
 matplotlib.use("Agg")
 hypothesis.settings.register_profile("geolib", derandomize=True, deadline=None, max_examples=50, database=None)
 hypothesis.settings.load_profile("geolib")
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """One torch thread: sums in one order on any machine, and no waiting in models this small."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pytest_unconfigure():

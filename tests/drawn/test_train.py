@@ -17,20 +17,13 @@ from geolib.openclip.torchvision import import_open_clip
 from postcards import build, others, train
 from postcards.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SCENES = 96
 RECIPE = train.Recipe(
     steps=4, first_steps=5, place_steps=3, first_size=64, batch_size=16, other_pictures=3, warmup=2, text_width=32,
     text_layers=1,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums in one order, on any machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

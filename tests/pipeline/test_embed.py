@@ -18,6 +18,8 @@ from geolib.common.errors import CorruptFileError, ImageError, MismatchError, Mi
 from geolib.embed import EmbeddingStore, embed_photos
 from geolib.encoder import Encoder
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 DIM, N, BAD = 16, 24, [7, 20]
 GOOD = [number for number in range(N) if number not in BAD]
 IDS = [f"photo/{number}" for number in range(N)]
@@ -44,15 +46,6 @@ def photos(tmp_path_factory):
     (folder / "20.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "07.jpg").write_text("not a photo")
     return sorted(folder.iterdir())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """The models are so small that threads would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from geolib.encoder import Encoder, choose_device
 from geolib.openclip.tokenizer import WordTokenizer
 from geolib.openclip.torchvision import import_open_clip
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 DIM = 32
 CONVOLUTIONS = {"timm_model_name": "regnetx_002", "image_size": 48, "timm_pool": "avg", "timm_proj": "linear"}
 SHAPE = model_shape(DIM, **CONVOLUTIONS)  # the kind of model that ships with the clone
@@ -30,15 +32,6 @@ def model_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def encoder(model_folder):
     return Encoder.load(model_folder, device="cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """The models are so small that threads would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def picture(seed=0, height=60, width=90):

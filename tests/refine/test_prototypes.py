@@ -15,7 +15,7 @@ def test_prototypes_are_means_of_photos_that_lie_together(town_world):
     counts = w.tree.counts(-1)
     per_cell = np.bincount(made.cells, minlength=len(counts))
     assert (per_cell >= 1).all() and (per_cell <= np.maximum(counts // 5, 1)).all() and per_cell.sum() > len(counts)
-    whole = cell_prototypes(w.gallery, w.tree, photos=10_000)  # one a cell: its centre, its mean look
+    whole = cell_prototypes(w.gallery, w.tree, photos=10_000)  # one per cell: its centre, its mean vector
     np.testing.assert_array_equal(whole.cells, np.arange(len(counts)))
     lat, lon = w.tree.centers(-1)
     assert sphere.haversine_km(lat, lon, whole.gallery.lat, whole.gallery.lon).max() < 0.01
