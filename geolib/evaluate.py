@@ -32,7 +32,7 @@ THRESHOLDS_KM = (1, 25, 200, 750, 2500)
 SHARES = tuple(f"within_{km}_km" for km in THRESHOLDS_KM)
 METRICS = (*SHARES, "median_km", "mean_km", "geoscore")
 _MEDIAN = METRICS.index("median_km")
-_LARGE_PLACE = 0.2  # part of a share from which on `format_table` names it
+LARGE_PLACE = 0.2  # part of a share from which on tables name it
 
 
 def errors_km(lat: ArrayLike, lon: ArrayLike, true_lat: ArrayLike, true_lon: ArrayLike) -> Array:
@@ -253,7 +253,7 @@ def format_table(table: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
         ]
         if f"{metric}_place" in table:
             parts = [f", {part:.0%} of it one place".replace("%", " %") for part in table[f"{metric}_place"]]
-            large = table[f"{metric}_place"] > _LARGE_PLACE
+            large = table[f"{metric}_place"] > LARGE_PLACE
             cells = [cell + part * shown for cell, part, shown in zip(cells, parts, large, strict=True)]
         out[title] = cells
     return out
