@@ -161,7 +161,8 @@ def plot_verdicts(panels: Mapping[str, pd.DataFrame], *, caption: str = "") -> t
                 ax.plot(edge, y, clip_on=False, **look | {"marker": ">" if gain > 0 else "<"})
                 ax.text(0.9 * edge, y, f"{gain:+,.0f}", ha="right" if gain > 0 else "left", va="center", fontsize=10)
                 continue
-            ax.hlines(y, max(row["low"], -limit), min(row["high"], limit), color=color, linewidth=3, alpha=0.6)
+            if pd.notna(row["low"]):
+                ax.hlines(y, max(row["low"], -limit), min(row["high"], limit), color=color, linewidth=3, alpha=0.6)
             ax.plot(0 if pd.isna(gain) else gain, y, **look)
         ax.axvline(0, color=INK, linewidth=1, zorder=0.5)
         ax.set(xlim=(-limit, limit))
