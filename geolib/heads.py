@@ -259,7 +259,7 @@ class TrainOptions:
         for name, value in asdict(self).items():  # numpy's numbers become Python's, which JSON can hold
             if name in ("smoothing_km", "level_weights") and not isinstance(value, str | None):
                 object.__setattr__(self, name, tuple(float(number) for number in value))
-            elif isinstance(value, np.generic):
+            elif isinstance(value, np.generic | np.ndarray | Tensor):
                 object.__setattr__(self, name, value.item())
         for name, most in (("dropout", 1), ("warmup", 1), ("weight_decay", math.inf), ("trunk", math.inf)):
             if not 0 <= (value := getattr(self, name)) < most:
@@ -268,8 +268,10 @@ class TrainOptions:
             if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name}={value}: expected a number above 0")
         for name in ("epochs", "batch_size", "trunk", "patience"):
-            if (value := getattr(self, name)) is not None and value != int(value):
-                raise ValueError(f"{name}={value}: expected a whole number")
+            if (value := getattr(self, name)) is not None:
+                if value != int(value):
+                    raise ValueError(f"{name}={value}: expected a whole number")
+                object.__setattr__(self, name, int(value))
         if self.level_weights is not None and not (self.trunk or self.leaf_sums):
             raise ValueError(
                 f"level_weights={self.level_weights}: heads that share nothing are the same by construction: "
@@ -362,7 +364,7 @@ def train_heads(
     held_out = None if calibration is None else training_photos(calibration, tree, chosen, train.vectors.shape[1])
     with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
         training = _Training(tree, train, held_out, options, seed)
-        for _ in range(int(options.epochs)):
+        for _ in range(options.epochs):
             training.run_epoch()
             if progress is not None:
                 progress(training.rows[-1])
@@ -382,7 +384,7 @@ class _Training:
         self.levels = level_targets(tree, options, device)
         self.batch_size = options.batch_size or min(4096, max(128, 2 ** int(math.log2(max(n / 32, 1)))))
         ancestors = tree.ancestors if options.leaf_sums else None
-        heads = HierarchicalHeads(dim, tree.n_cells, trunk=int(options.trunk), ancestors=ancestors, seed=seed)
+        heads = HierarchicalHeads(dim, tree.n_cells, trunk=options.trunk, ancestors=ancestors, seed=seed)
         self.heads = heads.to(device)
         self.heads.fit_start(train.vectors, train.cells)
         self.optimiser = make_optimiser(self.heads, options.weight_decay)
@@ -420,14 +422,18 @@ class _Training:
         return row
 
     def keep_best(self) -> int:
-        """Copy the parts of the heads that the last epoch improved; how many epochs ago the last of them improved."""
-        row = self.rows[-1]
+        """Copy the parts of the heads that the last epoch improved; how many epochs ago the last of them improved.
+
+        A part that has not improved for `patience` epochs is done, as if it were trained alone.
+        """
+        row, now = self.rows[-1], len(self.rows)
         for number, (part, answered) in enumerate(self.heads.parts()):
             loss = sum(self.levels[level].weight * row[f"calibration_loss_{level}"] for level in answered)
-            if number not in self.best or loss < self.best[number][1]:
+            epoch, lowest = self.best[number][:2] if number in self.best else (now, math.inf)
+            if loss < lowest and now - epoch <= self.options.patience:
                 state = {name: value.clone() for name, value in part.state_dict().items()}
-                self.best[number] = len(self.rows), loss, state
-        return len(self.rows) - max(epoch for epoch, _, _ in self.best.values())
+                self.best[number] = now, loss, state
+        return now - max(epoch for epoch, _, _ in self.best.values())
 
     def result(self) -> tuple[HierarchicalHeads, pd.DataFrame]:
         """The heads with their best weights, on the CPU, and the history."""
