@@ -17,10 +17,9 @@ from geolib.app import cli
 from geolib.common.errors import MismatchError
 from geolib.common.files import data_path
 from geolib.datasets import Dataset
-from geolib.datasets.splits import Photos
 from geolib.encoder import Encoder
 from geolib.judge.ablate import answers_path, markdown, reading, run
-from geolib.judge.methods import ARTICLE, ROWS, Bench, Row
+from geolib.judge.methods import ARTICLE, DEFAULT, ROWS, Row
 
 SIDES = {"train": 700, "train_balanced": 200, "calibration": 200, "test": 150, "test_balanced": 150}
 
@@ -128,20 +127,13 @@ def test_answers_do_not_see_the_test_places(whole, bench_world, tmp_path):
     photos.loc[test, ["lat", "lon"]] = [[-75.0, 10.0]]
     moved = Drawn("world", photos)
     object.__setattr__(moved, "_store", dataset._store)
-    some = [row for row in ROWS if row.name in (ARTICLE, "product rule, fitted", "+ offsets", "+ all photos")]
+    some = [row for row in ROWS if row.name in (ARTICLE, "+ offsets", "+ best photo", "+ all photos")]
     run(moved, encoder, tmp_path / "out", rows=some, progress=len, **OPTIONS)
     for row in some:
         pd.testing.assert_frame_equal(
             pd.read_parquet(answers_path(tmp_path / "out", row)),
             pd.read_parquet(answers_path(whole[1], row)),
         )
-
-
-def test_choices_are_made_on_calibration_photos():
-    known = Photos(np.zeros((2, 3), np.float32), np.array([10.0, 10.0]), np.array([0.0, 0.0]), ["a", "b"])
-    bench = Bench({"train": known, "calibration": known, "test": known})
-    near, far = ({"calibration": (np.full(2, lat), np.zeros(2)), "test": (np.zeros(2), np.zeros(2))} for lat in (9, -9))
-    assert bench.best(["far", "near"], {"near": near, "far": far}.get)[0] == "near"
 
 
 @pytest.mark.parametrize(
@@ -287,7 +279,7 @@ def test_the_command_line_runs_it_on_a_table_of_photos(tmp_path, capsys, monkeyp
     status = cli.main([*command, "--out", str(tmp_path / "out")])
     printed = capsys.readouterr()
     assert status == 0, printed.err
-    assert "## test:" in printed.out and "full method" in printed.out and "balanced training" not in printed.out
+    assert "## test:" in printed.out and DEFAULT in printed.out and "balanced training" not in printed.out
     assert Path(tmp_path / "out" / "ablation.md").read_text() in printed.out + "\n"
     assert cli.main([*command[:-1], "0", "--out", str(tmp_path / "out")]) == 2
     assert "--epochs 0" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -24,17 +25,19 @@ from tiny import world, write_encoder, write_store
 
 import geolib
 from geolib import predict, predict_location
+from geolib.cells import GeocellTree
 from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import data_path, read_json, sha256_file, write_json
 from geolib.common.settings import Settings
 from geolib.datasets import Dataset, open_dataset
 from geolib.datasets.splits import split_photos
+from geolib.decoding import decode
 from geolib.embed import EmbeddingStore
 from geolib.encoder import Encoder
 from geolib.evaluate import errors_km, verdict
 from geolib.familiar import Familiarity
 from geolib.fusion import RULES, fuse
-from geolib.heads import TrainOptions
+from geolib.heads import TrainOptions, predict_logits, train_heads
 from geolib.images import Failure
 from geolib.judge.model import evaluate, record
 from geolib.plots import prediction as plots_prediction
@@ -180,6 +183,63 @@ def test_what_cannot_be_fitted_is_refused(encoder, change, message):
         Geolocator.fit(encoder, **given, options=TrainOptions(epochs=1), device="cpu")
 
 
+def test_what_cannot_be_used_is_refused_before_training(encoder, monkeypatch):
+    monkeypatch.setattr("geolib.predict.train_heads", None)
+    for change in ({"fusion": "guess"}, {"decoding": "guess"}, {"preset": "guess"}, {"fusion_options": {"top_k": 0}}):
+        with pytest.raises(ValueError, match=r"guess|top_k"):
+            Geolocator.fit(encoder, *world(100), **{"preset": "article"} | change)
+
+
+def test_presets_and_what_is_given_in_their_place(encoder):
+    def fit(**given):
+        return Geolocator.fit(encoder, *world(100), cells_per_level=(2, 6), device="cpu", **given)
+
+    def rules(made):
+        return made.fusion, made.decoding, made.training["settings"]["trunk"] > 0
+
+    usual, article = fit(), fit(preset="article")
+    assert rules(usual) == ("finest", "geoscore", True) and rules(article) == ("consistency", "argmax", False)
+    options = TrainOptions(epochs=1)
+    assert rules(fit(options=options)) == ("finest", "geoscore", False)
+    mixed = fit(preset="article", fusion="product", options=options)
+    assert rules(mixed) == ("product", "argmax", False) and mixed.training["settings"]["epochs"] == 1
+    tree = GeocellTree.fit(*world(100)[1:], (2, 6))
+    heads, _ = train_heads(*world(100), tree)
+    by_hand = decode(fuse(predict_logits(heads, world(20, seed=1)[0]), tree, "consistency"), tree, "argmax")
+    assert np.array_equal(article.predict_vectors(world(20, seed=1)[0]), by_hand)
+
+
+def test_numpy_numbers_in_any_option_can_be_saved(encoder, tmp_path):
+    model = Geolocator.fit(
+        encoder,
+        *world(100),
+        cells_per_level=np.array([2, 6]),
+        min_photos=np.int64(5),
+        fusion=str(np.array("product")),
+        fusion_options={
+            "temperatures": np.array([1.0, 2.0]),
+            "level_weights": torch.tensor([1.0, 0.5]),
+            "top_k": np.int64(3),
+            "penalty": np.float32(0.5),
+        },
+        options=TrainOptions(epochs=np.int64(1), trunk=np.int32(4), dropout=np.float32(0.1), leaf_sums=np.False_),
+        seed=np.int64(3),
+        device="cpu",
+    )
+    model.save(tmp_path / "model")
+    loaded = Geolocator.load(tmp_path / "model", encoder)
+    assert loaded.fusion_options == {
+        "temperatures": [1.0, 2.0],
+        "level_weights": [1.0, 0.5],
+        "top_k": 3,
+        "penalty": 0.5,
+    }
+    assert (loaded.training["seed"], loaded.training["settings"]["trunk"]) == (3, 4)
+    by_hand = replace(loaded, fusion_options={"top_k": np.int64(1)}, training=loaded.training | {"seed": np.int8(1)})
+    by_hand.save(tmp_path / "by-hand")
+    assert Geolocator.load(tmp_path / "by-hand", encoder).fusion_options == {"top_k": 1}
+
+
 def test_vectors_of_another_model_are_refused(encoder):
     with pytest.raises(MismatchError, match=r"\(600, 24\): expected \(n, 16\)"):
         Geolocator.fit(encoder, *world(dim=24))
@@ -194,8 +254,9 @@ def test_a_prediction_holds_together(model, photo):
     assert len(found.top) == 7
     assert found.top["probability"].is_monotonic_decreasing
     assert found.top["probability"].tolist() == pytest.approx(found.posterior[found.top["cell"]].tolist())
+    center = replace(model, decoding="argmax").predict(photo)
     first = found.top.iloc[0]
-    assert (first["lat"], first["lon"]) == (found.lat, found.lon), "argmax decodes to the first cell"
+    assert (first["lat"], first["lon"]) == (center.lat, center.lon), "argmax decodes to the first cell"
     assert [len(level) for level in found.levels] == list(model.tree.n_cells)
     assert [float(level.sum()) for level in found.levels] == pytest.approx([1.0] * model.tree.n_levels, abs=1e-5)
     assert 0 <= found.entropy <= math.log2(model.tree.n_cells[-1])
