@@ -230,6 +230,8 @@ def reading(row: pd.Series[Any]) -> str:
 
 def _interval(row: pd.Series[Any], name: str, unit: str = "", sign: str = "") -> str:
     ends = [float(row[name + end]) for end in ("", "_low", "_high")]
+    if sign and max(map(abs, ends)) < 0.0005:
+        return "unchanged"
     digits = 3 if sign and max(map(abs, ends)) < 0.5 else 0  # no difference is printed as "+0 [+0, +0]"
     value, low, high = (f"{end:{sign}z,.{digits}f}" for end in ends)
     return f"{value}{unit}" + ("" if np.isnan(ends[1]) else f" [{low}, {high}]")

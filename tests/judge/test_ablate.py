@@ -149,6 +149,10 @@ def test_readings_give_the_verdict_and_the_interval(interval, word, printed):
     row["gain_geoscore_low"], row["gain_geoscore_high"] = interval
     row["gain_median_km"], row["gain_median_km_low"], row["gain_median_km_high"] = -20.0, -30.0, 10.0
     assert f"**{word}**, " in reading(row) and printed in reading(row) and "*other*" in reading(row)
+    small = row.copy()
+    small[["gain_geoscore", "gain_geoscore_low", "gain_geoscore_high"]] = 0.03, 0.01, 0.08
+    small[["gain_median_km", "gain_median_km_low", "gain_median_km_high"]] = 0.0
+    assert "+0.030 of GeoScore [+0.010, +0.080], median unchanged," in reading(small)
 
 
 # Rows by content
