@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +27,11 @@ from geolib.common.arrays import Vectors, as_vectors, pieces
 Photos = tuple[Vectors, npt.ArrayLike, npt.ArrayLike]  # embeddings (n, dim), lat and lon in degrees (n,)
 Smoothing = Literal["auto"] | Sequence[float] | None
 CHUNK_ELEMENTS = 2**25  # logits of one chunk: 134 MB in float32, and about five arrays of that size exist at once
-HIDDEN_DROPOUT = 0.5  # Srivastava et al., JMLR 2014
+TRUNK_DROPOUT = 0.5  # Srivastava et al., JMLR 2014
 
 
 class HierarchicalHeads(nn.Module):
-    """Independent softmax heads on one embedding, one per level, from coarse to fine.
+    """Softmax heads on one embedding, one per level, from coarse to fine.
 
     Each coordinate is first centred and divided by its standard deviation over the training photos (`scale` is 1 /
     that, with a floor), so that one learning rate suits every encoder: CLIP embeddings sit in a narrow cone, whose
@@ -40,11 +40,11 @@ class HierarchicalHeads(nn.Module):
     Parameters
     ----------
     n_cells : of each level, coarse to fine.
-    hidden : units of a hidden layer in each head; 0 makes the heads linear, as in the article.
+    trunk : units of one layer, `Linear -> GELU`, that all heads read; 0 makes the heads linear and independent.
     ancestors : of a tree, int64 (n_finest, n_levels). With them there is one head only, over the finest cells, and the
         logit of a coarser cell is the log-sum-exp of its finest ones: leaf sums (OSV-5M: Astruc et al., CVPR 2024,
         section 4). Levels then cannot contradict each other.
-    seed : of the hidden layers' weights. Output weights are zero at first, so that all photos get one answer.
+    seed : of the trunk's weights. Output weights are zero at first, so that all photos get one answer.
 
     Examples
     --------
@@ -56,43 +56,49 @@ class HierarchicalHeads(nn.Module):
     scale: Tensor
 
     def __init__(
-        self, dim: int, n_cells: Sequence[int], *, hidden: int = 0, ancestors: IntArray | None = None, seed: int = 0
+        self, dim: int, n_cells: Sequence[int], *, trunk: int = 0, ancestors: IntArray | None = None, seed: int = 0
     ) -> None:
         super().__init__()
-        if dim < 1 or not len(n_cells) or min(n_cells) < 1 or hidden < 0:
-            raise ValueError(f"{dim=}, n_cells={tuple(n_cells)}, {hidden=}: expected dim, cells >= 1 and hidden >= 0")
-        self.dim, self.n_cells, self.hidden = dim, tuple(int(count) for count in n_cells), hidden
+        if dim < 1 or not len(n_cells) or min(n_cells) < 1 or trunk < 0:
+            raise ValueError(f"{dim=}, n_cells={tuple(n_cells)}, {trunk=}: expected dim, cells >= 1 and trunk >= 0")
+        self.dim, self.n_cells = dim, tuple(int(count) for count in n_cells)
         self.ancestors = None if ancestors is None else torch.from_numpy(ancestors)
-        generator = Generator().manual_seed(seed)  # nothing is drawn from torch's global generator
+        self.trunk = _linear(dim, trunk) if trunk else None
+        if self.trunk is not None:
+            generator = Generator().manual_seed(seed)  # nothing is drawn from torch's global generator
+            nn.init.kaiming_uniform_(self.trunk.weight, nonlinearity="relu", generator=generator)
         counts = self.n_cells if ancestors is None else self.n_cells[-1:]
-        self.heads = nn.ModuleList(_new_head(dim, hidden, count, generator) for count in counts)
+        self.heads = nn.ModuleList(_linear(trunk or dim, count) for count in counts)
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.full((dim,), math.sqrt(dim)))
 
     @classmethod
     def of_state(cls, state: Mapping[str, Tensor], tree: Partition) -> HierarchicalHeads:
         """Heads from their `state_dict`, whatever their kind. Raises `RuntimeError` for weights that do not fit."""
+        if any(".inner." in key for key in state):
+            raise RuntimeError("heads with hidden layers of their own are of an older geolib: fit with trunk=... again")
         single = tree.n_levels > 1 and not any(key.startswith("heads.1.") for key in state)
-        dim, hidden = len(state.get("mean", [0])), len(state.get("heads.0.inner.bias", []))
-        heads = cls(max(dim, 1), tree.n_cells, hidden=hidden, ancestors=tree.ancestors if single else None)
+        dim, trunk = len(state.get("mean", [0])), len(state.get("trunk.bias", []))
+        heads = cls(max(dim, 1), tree.n_cells, trunk=trunk, ancestors=tree.ancestors if single else None)
         heads.load_state_dict(dict(state))
         return heads.eval()
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Logits of embeddings `x` (n, dim): one (n, n_cells) tensor per level, coarse to fine."""
-        x = self.standardise(x)
+        x = self.features(self.standardise(x))
         return [logits for number in range(len(self.heads)) for logits in self.answers(number, x)]
 
     def standardise(self, x: Tensor) -> Tensor:
-        """Embeddings (n, dim) as the heads see them: centred, each coordinate with about unit spread."""
+        """Embeddings (n, dim), centred, each coordinate with about unit spread."""
         return (x.to(self.mean) - self.mean) * self.scale
 
-    def answers(self, number: int, x: Tensor, dropout: float = 0.0, generator: Generator | None = None) -> list[Tensor]:
-        """Logits of one head for standardised `x` (n, dim), one tensor per level of `levels_of`."""
-        *hidden, output = _layers(self.heads[number])
-        for layer in hidden:
-            x = _dropped(F.gelu(layer(x)), dropout, generator)
-        fine: Tensor = output(x)
+    def features(self, x: Tensor) -> Tensor:
+        """What the heads read, of standardised `x` (n, dim): `x` itself, or the trunk's output (n, trunk)."""
+        return x if self.trunk is None else F.gelu(self.trunk(x))
+
+    def answers(self, number: int, x: Tensor) -> list[Tensor]:
+        """Logits of one head for `features` (n, dim or trunk), one tensor per level of `levels_of`."""
+        fine: Tensor = self.heads[number](x)
         if self.ancestors is None:
             return [fine]
         top = fine.amax(dim=1, keepdim=True)
@@ -100,6 +106,12 @@ class HierarchicalHeads(nn.Module):
         empty = [fine.new_zeros(len(fine), count) for count in self.n_cells[:-1]]
         sums = [zeros.index_add(1, parents[:, level], mass) for level, zeros in enumerate(empty)]
         return [*(total.clamp_min(torch.finfo(total.dtype).tiny).log() + top for total in sums), fine]
+
+    def parts(self) -> list[tuple[nn.Module, range]]:
+        """What can be kept from different epochs, with the levels that it answers for: each head, or what shares."""
+        if self.trunk is not None or self.ancestors is not None:
+            return [(self, range(len(self.n_cells)))]
+        return [(head, self.levels_of(number)) for number, head in enumerate(self.heads)]
 
     def levels_of(self, number: int) -> range:
         """The levels that a head answers for: its own, or with leaf sums all."""
@@ -116,7 +128,7 @@ class HierarchicalHeads(nn.Module):
         for number, head in enumerate(self.heads):
             level = self.levels_of(number)[-1]
             photos = torch.bincount(cells[:, level].cpu(), minlength=self.n_cells[level]) + 0.5  # log of 0 is infinite
-            _layers(head)[-1].bias.copy_((photos / photos.sum()).log())
+            head.bias.copy_((photos / photos.sum()).log())  # type: ignore[operator, union-attr]
 
 
 def _linear(n_in: int, n_out: int) -> nn.Linear:
@@ -125,20 +137,6 @@ def _linear(n_in: int, n_out: int) -> nn.Linear:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def _new_head(dim: int, hidden: int, count: int, generator: Generator) -> nn.Module:
-    """One linear layer, or a hidden layer `inner` and `outer`: the names under which weights are saved."""
-    output = _linear(hidden or dim, count)
-    if not hidden:
-        return output
-    inner = _linear(dim, hidden)
-    nn.init.kaiming_uniform_(inner.weight, nonlinearity="relu", generator=generator)
-    return nn.ModuleDict({"inner": inner, "outer": output})
-
-
-def _layers(head: nn.Module) -> list[Any]:
-    return list(head.values()) if isinstance(head, nn.ModuleDict) else [head]
 
 
 def _dropped(x: Tensor, share: float, generator: Generator | None) -> Tensor:
@@ -160,7 +158,7 @@ def predict_logits(heads: HierarchicalHeads, vectors: Vectors) -> list[npt.NDArr
 
 
 def level_weights(n_levels: int) -> npt.NDArray[np.float64]:
-    """Weights of the levels in the loss: proportional to 1, 2, 3, ..., so finer levels count more; sum 1.
+    """Weights of levels that share weights: proportional to 1, 2, 3, ..., so finer levels count more; sum 1.
 
     >>> level_weights(4)
     array([0.1, 0.2, 0.3, 0.4])
@@ -234,11 +232,12 @@ class TrainOptions:
     batch_size : default a power of two, at least 128, that gives 32 or more steps per epoch where photos suffice.
     lr, warmup : the rate rises linearly to `lr` in the first `warmup` share of all steps, then falls to 0 as a cosine.
     weight_decay, dropout : AdamW's decay of the weights, not the biases; share of the embedding's coordinates dropped.
-    hidden, leaf_sums : as in `HierarchicalHeads`. In training half of the hidden units are dropped.
+    trunk, leaf_sums : as in `HierarchicalHeads`; `leaf_sums` is True for one head. Unless dropout is 0, half of the
+        trunk's units are dropped, too.
     smoothing_km : "auto", None for hard targets, or km per level (`smoothing_scale`).
-    level_weights : one per level; default `geolib.heads.level_weights`. With `leaf_sums` they change what is learned.
-        Separate heads hardly notice (they share nothing, Adam rescales gradients): there they only steer `patience`.
-    patience : training stops when the weighted calibration loss has not improved for this many epochs.
+    level_weights : one per level; default `geolib.heads.level_weights`. Only with `trunk` or `leaf_sums`: heads that
+        share nothing would be the same by construction, because Adam rescales the gradients of each.
+    patience : training stops when the calibration loss has not improved for this many epochs.
 
     >>> TrainOptions(epochs=5, smoothing_km=[75]).smoothing_km
     (75.0,)
@@ -249,7 +248,7 @@ class TrainOptions:
     lr: float = 2e-3
     weight_decay: float = 0.5
     dropout: float = 0.1
-    hidden: int = 0
+    trunk: int = 0
     leaf_sums: bool = False
     smoothing_km: Smoothing = "auto"
     level_weights: Sequence[float] | None = None
@@ -257,18 +256,27 @@ class TrainOptions:
     patience: int = 5
 
     def __post_init__(self) -> None:
-        for name, most in (("dropout", 1), ("warmup", 1), ("weight_decay", math.inf), ("hidden", math.inf)):
+        for name, value in asdict(self).items():  # numpy's numbers become Python's, which JSON can hold
+            if name in ("smoothing_km", "level_weights") and not isinstance(value, str | None):
+                object.__setattr__(self, name, tuple(float(number) for number in value))
+            elif isinstance(value, np.generic | np.ndarray | Tensor):
+                object.__setattr__(self, name, value.item())
+        for name, most in (("dropout", 1), ("warmup", 1), ("weight_decay", math.inf), ("trunk", math.inf)):
             if not 0 <= (value := getattr(self, name)) < most:
                 raise ValueError(f"{name}={value}: expected a number from 0 to below {most}")
         for name in ("epochs", "batch_size", "lr", "patience"):
             if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name}={value}: expected a number above 0")
-        for name in ("epochs", "batch_size", "hidden", "patience"):
-            if (value := getattr(self, name)) is not None and value != int(value):
-                raise ValueError(f"{name}={value}: expected a whole number")
-        for name in ("smoothing_km", "level_weights"):  # arrays become plain numbers, which JSON can hold
-            if not isinstance(value := getattr(self, name), str | None):
-                object.__setattr__(self, name, tuple(float(number) for number in value))
+        for name in ("epochs", "batch_size", "trunk", "patience"):
+            if (value := getattr(self, name)) is not None:
+                if value != int(value):
+                    raise ValueError(f"{name}={value}: expected a whole number")
+                object.__setattr__(self, name, int(value))
+        if self.level_weights is not None and not (self.trunk or self.leaf_sums):
+            raise ValueError(
+                f"level_weights={self.level_weights}: heads that share nothing are the same by construction: "
+                "Adam rescales the gradients of each. Leave the weights out, or share a layer with trunk=256"
+            )
 
 
 class TrainingPhotos(NamedTuple):
@@ -299,7 +307,10 @@ def training_photos(photos: Photos, tree: Partition, device: torch.device, dim: 
 
 def level_targets(tree: Partition, options: TrainOptions, device: torch.device) -> list[LevelTargets]:
     """Of each level, coarse to fine."""
-    weights = level_weights(tree.n_levels) if options.level_weights is None else np.asarray(options.level_weights)
+    shared = options.trunk or options.leaf_sums
+    weights = level_weights(tree.n_levels) if shared else np.ones(tree.n_levels)
+    if options.level_weights is not None:
+        weights = np.asarray(options.level_weights)
     if weights.shape != (tree.n_levels,) or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
         raise ValueError(f"level_weights={weights}: expected {tree.n_levels} numbers, none negative, not all 0")
     out = []
@@ -328,15 +339,15 @@ def train_heads(
 
     Parameters
     ----------
-    calibration : (vectors, lat, lon) of other photographers. Training stops by the weighted loss of all levels; each
-        head then returns to the epoch of its own lowest loss, as coarse heads overfit later. Without it: last epoch.
+    calibration : (vectors, lat, lon) of other photographers, for early stopping. Each head returns to the epoch of its
+        own lowest loss; heads that share a trunk return together, by their weighted loss. Without it: last epoch.
     device : "auto" is a CUDA device, else the CPU. On small heads MPS is not faster, and it is not deterministic.
     progress : called with each epoch's row of the history.
 
     Returns
     -------
-    The heads, on the CPU, and the history, one row per epoch: `epoch`, the weighted `train_loss` and
-    `calibration_loss`, and for each level `train_loss_0`, `train_accuracy_0`, `calibration_loss_0`, ... Its
+    The heads, on the CPU, and the history, one row per epoch: `epoch`, the mean `train_loss` and `calibration_loss`
+    (weighted, if heads share), and for each level `train_loss_0`, `train_accuracy_0`, `calibration_loss_0`, ... Its
     `attrs["best_epoch"]` lists the epoch kept for each level. Equal seeds give equal bytes on one CPU.
 
     Examples
@@ -351,14 +362,15 @@ def train_heads(
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     train = training_photos((vectors, lat, lon), tree, chosen)
     held_out = None if calibration is None else training_photos(calibration, tree, chosen, train.vectors.shape[1])
-    training = _Training(tree, train, held_out, options, seed)
-    for _ in range(options.epochs):
-        training.run_epoch()
-        if progress is not None:
-            progress(training.rows[-1])
-        if held_out is not None and training.keep_best() >= options.patience:
-            break
-    return training.result()
+    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
+        training = _Training(tree, train, held_out, options, seed)
+        for _ in range(options.epochs):
+            training.run_epoch()
+            if progress is not None:
+                progress(training.rows[-1])
+            if held_out is not None and training.keep_best() >= options.patience:
+                break
+        return training.result()
 
 
 class _Training:
@@ -372,14 +384,14 @@ class _Training:
         self.levels = level_targets(tree, options, device)
         self.batch_size = options.batch_size or min(4096, max(128, 2 ** int(math.log2(max(n / 32, 1)))))
         ancestors = tree.ancestors if options.leaf_sums else None
-        heads = HierarchicalHeads(dim, tree.n_cells, hidden=options.hidden, ancestors=ancestors, seed=seed)
+        heads = HierarchicalHeads(dim, tree.n_cells, trunk=options.trunk, ancestors=ancestors, seed=seed)
         self.heads = heads.to(device)
         self.heads.fit_start(train.vectors, train.cells)
         self.optimiser = make_optimiser(self.heads, options.weight_decay)
         self.generator = Generator(device).manual_seed(seed)
         self.rates = learning_rates(options.epochs * math.ceil(n / self.batch_size), options.lr, options.warmup)
         self.rows: list[dict[str, float]] = []
-        self.best: dict[int, tuple[int, float, dict[str, Tensor]]] = {}  # of each head: epoch, loss, weights
+        self.best: dict[int, tuple[int, float, dict[str, Tensor]]] = {}  # of each part: epoch, loss, weights
 
     def run_epoch(self) -> None:
         """One pass over the training photos in random order, and one row of the history."""
@@ -410,23 +422,26 @@ class _Training:
         return row
 
     def keep_best(self) -> int:
-        """Copy the heads that the last epoch improved; how many epochs ago the weighted loss was best."""
-        row = self.rows[-1]
-        for number, head in enumerate(self.heads.heads):
-            loss = row["calibration_loss" if self.options.leaf_sums else f"calibration_loss_{number}"]
-            if number not in self.best or loss < self.best[number][1]:
-                state = {name: value.clone() for name, value in head.state_dict().items()}
-                self.best[number] = len(self.rows), loss, state
-        losses = [row["calibration_loss"] for row in self.rows]
-        return len(losses) - 1 - losses.index(min(losses))
+        """Copy the parts of the heads that the last epoch improved; how many epochs ago the last of them improved.
+
+        A part that has not improved for `patience` epochs is done, as if it were trained alone.
+        """
+        row, now = self.rows[-1], len(self.rows)
+        for number, (part, answered) in enumerate(self.heads.parts()):
+            loss = sum(self.levels[level].weight * row[f"calibration_loss_{level}"] for level in answered)
+            epoch, lowest = self.best[number][:2] if number in self.best else (now, math.inf)
+            if loss < lowest and now - epoch <= self.options.patience:
+                state = {name: value.clone() for name, value in part.state_dict().items()}
+                self.best[number] = now, loss, state
+        return now - max(epoch for epoch, _, _ in self.best.values())
 
     def result(self) -> tuple[HierarchicalHeads, pd.DataFrame]:
         """The heads with their best weights, on the CPU, and the history."""
         history, epochs = pd.DataFrame(self.rows), []
-        for number, head in enumerate(self.heads.heads):
-            epoch, _, state = self.best.get(number, (len(self.rows), math.nan, head.state_dict()))
-            head.load_state_dict(state)
-            epochs += [epoch] * len(self.heads.levels_of(number))
+        for number, (part, answered) in enumerate(self.heads.parts()):
+            epoch, _, state = self.best.get(number, (len(self.rows), math.nan, part.state_dict()))
+            part.load_state_dict(state)
+            epochs += [epoch] * len(answered)
         history.attrs["best_epoch"] = epochs
         return self.heads.cpu().eval(), history
 
@@ -441,34 +456,39 @@ def batch_loss(
 ) -> Tensor:
     """Summed loss and right answers of a batch of photo numbers (b,), (2, n_levels); adds to the heads' gradients.
 
-    The gradients are of the weighted mean loss. Levels are done in chunks of `CHUNK_ELEMENTS` logits: the input needs
-    no gradient, so each chunk's loss goes backward at once and its graph is freed before the next.
+    The gradients are of the weighted mean loss. Levels are done in chunks of `CHUNK_ELEMENTS` logits. Each chunk's loss
+    goes backward at once as far as the features, and its graph is freed before the next; the trunk follows at the end.
     """
     x = heads.standardise(photos.vectors[batch.to(photos.vectors.device)].to(batch.device))
-    x = _dropped(x, dropout, generator)
+    x, learns = _dropped(x, dropout, generator), torch.is_grad_enabled()
+    below = heads.features(x)
+    if heads.trunk is not None:
+        below = _dropped(below, TRUNK_DROPOUT if dropout else 0.0, generator)
+    features = below.detach().requires_grad_(learns and heads.trunk is not None)
     cells, points = photos.cells[batch], photos.points[batch]
     sums = torch.zeros(2, len(levels), device=x.device)
-    hidden_dropout = HIDDEN_DROPOUT if dropout else 0.0
     for number in range(len(heads.heads)):
         answered = heads.levels_of(number)
         rows = max(1, CHUNK_ELEMENTS // sum(heads.n_cells[level] for level in answered))
-        for part, own, point in zip(*(torch.split(tensor, rows) for tensor in (x, cells, points)), strict=True):
+        for part, own, point in zip(*(torch.split(one, rows) for one in (features, cells, points)), strict=True):
             total = torch.zeros((), device=x.device)
-            for level, logits in zip(answered, heads.answers(number, part, hidden_dropout, generator), strict=True):
+            for level, logits in zip(answered, heads.answers(number, part), strict=True):
                 right, known = own[:, level], levels[level]
                 target = right if known.tau_km is None else smoothed_targets(point, known.centers, known.tau_km[right])
                 loss = F.cross_entropy(logits, target, reduction="sum")
                 total = total + loss * (known.weight / len(batch))
                 sums[0, level] += loss.detach()
                 sums[1, level] += (logits.detach().argmax(dim=1) == right).sum()
-            if torch.is_grad_enabled():
+            if learns:
                 total.backward()  # type: ignore[no-untyped-call]
+    if features.grad is not None:
+        below.backward(features.grad)  # type: ignore[no-untyped-call]
     return sums
 
 
 def make_optimiser(heads: HierarchicalHeads, weight_decay: float) -> torch.optim.Optimizer:
     """AdamW without decay of the biases: they hold the prior, which should not shrink."""
-    named = list(heads.heads.named_parameters())
+    named = list(heads.named_parameters())
     weights, biases = ([value for name, value in named if name.endswith(kind)] for kind in ("weight", "bias"))
     groups = [{"params": weights, "weight_decay": weight_decay}, {"params": biases, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, fused=True)  # fused: no temporaries of the weights' size

@@ -56,6 +56,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Vectors = npt.NDArray[np.float32]
+# How `Geolocator.fit` trains, fuses and decodes unless told otherwise.
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {"fusion": "finest", "decoding": "geoscore", "options": TrainOptions(trunk=256)},
+    "article": {"fusion": "consistency", "decoding": "argmax", "options": TrainOptions()},
+}
 _THUMBNAIL = 440  # longest side of the picture kept for display, pixels
 
 
@@ -156,12 +161,15 @@ class Geolocator:
     tree: Partition
     heads: HierarchicalHeads = field(repr=False)
     familiarity: Familiarity = field(repr=False)
-    fusion: str = "consistency"
-    decoding: str = "argmax"
+    fusion: str = PRESETS["default"]["fusion"]
+    decoding: str = PRESETS["default"]["decoding"]
     fusion_options: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict, repr=False)
     history: pd.DataFrame | None = field(default=None, repr=False)
     figures: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.fusion_options, self.training = _plain(self.fusion_options), _plain(self.training)
 
     def predict(self, image: ImageSource, top_k: int = 5) -> Prediction:
         """Estimate where a photo was taken, from its pixels alone. Takes and raises what `geolib.locate` does."""
@@ -245,10 +253,11 @@ class Geolocator:
         cells_per_level: Sequence[int] | str = "auto",
         min_photos: int = 5,
         partition: Partition | None = None,
-        fusion: str = "consistency",
-        decoding: str = "argmax",
+        preset: str = "default",
+        fusion: str | None = None,
+        decoding: str | None = None,
         fusion_options: Mapping[str, Any] | None = None,
-        options: TrainOptions = TrainOptions(),  # noqa: B008  frozen
+        options: TrainOptions | None = None,
         device: str = "auto",
         seed: int = 0,
         progress: Callable[[dict[str, float]], object] | None = None,
@@ -261,7 +270,12 @@ class Geolocator:
         calibration : the same of other photographers and regions, for early stopping and `Prediction.familiar`.
         cells_per_level, min_photos : as `GeocellTree.fit` takes them; "auto" is `cells_for(n)`.
         partition : cells of another kind (`geolib.cells.kinds`), fitted to these photos; default: a quadtree.
-        options, device, seed, progress : as `geolib.train_heads` takes them.
+        preset : a row of `PRESETS`. "default" is what scored best on the calibration postcards. "article" is the
+            article's pipeline: four linear heads, the consistency filter, and the centre of the likeliest cell. The
+            article also weights the levels. For heads that share nothing that is the same by construction.
+        fusion, decoding, options : in place of those of the preset; `options` as a whole, with its trunk.
+        fusion_options : further arguments of `geolib.fuse`.
+        device, seed, progress : as `geolib.train_heads` takes them.
 
         Raises `ValueError` for invalid coordinates, vectors or settings; `MismatchError` for vectors of other length.
         """
@@ -271,7 +285,17 @@ class Geolocator:
             if cells_per_level != "auto":
                 raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
             cells_per_level = cells_for(np.size(lat))
+        if preset not in PRESETS:
+            raise ValueError(f"preset={preset!r}: expected one of {', '.join(PRESETS)}")
+        usual = PRESETS[preset]
+        fusion, decoding, options = (
+            fusion or usual["fusion"],
+            decoding or usual["decoding"],
+            options or usual["options"],
+        )
         tree = partition or GeocellTree.fit(lat, lon, cells_per_level, min_photos)
+        empty = [np.zeros((1, count), np.float32) for count in tree.n_cells]  # an unknown rule fails before training
+        decode(fuse(empty, tree, fusion, **(fusion_options or {})), tree, decoding)
         how: dict[str, Any] = {"calibration": calibration, "options": options, "device": device, "seed": seed}
         heads, history = train_heads(vectors, lat, lon, tree, progress=progress, **how)
         familiarity = Familiarity.fit(vectors, None if calibration is None else calibration[0], seed)
@@ -283,11 +307,10 @@ class Geolocator:
             "partition": type(tree).__name__,
             "seed": seed,
             "epochs": len(history),
-            "settings": json.loads(json.dumps(asdict(options), default=list)),
+            "preset": preset,
+            "settings": asdict(options),
         }
-        model = cls(encoder, tree, heads, familiarity, fusion, decoding, dict(fusion_options or {}), record, history)
-        model.predict_vectors(vectors[:1])  # raises for an unknown rule now, not at the first photo
-        return model
+        return cls(encoder, tree, heads, familiarity, fusion, decoding, dict(fusion_options or {}), record, history)
 
     @classmethod
     def fit_dataset(cls, dataset: Dataset, encoder: Encoder, *, split: str = "safe", **options: Any) -> Geolocator:
@@ -332,6 +355,11 @@ class Geolocator:
         order = np.argsort(km, kind="stable")
         reached = float(km[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2)])
         return max(reached, float(np.partition(km, 1)[1]) / 2 if len(km) > 1 else EARTH_RADIUS_KM)
+
+
+def _plain(value: Any) -> Any:
+    """A copy whose arrays, tensors and numpy numbers are Python's own lists and numbers, as JSON can hold them."""
+    return json.loads(json.dumps(value, default=lambda other: np.asarray(other).tolist()))
 
 
 def cells_for(photos: int) -> tuple[int, ...]:

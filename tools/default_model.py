@@ -16,15 +16,16 @@ import hashlib
 import sys
 import time
 from collections.abc import Collection
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from geolib import Encoder, Geolocator, Settings, TrainOptions, open_dataset, split_photos
+from geolib import Encoder, Geolocator, Settings, open_dataset, split_photos
 from geolib.common.arrays import pieces
 from geolib.familiar import PERCENTILE, Familiarity
+from geolib.predict import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "model"
@@ -50,7 +51,7 @@ def recipe() -> dict[str, Any]:
     return {
         "labels": open_dataset(Settings.dataset).labels_key(encoder),
         "encoder": encoder.fingerprint,
-        "options": hashlib.sha256(repr(sorted(asdict(TrainOptions()).items())).encode()).hexdigest()[:16],
+        "options": hashlib.sha256(repr(sorted(PRESETS["default"].items())).encode()).hexdigest()[:16],
         "references": REFERENCES,
         "code": {
             name: code_hash((ROOT / "geolib" / name).read_text(encoding="utf-8"), functions)

@@ -82,8 +82,10 @@ def make_parser() -> argparse.ArgumentParser:
     split = "safe: new photographers and new places (default); places: new places only, for photos of one person"
     fit.add_argument("--split", choices=("safe", "places"), default="safe", help=split)
     fit.add_argument("--cells", metavar="N,N,...", help="cells per level, coarse first (default: by number of photos)")
-    fit.add_argument("--fusion", default="consistency", metavar="RULE", help="fusion rule (default: consistency)")
-    fit.add_argument("--decoding", default="argmax", metavar="RULE", help="decoding rule (default: argmax)")
+    preset = "default, or article: its four linear heads, consistency filter, and centre of the likeliest cell"
+    fit.add_argument("--preset", choices=("default", "article"), default="default", help=preset)
+    fit.add_argument("--fusion", metavar="RULE", help="fusion rule, in place of the preset's")
+    fit.add_argument("--decoding", metavar="RULE", help="decoding rule, in place of the preset's")
     fit.add_argument("--epochs", type=int, default=30, help="at most this many epochs (default: 30)")
     fit.add_argument("--out", type=Path, required=True, help="folder of the model")
 
@@ -207,18 +209,19 @@ def _embed(options: argparse.Namespace) -> int:
 
 def _fit(options: argparse.Namespace) -> int:
     from geolib import decoding, fusion
+    from geolib.predict import PRESETS
     from geolib.sharing.model_folder import check_target
 
     check_target(options.out)  # before hours of embedding, not after
     for name, rules in (("fusion", fusion.RULES), ("decoding", decoding.RULES)):
-        if getattr(options, name) not in rules:
+        if getattr(options, name) not in (None, *rules):
             raise ValueError(f"--{name} {getattr(options, name)}: expected one of {', '.join(rules)}")
     cells: Sequence[int] | str = "auto"
     if options.cells:
         if not all(number.strip().isdecimal() for number in options.cells.split(",")):
             raise ValueError(f"--cells {options.cells}: expected whole numbers such as 100,1000")
         cells = tuple(int(number) for number in options.cells.split(","))
-    how = geolib.TrainOptions(epochs=options.epochs)
+    how = replace(PRESETS[options.preset]["options"], epochs=options.epochs)
     settings = Settings.from_env()
     dataset, encoder = geolib.open_dataset(options.dataset), _load_encoder(options.encoder)
     model = geolib.Geolocator.fit_dataset(
@@ -226,6 +229,7 @@ def _fit(options: argparse.Namespace) -> int:
         encoder,
         split=options.split,
         cells_per_level=cells,
+        preset=options.preset,
         fusion=options.fusion,
         decoding=options.decoding,
         options=how,
@@ -273,6 +277,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from geolib.evaluate import format_table
     from geolib.judge import model as judge
     from geolib.judge import published
+    from geolib.sharing.card import against
 
     if options.card and not options.model:
         raise ValueError("--card writes on the card of a saved model: name the model with --model")
@@ -293,6 +298,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"{'all' if other else 'test'} photos of {asked}; the model was fitted on {fitted_on}")
     print(_describe_overlap(table.attrs["overlap"]))
     print(published.beside(table) if kind == "im2gps3k" else format_table(table).T.to_string())
+    print(f"In brackets: {'; '.join(dict.fromkeys(table['interval']))}.")
+    for baseline, row in table.attrs["against"].items():
+        print(against(baseline, row))
     if options.card:
         judge.record(model, dataset, table)
         model.save(options.model)

@@ -145,12 +145,11 @@ def batch_of(tree, vectors, lat, lon):
 @pytest.mark.parametrize("chunk", [1, 333, 2**25])
 def test_chunked_loss_and_gradients_are_autograds(monkeypatch, smoothing, chunk):
     vectors, lat, lon = (column[:150] for column in HELD_OUT)
-    weights = module.level_weights(2)
     heads = random_heads(DIM, TREE.n_cells)
     logits = heads(torch.from_numpy(vectors))
     targets = [cell_targets(lat, lon, TREE, level, smoothing) for level in range(2)]
     losses = [F.cross_entropy(z, y) for z, y in zip(logits, targets, strict=True)]
-    sum(w * loss for w, loss in zip(weights, losses, strict=True)).backward()
+    (sum(losses) / 2).backward()
     expected = [parameter.grad.clone() for parameter in heads.heads.parameters()]
     heads.zero_grad()
 
@@ -253,6 +252,11 @@ def test_history_can_be_plotted(trained):
     assert list(history["epoch"]) == list(range(1, len(history) + 1))
     assert history.notna().all(axis=None)
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    np.testing.assert_allclose(history["train_loss"], history[["train_loss_0", "train_loss_1"]].mean(axis=1), rtol=1e-6)
+
+
+def test_the_loss_of_a_trunk_is_weighted():
+    history = train_heads(*TRAIN, TREE, options=TrainOptions(epochs=2, trunk=8))[1]
     parts = sum(w * history[f"train_loss_{level}"] for level, w in enumerate(module.level_weights(2)))
     np.testing.assert_allclose(history["train_loss"], parts, rtol=1e-6)
 
@@ -277,14 +281,91 @@ def test_equal_seeds_give_equal_bytes_and_leave_the_global_generator_alone():
     assert not torch.equal(runs[0]["heads.1.weight"], runs[2]["heads.1.weight"])
 
 
+SWAPPED = HELD_OUT[0], -HELD_OUT[1], HELD_OUT[2]  # what is learnt is wrong here
+
+
 def test_training_stops_when_calibration_gets_worse_and_keeps_the_best():
-    vectors, lat, lon = TRAIN
-    swapped = HELD_OUT[0], -HELD_OUT[1], HELD_OUT[2]  # what is learnt is wrong here
-    heads, history = train_heads(vectors, lat, lon, TREE, calibration=swapped, options=TrainOptions(patience=2))
-    best = history["calibration_loss"].argmin()
-    assert len(history) == best + 3 < 30
-    first, _ = train_heads(vectors, lat, lon, TREE, calibration=swapped, options=TrainOptions(patience=1))
+    heads, history = train_heads(*TRAIN, TREE, calibration=SWAPPED, options=TrainOptions(patience=2))
+    best = [history[f"calibration_loss_{level}"].argmin() + 1 for level in range(2)]
+    assert history.attrs["best_epoch"] == best
+    assert len(history) == max(best) + 2 < 30
+    first, _ = train_heads(*TRAIN, TREE, calibration=SWAPPED, options=TrainOptions(patience=1))
     assert torch.equal(heads.heads[1].weight, first.heads[1].weight)
+
+
+def test_heads_on_a_trunk_return_to_one_epoch_together():
+    seen = {}
+
+    def watch(row):
+        seen[row["epoch"]] = row
+
+    options = TrainOptions(trunk=16, lr=0.02, patience=3)
+    heads, history = train_heads(*TRAIN, TREE, calibration=HELD_OUT, options=options, progress=watch)
+    best = int(history["calibration_loss"].argmin()) + 1
+    assert history.attrs["best_epoch"] == [best, best] and best < len(history)  # there is something to return from
+    cells = TREE.assign(*HELD_OUT[1:])
+    for level, logits in enumerate(predict_logits(heads, HELD_OUT[0])):
+        target = cell_targets(*HELD_OUT[1:], TREE, level)
+        assert F.cross_entropy(torch.tensor(logits), target) == pytest.approx(seen[best][f"calibration_loss_{level}"])
+        accuracy = (logits.argmax(axis=1) == cells[:, level]).mean()
+        assert accuracy == pytest.approx(seen[best][f"calibration_accuracy_{level}"])
+
+
+def test_heads_that_share_nothing_learn_as_each_does_alone():
+    """Why level weights are refused for them, and why four heads are one flat head by construction."""
+    tau = np.array([2000.0, 100.0])
+    options = TrainOptions(lr=0.02, patience=1, smoothing_km=tau)
+    both, history = train_heads(*TRAIN, TREE, calibration=SWAPPED, options=options)
+    epochs = history.attrs["best_epoch"]
+    assert epochs[0] != epochs[1]  # one of them stopped first
+    for level, cells in enumerate(TREE.n_cells):
+        tree = GeocellTree.fit(*TRAIN[1:], (cells,), min_photos=5)
+        how = TrainOptions(lr=0.02, patience=1, smoothing_km=tau[[level]])
+        alone, history = train_heads(*TRAIN, tree, calibration=SWAPPED, options=how)
+        assert history.attrs["best_epoch"] == [epochs[level]]
+        np.testing.assert_allclose(
+            predict_logits(both, HELD_OUT[0])[level], predict_logits(alone, HELD_OUT[0])[0], rtol=1e-3, atol=1e-3
+        )
+
+
+@pytest.mark.parametrize("switch", [torch.no_grad, torch.inference_mode])
+def test_training_learns_where_the_caller_has_switched_gradients_off(switch):
+    options = TrainOptions(epochs=2, trunk=8)
+    with switch():
+        heads, _ = train_heads(*TRAIN, TREE, options=options)
+    expected, _ = train_heads(*TRAIN, TREE, options=options)
+    assert heads.heads[1].weight.abs().max() > 0
+    for got, want in zip(heads.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("trunk", [0, 2000])
+def test_dropout_keeps_the_expected_logit(trunk):
+    """Sums of 2,000 equal terms, half of them dropped: the loss stays what it is without dropout."""
+    heads = HierarchicalHeads(2000, (2,), trunk=trunk)
+    with torch.no_grad():
+        heads.heads[0].weight[0] = 1e-3
+        if trunk:
+            heads.trunk.weight.zero_()
+            heads.trunk.bias.fill_(1.0)
+    vectors = torch.full((50, 2000), 2000**-0.5)
+    data = TrainingPhotos(vectors, torch.zeros(50, 1, dtype=torch.int64), torch.zeros(50, 3))
+    levels, batch = [LevelTargets(1.0, torch.zeros(2, 3), None)], torch.arange(50)
+    plain = batch_loss(heads, data, batch, levels)[0, 0]
+    dropped = batch_loss(heads, data, batch, levels, 0.5, torch.Generator().manual_seed(0))[0, 0]
+    assert dropped != plain and dropped == pytest.approx(plain.item(), rel=0.05)
+
+
+@pytest.mark.parametrize("trunk", [0, 6])
+def test_weight_decay_spares_the_biases(trunk):
+    heads = HierarchicalHeads(DIM, TREE.n_cells, trunk=trunk)
+    for parameter in heads.parameters():
+        parameter.data.fill_(1.0)
+        parameter.grad = torch.zeros_like(parameter)
+    make_optimiser(heads, 50.0).step()
+    for name, parameter in heads.named_parameters():
+        shrunk = parameter.max() < 0.99
+        assert shrunk == name.endswith("weight"), name
 
 
 def test_options_have_their_effect():
@@ -297,7 +378,7 @@ def test_options_have_their_effect():
     assert (
         last(smoothing_km=None)[1]["train_loss"].iloc[-1] < history["train_loss"].iloc[-1]
     )  # no entropy in the target
-    watched = last(level_weights=(1, 0))[1]
+    watched = last(trunk=8, level_weights=(1, 0))[1]
     np.testing.assert_allclose(watched["train_loss"], watched["train_loss_0"])
     seen = []
     _, watched = last(progress=seen.append)
@@ -346,7 +427,7 @@ def test_weights_survive_a_round_trip(trained):
         np.testing.assert_array_equal(a, b)
 
 
-# Rivals: hidden layers and leaf sums
+# Trunk and leaf sums
 
 
 def test_leaf_sums_are_the_marginals_of_the_finest_softmax():
@@ -360,29 +441,31 @@ def test_leaf_sums_are_the_marginals_of_the_finest_softmax():
 
 
 @pytest.mark.parametrize("chunk", [1, 333, 2**25])
-@pytest.mark.parametrize("kind", [{"ancestors": TREE.ancestors}, {"hidden": 7}])
-def test_rivals_have_autograds_loss_and_gradients(monkeypatch, chunk, kind):
+@pytest.mark.parametrize(
+    "kind", [{"ancestors": TREE.ancestors}, {"trunk": 7}, {"ancestors": TREE.ancestors, "trunk": 7}]
+)
+def test_what_shares_has_autograds_loss_and_gradients(monkeypatch, chunk, kind):
     vectors, lat, lon = (column[:80] for column in HELD_OUT)
     heads = HierarchicalHeads(DIM, TREE.n_cells, **kind)
-    for parameter in heads.heads.parameters():
+    for parameter in heads.parameters():
         parameter.data.normal_(0, 0.3, generator=torch.Generator().manual_seed(6))
     losses = [
         F.cross_entropy(z, cell_targets(lat, lon, TREE, level))
         for level, z in enumerate(heads(torch.from_numpy(vectors)))
     ]
     sum(w * loss for w, loss in zip(module.level_weights(2), losses, strict=True)).backward()
-    expected = [parameter.grad.clone() for parameter in heads.heads.parameters()]
+    expected = [parameter.grad.clone() for parameter in heads.parameters()]
     heads.zero_grad()
     monkeypatch.setattr(module, "CHUNK_ELEMENTS", chunk)
     data, batch = batch_of(TREE, vectors, lat, lon)
-    sums = batch_loss(heads, data, batch, level_targets(TREE, TrainOptions(), torch.device("cpu")))
+    sums = batch_loss(heads, data, batch, level_targets(TREE, TrainOptions(trunk=7), torch.device("cpu")))
     torch.testing.assert_close(sums[0] / 80, torch.stack(losses).detach(), rtol=1e-5, atol=1e-5)
-    for got, want in zip(heads.heads.parameters(), expected, strict=True):
+    for got, want in zip(heads.parameters(), expected, strict=True):
         torch.testing.assert_close(got.grad, want, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [{"leaf_sums": True}, {"hidden": 32}, {"leaf_sums": True, "hidden": 32}])
-def test_rivals_learn_and_survive_a_round_trip(kind):
+@pytest.mark.parametrize("kind", [{"leaf_sums": True}, {"trunk": 32}, {"leaf_sums": True, "trunk": 32}])
+def test_what_shares_learns_and_survives_a_round_trip(kind):
     before = torch.random.get_rng_state()
     options = TrainOptions(epochs=8, lr=1e-3, **kind)
     heads, history = train_heads(*TRAIN, TREE, calibration=HELD_OUT, options=options)
@@ -396,16 +479,27 @@ def test_rivals_learn_and_survive_a_round_trip(kind):
         assert (logits.argmax(axis=1) == cells[:, level]).mean() > 2 * share
     for got, want in zip(predict_logits(HierarchicalHeads.of_state(state, TREE), HELD_OUT[0]), answers, strict=True):
         np.testing.assert_array_equal(got, want)
-    if "leaf_sums" in kind:  # one head: one best epoch, by the weighted loss
-        assert set(history.attrs["best_epoch"]) == {history["calibration_loss"].argmin() + 1}
+    assert set(history.attrs["best_epoch"]) == {history["calibration_loss"].argmin() + 1}
 
 
-def test_level_weights_decide_what_one_head_learns():
+@pytest.mark.parametrize("kind", [{"leaf_sums": True}, {"trunk": 8}])
+def test_level_weights_decide_what_is_shared(kind):
     coarse, fine = (
-        train_heads(*TRAIN, TREE, options=TrainOptions(epochs=3, leaf_sums=True, level_weights=weights))[1].iloc[-1]
-        for weights in ((1, 0), (0, 1))
+        train_heads(*TRAIN, TREE, options=TrainOptions(epochs=3, level_weights=weights, **kind))[1].iloc[-1]
+        for weights in ((1, 0.01), (0.01, 1))
     )
     assert coarse["train_loss_0"] < fine["train_loss_0"] and fine["train_loss_1"] < coarse["train_loss_1"]
+
+
+def test_level_weights_are_refused_where_they_would_do_nothing():
+    with pytest.raises(ValueError, match=r"same by construction.*trunk=256"):
+        TrainOptions(level_weights=(1, 2))
+
+
+def test_weights_of_the_older_hidden_layers_are_refused_with_their_reason():
+    state = {f"heads.{level}.inner.{name}": torch.zeros(3) for level in range(2) for name in ("weight", "bias")}
+    with pytest.raises(RuntimeError, match="older geolib: fit"):
+        HierarchicalHeads.of_state(state, TREE)
 
 
 # Bad input
@@ -451,11 +545,11 @@ def test_vectors_of_another_encoder_are_refused(trained):
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"warmup": 1.0}, "warmup=1.0"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0"),
-        ({"hidden": -1}, "hidden=-1"),
-        ({"level_weights": (1,)}, "level_weights"),
+        ({"trunk": -1}, "trunk=-1"),
+        ({"trunk": 8, "level_weights": (1,)}, "level_weights"),
         ({"level_weights": "auto"}, "level_weights=auto"),
-        ({"level_weights": (0, 0)}, "level_weights"),
-        ({"level_weights": (1, math.nan)}, "level_weights"),
+        ({"trunk": 8, "level_weights": (0, 0)}, "level_weights"),
+        ({"trunk": 8, "level_weights": (1, math.nan)}, "level_weights"),
         ({"smoothing_km": "soft"}, "smoothing_km"),
         ({"lr": 1e38}, "not finite: lower lr"),
     ],
@@ -466,9 +560,16 @@ def test_bad_settings_are_refused(options, message):
 
 
 def test_options_are_plain_numbers_whatever_they_were_given_as():
-    options = TrainOptions(smoothing_km=np.array([75, 30]), level_weights=[1, 2])
-    assert options == TrainOptions(smoothing_km=(75.0, 30.0), level_weights=(1.0, 2.0))
+    options = TrainOptions(
+        epochs=np.int64(2), batch_size=256.0, lr=np.float32(0.5), dropout=np.float64(0), trunk=np.int32(8),
+        leaf_sums=np.True_, smoothing_km=np.array([75, 30]), level_weights=[np.int8(1), 2], patience=np.array(3),
+    )  # fmt: skip
+    assert options == TrainOptions(
+        epochs=2, batch_size=256, lr=0.5, dropout=0.0, trunk=8, leaf_sums=True, smoothing_km=(75.0, 30.0),
+        level_weights=(1.0, 2.0), patience=3,
+    )  # fmt: skip
     assert json.loads(json.dumps(asdict(options)))["smoothing_km"] == [75.0, 30.0]
+    train_heads(*TRAIN, TREE, options=options)
     with pytest.raises(FrozenInstanceError):
         options.epochs = 3
 
@@ -479,7 +580,7 @@ def test_heads_without_cells_are_refused(dim, n_cells):
         HierarchicalHeads(dim, n_cells)
 
 
-@pytest.mark.parametrize("settings", [{"epochs": 2.5}, {"hidden": 3.5}, {"batch_size": 1.5}, {"patience": 0.5}])
+@pytest.mark.parametrize("settings", [{"epochs": 2.5}, {"trunk": 3.5}, {"batch_size": 1.5}, {"patience": 0.5}])
 def test_counts_of_the_options_are_whole_numbers(settings):
     with pytest.raises(ValueError, match="expected a whole number"):
         TrainOptions(**settings)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -24,21 +25,24 @@ from tiny import world, write_encoder, write_store
 
 import geolib
 from geolib import predict, predict_location
+from geolib.cells import GeocellTree
 from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import data_path, read_json, sha256_file, write_json
 from geolib.common.settings import Settings
 from geolib.datasets import Dataset, open_dataset
 from geolib.datasets.splits import split_photos
+from geolib.decoding import decode
 from geolib.embed import EmbeddingStore
 from geolib.encoder import Encoder
-from geolib.evaluate import errors_km
+from geolib.evaluate import errors_km, verdict
 from geolib.familiar import Familiarity
 from geolib.fusion import RULES, fuse
-from geolib.heads import TrainOptions
+from geolib.heads import TrainOptions, predict_logits, train_heads
 from geolib.images import Failure
 from geolib.judge.model import evaluate, record
 from geolib.plots import prediction as plots_prediction
 from geolib.predict import Geolocator, Prediction, cells_for
+from geolib.retrieve import NearestNeighbour
 from geolib.sharing import model_folder
 
 SAMPLE = data_path("postcards", "samples", "postcard-00338.jpg")
@@ -179,6 +183,63 @@ def test_what_cannot_be_fitted_is_refused(encoder, change, message):
         Geolocator.fit(encoder, **given, options=TrainOptions(epochs=1), device="cpu")
 
 
+def test_what_cannot_be_used_is_refused_before_training(encoder, monkeypatch):
+    monkeypatch.setattr("geolib.predict.train_heads", None)
+    for change in ({"fusion": "guess"}, {"decoding": "guess"}, {"preset": "guess"}, {"fusion_options": {"top_k": 0}}):
+        with pytest.raises(ValueError, match=r"guess|top_k"):
+            Geolocator.fit(encoder, *world(100), **{"preset": "article"} | change)
+
+
+def test_presets_and_what_is_given_in_their_place(encoder):
+    def fit(**given):
+        return Geolocator.fit(encoder, *world(100), cells_per_level=(2, 6), device="cpu", **given)
+
+    def rules(made):
+        return made.fusion, made.decoding, made.training["settings"]["trunk"] > 0
+
+    usual, article = fit(), fit(preset="article")
+    assert rules(usual) == ("finest", "geoscore", True) and rules(article) == ("consistency", "argmax", False)
+    options = TrainOptions(epochs=1)
+    assert rules(fit(options=options)) == ("finest", "geoscore", False)
+    mixed = fit(preset="article", fusion="product", options=options)
+    assert rules(mixed) == ("product", "argmax", False) and mixed.training["settings"]["epochs"] == 1
+    tree = GeocellTree.fit(*world(100)[1:], (2, 6))
+    heads, _ = train_heads(*world(100), tree)
+    by_hand = decode(fuse(predict_logits(heads, world(20, seed=1)[0]), tree, "consistency"), tree, "argmax")
+    assert np.array_equal(article.predict_vectors(world(20, seed=1)[0]), by_hand)
+
+
+def test_numpy_numbers_in_any_option_can_be_saved(encoder, tmp_path):
+    model = Geolocator.fit(
+        encoder,
+        *world(100),
+        cells_per_level=np.array([2, 6]),
+        min_photos=np.int64(5),
+        fusion=str(np.array("product")),
+        fusion_options={
+            "temperatures": np.array([1.0, 2.0]),
+            "level_weights": torch.tensor([1.0, 0.5]),
+            "top_k": np.int64(3),
+            "penalty": np.float32(0.5),
+        },
+        options=TrainOptions(epochs=np.int64(1), trunk=np.int32(4), dropout=np.float32(0.1), leaf_sums=np.False_),
+        seed=np.int64(3),
+        device="cpu",
+    )
+    model.save(tmp_path / "model")
+    loaded = Geolocator.load(tmp_path / "model", encoder)
+    assert loaded.fusion_options == {
+        "temperatures": [1.0, 2.0],
+        "level_weights": [1.0, 0.5],
+        "top_k": 3,
+        "penalty": 0.5,
+    }
+    assert (loaded.training["seed"], loaded.training["settings"]["trunk"]) == (3, 4)
+    by_hand = replace(loaded, fusion_options={"top_k": np.int64(1)}, training=loaded.training | {"seed": np.int8(1)})
+    by_hand.save(tmp_path / "by-hand")
+    assert Geolocator.load(tmp_path / "by-hand", encoder).fusion_options == {"top_k": 1}
+
+
 def test_vectors_of_another_model_are_refused(encoder):
     with pytest.raises(MismatchError, match=r"\(600, 24\): expected \(n, 16\)"):
         Geolocator.fit(encoder, *world(dim=24))
@@ -193,8 +254,9 @@ def test_a_prediction_holds_together(model, photo):
     assert len(found.top) == 7
     assert found.top["probability"].is_monotonic_decreasing
     assert found.top["probability"].tolist() == pytest.approx(found.posterior[found.top["cell"]].tolist())
+    center = replace(model, decoding="argmax").predict(photo)
     first = found.top.iloc[0]
-    assert (first["lat"], first["lon"]) == (found.lat, found.lon), "argmax decodes to the first cell"
+    assert (first["lat"], first["lon"]) == (center.lat, center.lon), "argmax decodes to the first cell"
     assert [len(level) for level in found.levels] == list(model.tree.n_cells)
     assert [float(level.sum()) for level in found.levels] == pytest.approx([1.0] * model.tree.n_levels, abs=1e-5)
     assert 0 <= found.entropy <= math.log2(model.tree.n_cells[-1])
@@ -557,6 +619,43 @@ def test_an_evaluation_stands_beside_its_baselines(dataset, encoder):
     assert table.loc["geolocator", "median_km"] < table.loc["prior", "median_km"]
 
 
+def test_a_model_that_does_not_know_its_photos_is_not_evaluated_on_them(dataset, encoder):
+    """Fitted by hand on all photos, it was tested on those of the "test" side and looked excellent."""
+    vectors, photos = dataset.embeddings(encoder).vectors, dataset.photos
+    model = Geolocator.fit(encoder, vectors, photos["lat"], photos["lon"], options=TrainOptions(epochs=1), device="cpu")
+    for gallery in (None, dataset):
+        with pytest.raises(MismatchError, match=r"no record of its training photos.*fit_dataset.*geolib\.compare"):
+            evaluate(model, dataset, gallery=gallery)
+    elsewhere = replace(dataset, name="other")
+    with pytest.raises(MismatchError, match="no record of its training photos"):
+        evaluate(model, elsewhere)
+
+
+def test_the_geolocator_is_compared_with_each_baseline_in_a_word(dataset, encoder):
+    model = Geolocator.fit_dataset(
+        dataset, encoder, options=TrainOptions(epochs=80), cells_per_level=(4, 12), device="cpu"
+    )
+    table = evaluate(model, dataset, n_boot=50)
+    against = table.attrs["against"]
+    assert list(against) == ["prior", "nearest neighbour"]
+    for name, row in against.items():
+        gain = table.loc["geolocator", "geoscore"] - table.loc[name, "geoscore"]
+        assert row["geoscore"] == pytest.approx(gain)
+        assert row["verdict"] == verdict(row["geoscore_low"], row["geoscore_high"])
+    assert against["prior"]["verdict"] == "more"
+
+
+def test_a_geolocator_that_equals_its_baseline_is_the_same_by_construction(dataset, encoder, monkeypatch):
+    model = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=1), device="cpu")
+    train = dataset.photos[:80]
+    vectors = dataset.embeddings(encoder).subset(list(train.index))
+    nearest = NearestNeighbour(vectors, train["lat"].to_numpy(), train["lon"].to_numpy())
+    monkeypatch.setattr(model, "predict_vectors", nearest.predict_vectors)
+    against = evaluate(model, dataset, n_boot=20).attrs["against"]
+    assert against["nearest neighbour"]["verdict"] == "same by construction"
+    assert against["prior"]["verdict"] != "same by construction"
+
+
 def other_dataset(encoder, folder, name="other", photographers=("by 1", "by 1", "nobody else", ""), ids="q"):
     """Forty photos of another collection, whose first half was taken by somebody of the training photos."""
     vectors, lat, lon = world(40, seed=8)
@@ -630,6 +729,7 @@ def test_figures_and_licences_come_back_and_older_models_load(dataset, encoder, 
     assert loaded.figures == model.figures
     kept = loaded.figures["test photos of small"]["geolocator"]
     assert kept["median_km"] == table.loc["geolocator", "median_km"] and kept["clusters"] == 12
+    assert set(kept["against"]) == {"prior", "nearest neighbour"}
     content = read_json(tmp_path / "model" / "model.json")
     del content["figures"], content["checksum"]
     for name in ("licences", "sides", "photographers"):
