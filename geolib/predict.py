@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Vectors = npt.NDArray[np.float32]
-# How `Geolocator.fit` trains, fuses and decodes unless told otherwise, chosen on the calibration postcards. With a trunk
-# the learning rate falls to its end: heads that stop before differ more from seed to seed.
+# How `Geolocator.fit` trains, fuses and decodes unless told otherwise, chosen on the calibration postcards. With a
+# trunk the learning rate falls to its end: heads that stop before differ more from seed to seed.
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {"fusion": "finest", "decoding": "geoscore", "options": TrainOptions(trunk=448, epochs=15, patience=15)},
     "article": {"fusion": "consistency", "decoding": "argmax", "options": TrainOptions()},
