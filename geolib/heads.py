@@ -128,7 +128,7 @@ class HierarchicalHeads(nn.Module):
         for number, head in enumerate(self.heads):
             level = self.levels_of(number)[-1]
             photos = torch.bincount(cells[:, level].cpu(), minlength=self.n_cells[level]) + 0.5  # log of 0 is infinite
-            head.bias.copy_((photos / photos.sum()).log())  # type: ignore[operator, union-attr]
+            head.bias.copy_((photos / photos.sum()).log())  # type: ignore[operator]
 
 
 def _linear(n_in: int, n_out: int) -> nn.Linear:

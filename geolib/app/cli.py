@@ -86,7 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
     fit.add_argument("--preset", choices=("default", "article"), default="default", help=preset)
     fit.add_argument("--fusion", metavar="RULE", help="fusion rule, in place of the preset's")
     fit.add_argument("--decoding", metavar="RULE", help="decoding rule, in place of the preset's")
-    fit.add_argument("--epochs", type=int, default=30, help="at most this many epochs (default: 30)")
+    fit.add_argument("--epochs", type=int, help="at most this many epochs (default: those of the preset)")
     fit.add_argument("--out", type=Path, required=True, help="folder of the model")
 
     evaluate = command("evaluate", _evaluate, "Measure a model on unseen photos, beside two baselines.")
@@ -221,7 +221,8 @@ def _fit(options: argparse.Namespace) -> int:
         if not all(number.strip().isdecimal() for number in options.cells.split(",")):
             raise ValueError(f"--cells {options.cells}: expected whole numbers such as 100,1000")
         cells = tuple(int(number) for number in options.cells.split(","))
-    how = replace(PRESETS[options.preset]["options"], epochs=options.epochs)
+    how = PRESETS[options.preset]["options"]
+    how = how if options.epochs is None else replace(how, epochs=options.epochs)
     settings = Settings.from_env()
     dataset, encoder = geolib.open_dataset(options.dataset), _load_encoder(options.encoder)
     model = geolib.Geolocator.fit_dataset(

@@ -31,7 +31,7 @@ Made = TypeVar("Made")
 ARTICLE, DEFAULT = "+ consistency filter", "the default"
 _BALANCED = "train_balanced"  # training photos spread over land and people, where a dataset has them
 _USUAL: TrainOptions = PRESETS["default"]["options"]
-_TRUNK: dict[str, Any] = {"trunk": _USUAL.trunk, "lr": _USUAL.lr}
+_TRUNK = {name: getattr(_USUAL, name) for name in ("trunk", "lr", "epochs", "patience")}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Bench:
 
     parts: Mapping[str, Photos]
     seed: int = 0
-    epochs: int = 30
+    epochs: int = 30  # at most
     device: str = "auto"
     _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -98,7 +98,8 @@ class Bench:
 
         def fit() -> HierarchicalHeads:
             photos, held_out = (*self.train[:3], self.tree(kind)), self.calibration[:3]
-            how = TrainOptions(epochs=self.epochs, **options)
+            how = TrainOptions(**options)
+            how = replace(how, epochs=min(how.epochs, self.epochs))
             return train_heads(*photos, calibration=held_out, options=how, device=self.device, seed=self.seed)[0]
 
         return self.once(f"heads {kind} {sorted(options.items())}", fit)
@@ -146,7 +147,10 @@ def _trunk(bench: Bench, **options: Any) -> Result:
     return _fixed(bench, decoding="geoscore", level_weights=equal, **_TRUNK, **options)
 
 
-_default = partial(_fixed, rule=PRESETS["default"]["fusion"], decoding=PRESETS["default"]["decoding"], **_TRUNK)
+def _default(bench: Bench, **changed: Any) -> Result:
+    """What `Geolocator.fit` makes, with some arguments of `_fixed` in place of its own."""
+    usual = {"rule": PRESETS["default"]["fusion"], "decoding": PRESETS["default"]["decoding"]}
+    return _fixed(bench, **usual | _TRUNK | changed)
 
 
 # Refinement of the default

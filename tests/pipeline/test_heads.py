@@ -314,13 +314,13 @@ def test_heads_on_a_trunk_return_to_one_epoch_together():
 def test_heads_that_share_nothing_learn_as_each_does_alone():
     """Why level weights are refused for them, and why four heads are one flat head by construction."""
     tau = np.array([2000.0, 100.0])
-    options = TrainOptions(lr=0.02, patience=1, smoothing_km=tau)
+    options = TrainOptions(lr=5e-4, patience=1, smoothing_km=tau)
     both, history = train_heads(*TRAIN, TREE, calibration=SWAPPED, options=options)
     epochs = history.attrs["best_epoch"]
     assert epochs[0] != epochs[1]  # one of them stopped first
     for level, cells in enumerate(TREE.n_cells):
         tree = GeocellTree.fit(*TRAIN[1:], (cells,), min_photos=5)
-        how = TrainOptions(lr=0.02, patience=1, smoothing_km=tau[[level]])
+        how = TrainOptions(lr=5e-4, patience=1, smoothing_km=tau[[level]])
         alone, history = train_heads(*TRAIN, tree, calibration=SWAPPED, options=how)
         assert history.attrs["best_epoch"] == [epochs[level]]
         np.testing.assert_allclose(
