@@ -1,12 +1,15 @@
-"""Errors, thresholds and intervals: how wrong predictions are, and how certain that is.
+"""Errors, thresholds, intervals and verdicts: how wrong predictions are, and how certain that is.
 
-Photographs of one photographer resemble each other, so a test set of n photos holds less evidence than n independent
-ones. Every interval here is a 95 % percentile bootstrap (Efron and Tibshirani 1993, chapter 13) that resamples whole
-photographers with replacement. Below about 20 photographers such intervals are a little too narrow: read them as lower
-bounds of the uncertainty.
+Photos of one photographer resemble each other, and so do photos of one place. A test set of n photos therefore holds
+less evidence than n independent ones. Every interval here is a 95 % percentile bootstrap (Efron and Tibshirani 1993,
+chapter 13) that resamples whole clusters with replacement: photographers and places, both at once. The weight of a
+photo is how often its photographer was drawn times how often its place was (the pigeonhole bootstrap: Owen, Annals of
+Applied Statistics 1, 2007; the problem: Cameron, Gelbach and Miller 2011). Such intervals are rather too wide than too
+narrow where most photographers have a place of their own, and too narrow below about 20 photographers or places.
 
-Arguments that many functions share: `clusters` (n,), the photographer of each photo, without which single photos are
-resampled; `n_boot`, the number of resamples; `seed`, of the draws.
+Arguments that many functions share: `clusters`, the label of each photo (n,), of one kind (photographers) or of several
+({"photographer": (n,), "place": (n,)}, a mapping or DataFrame, as `Dataset.clusters` gives); `n_boot`, the number of
+resamples; `seed`, of the draws. `summary`, `compare` and `difference` know the true places and add the kind "place".
 """
 
 from __future__ import annotations
@@ -17,19 +20,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
 from geolib import sphere
-from geolib.cells.nested import Partition
-from geolib.countries import continent_of, country_of
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Coordinates = tuple[ArrayLike, ArrayLike]
-Labels = ArrayLike | None
+Clusters = ArrayLike | Mapping[str, ArrayLike] | pd.DataFrame
 THRESHOLDS_KM = (1, 25, 200, 750, 2500)
 SHARES = tuple(f"within_{km}_km" for km in THRESHOLDS_KM)
 METRICS = (*SHARES, "median_km", "mean_km", "geoscore")
 _MEDIAN = METRICS.index("median_km")
+LARGE_PLACE = 0.2  # part of a share from which on tables name it
 
 
 def errors_km(lat: ArrayLike, lon: ArrayLike, true_lat: ArrayLike, true_lon: ArrayLike) -> Array:
@@ -46,14 +49,38 @@ def errors_km(lat: ArrayLike, lon: ArrayLike, true_lat: ArrayLike, true_lon: Arr
     return sphere.haversine_km(*predicted, *true)
 
 
+def places(lat: ArrayLike, lon: ArrayLike, radius_km: float = 25.0) -> Codes:
+    """Number of the place of each photo, (n,): discs that hold the photos (n,), given in degrees.
+
+    The photo with the most others within `radius_km` is the centre of place 0, which holds all of these; the next
+    that is in no place yet is the centre of place 1, and so on. Among equals the most southern comes first, then the
+    most western, so the order of the photos does not matter.
+
+    >>> places([48.86, 51.51, 48.80, 51.50], [2.35, -0.13, 2.30, -0.12])  # Paris, London, Paris, London
+    array([0, 1, 0, 1])
+    """
+    lat, lon = sphere.check_lat_lon(lat, lon)
+    if not 0 < radius_km < np.pi * sphere.EARTH_RADIUS_KM:
+        raise ValueError(f"radius_km={radius_km}: expected more than 0 and less than half the way around the Earth")
+    points, chord = sphere.unit_vectors(lat, lon), 2 * np.sin(radius_km / (2 * sphere.EARTH_RADIUS_KM))
+    tree, out, number = cKDTree(points), np.full(len(lat), -1, dtype=np.int64), 0
+    near = tree.query_ball_point(points, chord, return_length=True)
+    for photo in np.lexsort((lon, lat, -near)):
+        if out[photo] < 0:
+            inside = np.array(tree.query_ball_point(points[photo], chord))
+            out[inside[out[inside] < 0]] = number
+            number += 1
+    return out
+
+
 def summary(
     lat: ArrayLike,
     lon: ArrayLike,
     true_lat: ArrayLike,
     true_lon: ArrayLike,
-    groups: Labels = None,
-    clusters: Labels = None,
+    groups: ArrayLike | None = None,
     *,
+    clusters: Clusters,
     n_boot: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -61,67 +88,54 @@ def summary(
 
     Returns one row "all", then one per group in sorted order, each resampled from `seed` afresh. Columns: `photos`;
     `clusters`, the number of photographers; `interval`, what was resampled, in words; for each of `METRICS` (shares
-    from 0 to 1, km, GeoScore from 0 to 5000) the value, `*_low` and `*_high`. One photographer alone allows no
-    interval: NaN.
+    from 0 to 1, km, GeoScore from 0 to 5000) the value, `*_low` and `*_high`; for each share `within_*_km_place`, the
+    part of these hits that comes from the largest single place (NaN without hits). One photographer or one place alone
+    allows no interval: NaN.
 
-    >>> summary([0, 0, 0], [0, 1, 9], [0, 0, 0], [0, 0, 0], n_boot=9)["interval"].item()
-    '95 % bootstrap over 3 photos'
+    >>> who = ["ann", "ann", "bob"]
+    >>> summary([0, 0, 0], [0, 1, 9], [0, 0, 0], [0, 0, 9], clusters=who, n_boot=9)["interval"].item()
+    '95 % bootstrap over 2 photographers and 2 places'
     """
-    values = _values([(lat, lon)], true_lat, true_lon)
-    n = values.shape[1]
-    if clusters is not None:
-        _codes(clusters, n, "clusters")  # before they are divided: to refuse them whole
-    parts = {"all": np.ones(n, dtype=bool)}
+    at = np.stack(sphere.check_lat_lon(true_lat, true_lon))
+    n, parts = at.shape[1], {"all": np.ones(at.shape[1], dtype=bool)}
+    values, medians = _values([(lat, lon)], *at)
+    kinds = {kind: np.asarray(labels, dtype=object) for kind, labels in _kinds(clusters).items()}
+    for kind, labels in kinds.items():
+        _codes(labels, n, kind)  # before they are divided: to refuse them whole
     if groups is not None:
         codes, names = _codes(groups, n, "groups")
         parts |= {name: codes == code for code, name in enumerate(names)}
     tables = []
     for name, mask in parts.items():
-        people = None if clusters is None else np.asarray(clusters, dtype=object)[mask]
-        tables.append(_table(*_resampled(values[:, mask], people, n_boot, seed), pd.Index([name], name="group")))
+        own = _with_places({kind: labels[mask] for kind, labels in kinds.items()}, *at[:, mask])
+        drawn = _resampled(values[:, mask], own, n_boot, seed, [km[:, mask] for km in medians])
+        tables.append(_table(*drawn, pd.Index([name], name="group")).assign(**_largest(values[:, mask], own["place"])))
     return pd.concat(tables)
-
-
-def photo_groups(true_lat: ArrayLike, true_lon: ArrayLike, tree: Partition) -> pd.DataFrame:
-    """Groups of photos on which a geolocator may be better or worse than on average, one row per photo.
-
-    Columns `continent` of the true place, "at sea" where it is on none, and `density`: training photos per km2 of its
-    finest cell, in tenths of the training photos, "01 of 10" the sparsest.
-
-    >>> from geolib.cells import GeocellTree
-    >>> photo_groups([48.86], [2.35], GeocellTree.fit([50, -30], [0, 120], (2,), min_photos=1)).iloc[0].tolist()
-    ['Europe', '08 of 10']
-    """
-    lat, lon = sphere.check_lat_lon(true_lat, true_lon)
-    counts = tree.counts(-1)
-    order = np.argsort(counts / tree.areas_km2(-1), kind="stable")
-    middle = np.cumsum(counts[order]) - counts[order] / 2  # rank of the cell's middle photo: never beyond the last
-    tenth = np.empty(len(counts), dtype=np.int64)
-    tenth[order] = np.floor(10 * middle / counts.sum()) + 1
-    return pd.DataFrame(
-        {
-            "continent": [continent_of(code) or "at sea" for code in country_of(lat, lon)],
-            "density": [f"{number:02} of 10" for number in tenth[tree.assign(lat, lon)[:, -1]]],
-        }
-    )
 
 
 def compare(
     predictions: Mapping[str, Coordinates],
     true_lat: ArrayLike,
     true_lon: ArrayLike,
-    clusters: Labels = None,
+    clusters: Clusters,
     *,
     n_boot: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """`summary`'s columns, one row per method of `predictions` {name: (lat, lon)}, on the same photos and draws.
 
-    >>> compare({"a": ([0, 1], [0, 0]), "b": ([0, 9], [0, 0])}, [0, 0], [0, 0])["mean_km"].round(1).to_dict()
-    {'a': 55.6, 'b': 500.4}
+    A method that was trained with several seeds gives (lat, lon) of shape (seeds, n): its numbers are means over seeds.
+
+    >>> compare({"a": ([0, 1], [0, 0]), "b": ([0, 9], [0, 0])}, [0, 0], [0, 0], ["ann", "bob"])["mean_km"].round(1)
+    method
+    a     55.6
+    b    500.4
+    Name: mean_km, dtype: float64
     """
-    values = _values(list(predictions.values()), true_lat, true_lon)
-    return _table(*_resampled(values, clusters, n_boot, seed), pd.Index(list(predictions), name="method"))
+    values, medians = _values(list(predictions.values()), true_lat, true_lon)
+    kinds = _with_places(_kinds(clusters), true_lat, true_lon)
+    table = _table(*_resampled(values, kinds, n_boot, seed, medians), pd.Index(list(predictions), name="method"))
+    return table.assign(**_largest(values, kinds["place"]))
 
 
 def difference(
@@ -129,7 +143,7 @@ def difference(
     b: Coordinates,
     true_lat: ArrayLike,
     true_lon: ArrayLike,
-    clusters: Labels = None,
+    clusters: Clusters,
     *,
     n_boot: int = 1000,
     seed: int = 0,
@@ -137,24 +151,42 @@ def difference(
     """Each metric of method `a` minus method `b`, one row, with intervals from a paired bootstrap.
 
     Both are scored on the same draws, so what makes a photo hard for both cancels. This interval, not the overlap of
-    two, says whether one method is better: it excludes 0 where the difference is more than chance.
+    two, says whether one method is better: `verdict` puts it into a word. Several seeds as in `compare`.
 
-    >>> difference(([0, 1], [0, 0]), ([0, 9], [0, 0]), [0, 0], [0, 0])["mean_km"].round(1).tolist()
+    >>> difference(([0, 1], [0, 0]), ([0, 9], [0, 0]), [0, 0], [0, 0], ["ann", "bob"])["mean_km"].round(1).tolist()
     [-444.8]
     """
-    replicates, drawn = _resampled(_values([a, b], true_lat, true_lon), clusters, n_boot, seed)
+    values, medians = _values([a, b], true_lat, true_lon)
+    kinds = _with_places(_kinds(clusters), true_lat, true_lon)
+    replicates, drawn = _resampled(values, kinds, n_boot, seed, medians)
     return _table(replicates[:, :1] - replicates[:, 1:], drawn, pd.Index(["a - b"], name="method"))
 
 
-def shares(
-    values: Mapping[str, ArrayLike], clusters: Labels = None, *, n_boot: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+def verdict(low: float, high: float, *, same: str = "") -> str:
+    """What the interval of a paired difference says: "more", "less", "undecided" or "same by construction".
+
+    same: why both sides must be equal, where they are: an identity is no measurement. Without an interval (NaN) nothing
+    is decided. Raises `ValueError` for a difference of exactly 0 in all draws without this reason, for a reason beside
+    a difference, and for ends that are exchanged.
+
+    >>> verdict(0.3, 4.1), verdict(-9, -2), verdict(-1, 4), verdict(0, 0, same="the heads share nothing")
+    ('more', 'less', 'undecided', 'same by construction')
+    """
+    if low > high:
+        raise ValueError(f"low {low} is above high {high}: expected the ends of an interval in order")
+    if bool(same) != (low == high == 0):
+        wrong = f"the reason {same!r} for a difference of {low} to {high}" if same else "exactly 0 in all draws"
+        raise ValueError(f"{wrong}: expected `same`, why both must be equal, where the difference is 0 and only there")
+    return "same by construction" if same else "more" if low > 0 else "less" if high < 0 else "undecided"
+
+
+def interval(values: Mapping[str, ArrayLike], clusters: Clusters, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Mean of each of `values` {name: (n,)} over the photos, one row per name: `share`, `*_low`, `*_high`, counts.
 
     True and false give a share; the difference of two such columns gives a paired difference, as all rows are scored
     on the same draws. Raises `ValueError` for nothing to average, NaN, infinity, and values of other lengths.
 
-    >>> shares({"right": [True, True, False, True]}, clusters=["ann", "ann", "bob", "cy"])["share"].to_dict()
+    >>> interval({"right": [True, True, False, True]}, ["ann", "ann", "bob", "cy"])["share"].to_dict()
     {'right': 0.75}
     """
     arrays = [np.asarray(value, dtype=np.float64) for value in values.values()]
@@ -162,19 +194,19 @@ def shares(
     if not n or any(array.shape != (n,) or not np.isfinite(array).all() for array in arrays):
         shapes = [array.shape for array in arrays]
         raise ValueError(f"{list(values)} of shapes {shapes}: expected a finite number per photo, (n,)")
-    replicates, drawn = _resampled(np.stack(arrays)[..., None], clusters, n_boot, seed)
+    replicates, drawn = _resampled(np.stack(arrays)[..., None], _kinds(clusters), n_boot, seed)
     return _table(replicates, drawn, pd.Index(list(values), name="what"), ["share"])
 
 
 def gaps(
-    values: ArrayLike, groups: Mapping[str, ArrayLike], clusters: Labels = None, *, n_boot: int = 1000, seed: int = 0
+    values: ArrayLike, groups: Mapping[str, ArrayLike], clusters: Clusters, *, n_boot: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """Mean of `values` (n,) over the photos in a group minus their mean over all others: `gap`, `gap_low`, `gap_high`.
 
-    groups: {name: which photos, bool (n,)}, one row per name; they may overlap. A photographer is drawn with the photos
-    on both sides. Raises `ValueError` for other lengths, NaN, and a group that holds no photo or every one.
+    groups: {name: which photos, bool (n,)}, one row per name; they may overlap. A cluster is drawn with the photos on
+    both sides. Raises `ValueError` for other lengths, NaN, and a group that holds no photo or every one.
 
-    >>> gaps([1, 1, 0, 0], {"night": [False, False, True, True]}, n_boot=50)["gap"].to_dict()
+    >>> gaps([1, 1, 0, 0], {"night": [False, False, True, True]}, list("abcd"), n_boot=50)["gap"].to_dict()
     {'night': -1.0}
     """
     array = np.asarray(values, dtype=np.float64)
@@ -186,7 +218,7 @@ def gaps(
                 "many, and photos both in the group and outside it"
             )
         parts = np.stack([array * mask, mask, array * ~mask, ~mask], axis=-1)[None]
-        replicates, drawn = _resampled(parts, clusters, n_boot, seed)
+        replicates, drawn = _resampled(parts, _kinds(clusters), n_boot, seed)
         inside, n_in, outside, n_out = replicates[(replicates[..., 1] != 0) & (replicates[..., 3] != 0)].T  # NaN stays
         gap = (inside / n_in - outside / n_out)[:, None, None]  # without draws that miss one side
         drawn["photos"] = int(mask.sum())
@@ -197,14 +229,15 @@ def gaps(
 def format_table(table: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
     """The table as text for reading: `23.4 % [21.0, 25.9]`, `1,234 km [1,100, 1,402]`, `2,210 [2,105, 2,318]`.
 
-    signed: for the row of `difference`: a plus before positive numbers, and percentage points.
+    Where more than a fifth of a share comes from one place, that part follows: `23.4 % [21.0, 25.9], 46 % of it one
+    place`. signed: for the row of `difference`: a plus before positive numbers, and percentage points.
 
     >>> format_table(compare({"a": ([0, 1], [0, 0])}, [0, 0], [0, 0], ["ann", "ann"]))["median"].to_dict()
     {'a': '56 km'}
     """
     out = pd.DataFrame(index=table.index)
     out["photos"] = table["photos"].map("{:,}".format)
-    out["clusters"] = table["clusters"].map(lambda number: "-" if pd.isna(number) else f"{number:,}")
+    out["clusters"] = table["clusters"].map("{:,}".format)
     sign = "+" if signed else ""
     for metric in METRICS:
         title, style, factor, unit = metric.removesuffix("_km"), f"{sign},.0f", 1, " km"
@@ -213,11 +246,16 @@ def format_table(table: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
         if metric == "geoscore":
             unit = ""
         ends = zip(*(factor * table[f"{metric}{end}"] for end in ("", "_low", "_high")), strict=True)
-        # One photographer alone has no interval.
-        out[title] = [
+        # One cluster alone has no interval.
+        cells = [
             f"{value:{style}}{unit}" + ("" if pd.isna(low) else f" [{low:{style}}, {high:{style}}]")
             for value, low, high in ends
         ]
+        if f"{metric}_place" in table:
+            parts = [f", {part:.0%} of it one place".replace("%", " %") for part in table[f"{metric}_place"]]
+            large = table[f"{metric}_place"] > LARGE_PLACE
+            cells = [cell + part * shown for cell, part, shown in zip(cells, parts, large, strict=True)]
+        out[title] = cells
     return out
 
 
@@ -232,44 +270,84 @@ def weighted_median(ordered: Array, weights: Codes) -> float:
     return float(ordered[middle].mean())
 
 
-def bootstrap_weights(clusters: Labels, n: int, n_boot: int, seed: int) -> Iterator[Codes]:
-    """How often each of n photos is counted: once in the sample itself, then in `n_boot` draws of photographers.
+def bootstrap_weights(clusters: Clusters, n: int, n_boot: int, seed: int) -> Iterator[Codes]:
+    """How often each of n photos is counted: once in the sample itself, then in `n_boot` draws of all clusters.
+
+    With several kinds of clusters the counts are multiplied. A draw that leaves no photo is repeated.
 
     >>> [weights.tolist() for weights in bootstrap_weights(["ann", "ann", "bob"], 3, n_boot=2, seed=0)]
     [[1, 1, 1], [0, 0, 2], [1, 1, 1]]
     """
     if n_boot < 1:
         raise ValueError(f"n_boot={n_boot}: expected at least 1")
-    codes = np.arange(n) if clusters is None else _codes(clusters, n, "clusters")[0]
-    units, rng = int(codes.max()) + 1, np.random.default_rng(seed)
+    kinds = [_codes(labels, n, kind)[0] for kind, labels in _kinds(clusters).items()]
+    sizes, rng = [int(codes.max()) + 1 for codes in kinds], np.random.default_rng(seed)
     yield np.ones(n, dtype=np.int64)
     for _ in range(n_boot):
-        yield np.bincount(rng.integers(units, size=units), minlength=units)[codes]
+        weights = np.zeros(n, dtype=np.int64)
+        while not weights.any():
+            weights = np.ones(n, dtype=np.int64)
+            for codes, size in zip(kinds, sizes, strict=True):
+                weights *= np.bincount(rng.integers(size, size=size), minlength=size)[codes]
+        yield weights
 
 
-def _values(places: Sequence[Coordinates], true_lat: ArrayLike, true_lon: ArrayLike) -> Array:
-    """What each metric averages over photos (or takes the median of), (methods, n, metrics) in `METRICS`' order."""
-    km = np.stack([errors_km(*place, true_lat, true_lon) for place in places])
-    within = [km <= limit for limit in THRESHOLDS_KM]
-    return np.stack([*within, km, km, sphere.geoscore(km)], axis=-1, dtype=np.float64)
+def _kinds(clusters: Clusters) -> dict[str, ArrayLike]:
+    """The labels by kind; a single array holds photographers."""
+    kinds = dict(clusters) if isinstance(clusters, Mapping | pd.DataFrame) else {"photographer": clusters}
+    if not kinds or any(labels is None for labels in kinds.values()):
+        raise ValueError("no clusters: expected a label per photo, (n,), such as its photographer's name")
+    return {str(kind): labels for kind, labels in kinds.items()}
 
 
-def _resampled(values: Array, clusters: Labels, n_boot: int, seed: int) -> tuple[Array, dict[str, Any]]:
-    """Metrics of the sample itself and of its bootstrap draws, (1 + n_boot, methods, metrics), and what was drawn."""
+def _with_places(kinds: Mapping[str, ArrayLike], lat: ArrayLike, lon: ArrayLike) -> dict[str, ArrayLike]:
+    return {**kinds, "place": kinds["place"] if "place" in kinds else places(lat, lon)}
+
+
+def _values(answers: Sequence[Coordinates], true_lat: ArrayLike, true_lon: ArrayLike) -> tuple[Array, list[Array]]:
+    """What each metric averages over photos, (methods, n, metrics) in `METRICS`' order, and errors (seeds, n) in km."""
+    errors = []
+    for lat, lon in ((np.atleast_2d(lat), np.atleast_2d(lon)) for lat, lon in answers):
+        if lat.shape != lon.shape:
+            raise ValueError(f"predicted lat {lat.shape}, lon {lon.shape}: expected one shape, (n,) or (seeds, n)")
+        errors.append(np.stack([errors_km(*one, true_lat, true_lon) for one in zip(lat, lon, strict=True)]))
+    rows = []
+    for km in errors:
+        within = [km <= limit for limit in THRESHOLDS_KM]
+        rows.append(np.stack([*within, km, km, sphere.geoscore(km)], axis=-1, dtype=np.float64).mean(axis=0))
+    return np.stack(rows), errors
+
+
+def _largest(values: Array, place: ArrayLike) -> dict[str, Array]:
+    """For each share the part of its hits that comes from the place with the most of them, (methods,)."""
+    codes, out = _codes(place, values.shape[1], "place")[0], {}
+    for number, name in enumerate(SHARES):
+        hits = [np.bincount(codes, weights=method[:, number]) for method in values]
+        out[f"{name}_place"] = np.array([one.max() / one.sum() if one.any() else np.nan for one in hits])
+    return out
+
+
+def _resampled(
+    values: Array, kinds: Mapping[str, ArrayLike], n_boot: int, seed: int, errors: Sequence[Array] = ()
+) -> tuple[Array, dict[str, Any]]:
+    """Metrics of the sample itself and of its bootstrap draws, (1 + n_boot, methods, metrics), and what was drawn.
+
+    `errors` (seeds, n) of each method are for the median, which is no mean over photos.
+    """
     methods, n, metrics = values.shape
-    km = values[..., _MEDIAN] if metrics == len(METRICS) else values[:0, :, 0]  # other tables have no median
-    orders = np.argsort(km, axis=1)
+    orders = [np.argsort(km, axis=1) for km in errors]
     out = np.empty((1 + n_boot, methods, metrics))
-    for draw, weights in enumerate(bootstrap_weights(clusters, n, n_boot, seed)):
+    for draw, weights in enumerate(bootstrap_weights(kinds, n, n_boot, seed)):
         out[draw] = weights @ values / weights.sum()
-        for method, order in enumerate(orders):
-            out[draw, method, _MEDIAN] = weighted_median(km[method, order], weights[order])
-    units = n if clusters is None else len(np.unique(np.asarray(clusters, dtype=str)))
-    if units == 1:
+        for method, (km, order) in enumerate(zip(errors, orders, strict=True)):
+            medians = [weighted_median(a[o], weights[o]) for a, o in zip(km, order, strict=True)]
+            out[draw, method, _MEDIAN] = np.mean(medians)
+    units = {kind: len(_codes(labels, n, kind)[1]) for kind, labels in kinds.items()}
+    what = " and ".join(f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in units.items())
+    if 1 in units.values():
         out[1:] = np.nan
-    drawn = "95 % bootstrap over" if units > 1 else "none, nothing to draw from:"
-    what = f"{units:,} {'photo' if clusters is None else 'photographer'}{'s' * (units > 1)}"
-    return out, {"photos": n, "clusters": None if clusters is None else units, "interval": f"{drawn} {what}"}
+    drawn = "none, nothing to draw from:" if 1 in units.values() else "95 % bootstrap over"
+    return out, {"photos": n, "clusters": next(iter(units.values())), "interval": f"{drawn} {what}"}
 
 
 def _table(
@@ -279,7 +357,7 @@ def _table(
     ends = {"": replicates[0]}
     ends["_low"], ends["_high"] = np.quantile(replicates[1:], [0.025, 0.975], axis=0)
     columns = {metric + end: ends[end][:, number] for number, metric in enumerate(metrics) for end in ends}
-    return pd.DataFrame(drawn | columns, index=index).astype({"clusters": "Int64"})
+    return pd.DataFrame(drawn | columns, index=index)
 
 
 def _codes(labels: ArrayLike, n: int, name: str) -> tuple[Codes, list[str]]:
@@ -289,8 +367,8 @@ def _codes(labels: ArrayLike, n: int, name: str) -> tuple[Codes, list[str]]:
     """
     array = np.asarray(labels, dtype=object)
     if array.shape != (n,):
-        raise ValueError(f"{name} has shape {array.shape}, expected ({n},): one label per photo")
+        raise ValueError(f"labels {name!r} have shape {array.shape}, expected ({n},): one label per photo")
     if missing := int(pd.isna(array).sum()):
-        raise ValueError(f"{missing} of {n} {name} are missing: give each photo a label, or leave the photo out")
+        raise ValueError(f"{missing} of {n} labels {name!r} are missing: give each photo one, or leave the photo out")
     codes, names = pd.factorize(array.astype(str).astype(object), sort=True)
     return codes, list(names)

@@ -61,7 +61,9 @@ def answers(convert=np.asarray):
     found["expected km"] = calibrate.expected_km(posterior, tree, *at)
     found["sets"] = calibrate.ConformalCells.fit(posterior, cells[:, -1]).sets(posterior, 0.8)
     found["entropy"] = abstain.entropy(posterior, tree)
-    table = evaluate.compare({"geoscore": at, "argmax": found["decode argmax"]}, lat, lon, n_boot=20)
+    table = evaluate.compare(
+        {"geoscore": at, "argmax": found["decode argmax"]}, lat, lon, np.arange(400) // 4, n_boot=20
+    )
     found["compare"] = table[["median_km", "geoscore", "geoscore_low"]].to_numpy()
     return {name: to_numpy(values) for name, values in found.items()}
 

@@ -273,6 +273,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from geolib.evaluate import format_table
     from geolib.judge import model as judge
     from geolib.judge import published
+    from geolib.sharing.card import against
 
     if options.card and not options.model:
         raise ValueError("--card writes on the card of a saved model: name the model with --model")
@@ -293,6 +294,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(f"{'all' if other else 'test'} photos of {asked}; the model was fitted on {fitted_on}")
     print(_describe_overlap(table.attrs["overlap"]))
     print(published.beside(table) if kind == "im2gps3k" else format_table(table).T.to_string())
+    print(f"In brackets: {'; '.join(dict.fromkeys(table['interval']))}.")
+    for baseline, row in table.attrs["against"].items():
+        print(against(baseline, row))
     if options.card:
         judge.record(model, dataset, table)
         model.save(options.model)

@@ -16,6 +16,7 @@ import pandas as pd
 from geolib.common.errors import MismatchError, MissingDataError
 from geolib.common.files import cache_path
 from geolib.datasets.splits import SHARES, assign_sides, safe_split
+from geolib.evaluate import places
 from geolib.images import load_rgb
 
 if TYPE_CHECKING:
@@ -121,6 +122,22 @@ class Dataset:
         """Photographer of each photo, for intervals and splits; unknown ones count as one per photo (its id)."""
         names = self.photos["photographer"].loc[list(photos)]
         return names.where(names != "", names.index.to_series())
+
+    def clusters(self, photos: Iterable[str]) -> pd.DataFrame:
+        """Photographer and place of each photo, what `geolib.evaluate` resamples: one row per photo, indexed by id.
+
+        Columns `photographer`, as `photographers` gives it, and `place`, a number (`geolib.evaluate.places`).
+
+        Examples
+        --------
+        >>> from geolib import open_dataset
+        >>> gallery = open_dataset("gallery")
+        >>> list(gallery.clusters(gallery.photos.index[:3]))
+        ['photographer', 'place']
+        """
+        who = self.photographers(photos)
+        rows = self.photos.loc[who.index]
+        return pd.DataFrame({"photographer": who, "place": places(rows["lat"], rows["lon"])})
 
     def credits(self, photos: Iterable[str] | None = None) -> str:
         """Credits for a figure that shows these photos (default: all): a line per author, licence and source."""

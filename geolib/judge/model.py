@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from geolib.common.errors import MismatchError
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.splits import Photos, photographer_overlap, split_photos
-from geolib.evaluate import compare
+from geolib.evaluate import Coordinates, compare, difference, errors_km, verdict
 from geolib.predict import Geolocator
 from geolib.retrieve import NearestNeighbour, constant_guess
 
@@ -24,19 +26,27 @@ def evaluate(
 
     Parameters
     ----------
-    n_boot : draws for the intervals, over photographers; a photo without one counts as its own.
+    n_boot : draws for the intervals, over photographers and places; a photo without photographer counts as its own.
     gallery : if `dataset` is another one, the dataset that the model was fitted on: it gives the baselines their
         training photos. Without it they are left out.
 
     Returns
     -------
     The table. `attrs["overlap"]` is what `photographer_overlap` counts (None if unknown), `attrs["side"]` is "test" or
-    "all".
+    "all". `attrs["against"]` holds for each baseline the paired difference of the geolocator, as a dict: the columns
+    of `geolib.evaluate.difference` and `verdict`, the word for its GeoScore.
 
-    Raises `MismatchError` if `dataset` or `gallery` has the name of the training data, but other photos or labels, and
-    `ValueError` if the split has no training or no test photos.
+    Raises `MismatchError` for a model that does not know its training photos (`Geolocator.fit`), and if `dataset` or
+    `gallery` has the name of the training data, but other photos or labels; `ValueError` if the split has no training
+    or no test photos.
     """
-    other = gallery is not None or model.training.get("dataset", dataset.name) != dataset.name
+    if "dataset" not in model.training:
+        raise MismatchError(
+            "the model has no record of its training photos, so they could be among the test photos: fit it with "
+            "Geolocator.fit_dataset, or hold photos out yourself and give the answers of model.predict_vectors to "
+            "geolib.compare"
+        )
+    other = gallery is not None or model.training["dataset"] != dataset.name
     train, test = _photos(model, dataset, gallery, other)
     methods = {"geolocator": model.predict_vectors(test.vectors)}
     overlap = None
@@ -46,22 +56,40 @@ def evaluate(
         nearest = NearestNeighbour(train.vectors, train.lat, train.lon).predict_vectors(test.vectors)
         methods = {"prior": constant, "nearest neighbour": nearest, **methods}
         overlap = photographer_overlap(dataset, test.ids, gallery or dataset, train.ids)
-    clusters = dataset.photographers(test.ids)
-    table = compare(methods, test.lat, test.lon, clusters=clusters, n_boot=n_boot)
+    clusters = dataset.clusters(test.ids)
+    table = compare(methods, test.lat, test.lon, clusters, n_boot=n_boot)
     if overlap is not None and 0 < overlap["photos"] < len(test.ids):
         new = ~np.isin(test.ids, overlap["ids"])
         fewer = {f"{name}, new photographers": (lat[new], lon[new]) for name, (lat, lon) in methods.items()}
         places = np.asarray(test.lat)[new], np.asarray(test.lon)[new]
-        table = pd.concat([table, compare(fewer, *places, clusters=clusters[new], n_boot=n_boot)])
+        table = pd.concat([table, compare(fewer, *places, clusters[new], n_boot=n_boot)])
     table.attrs["overlap"] = overlap and {key: value for key, value in overlap.items() if key != "ids"}
     table.attrs["side"] = "all" if other else "test"
+    table.attrs["against"] = {
+        name: _against(methods["geolocator"], methods[name], test, clusters, n_boot)
+        for name in methods
+        if name != "geolocator"
+    }
     return table
 
 
 def record(model: Geolocator, dataset: Dataset, table: pd.DataFrame) -> None:
     """Keep a table of `evaluate` in `model.figures`, so that `model.save` shows it on the card."""
-    rows = table.astype(object).where(table.notna(), None).to_dict("index")
+    rows: dict[str, dict[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("index")
+    rows["geolocator"]["against"] = table.attrs["against"]
     model.figures[f"{table.attrs['side']} photos of {dataset.name}"] = rows
+
+
+def _against(
+    ours: Coordinates, theirs: Coordinates, test: Photos, clusters: pd.DataFrame, n_boot: int
+) -> dict[str, Any]:
+    """The paired difference to a baseline, as JSON can hold it, and its verdict."""
+    table = difference(ours, theirs, test.lat, test.lon, clusters, n_boot=n_boot)
+    km, other_km = (errors_km(*answers, test.lat, test.lon) for answers in (ours, theirs))
+    same = "every error is the same" if np.array_equal(km, other_km) else ""
+    low, high = table["geoscore_low"].item(), table["geoscore_high"].item()
+    row: dict[str, Any] = table.astype(object).where(table.notna(), None).to_dict("records")[0]
+    return row | {"verdict": verdict(low, high, same=same)}
 
 
 def _photos(model: Geolocator, dataset: Dataset, gallery: Dataset | None, other: bool) -> tuple[Photos | None, Photos]:
@@ -69,7 +97,7 @@ def _photos(model: Geolocator, dataset: Dataset, gallery: Dataset | None, other:
     fitted_on, parts = gallery if other else dataset, dict[str, Photos]()
     if fitted_on is not None:
         same = model.training.get("dataset_key") == fitted_on.labels_key(model.encoder)
-        if not same and (other or "dataset" in model.training):
+        if not same:
             raise MismatchError(
                 f"the photos of {fitted_on.name}, or their labels, are not those that the model was fitted on, so its "
                 "training photos could be among the test photos: fit it again, or give its own photos as the gallery"

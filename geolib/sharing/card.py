@@ -10,10 +10,10 @@ from typing import Any
 
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.splits import Photos, training_overlap
+from geolib.evaluate import LARGE_PLACE, THRESHOLDS_KM
 
 RESPONSIBLE_USE = "notebooks/08_responsible_use.ipynb"
 _EXAMPLE = '```python\nimport geolib\n\nprint(geolib.load("FOLDER").predict("photo.jpg").sentence())\n```'
-_RADII_KM = (1, 25, 200, 750, 2500)
 _LIMITS = """\
 - It sees pixels only and answers every image. `familiar` says whether an image is like the training images; if not, \
 the places mean nothing.
@@ -83,6 +83,17 @@ def describe_data(dataset: Dataset, parts: Mapping[str, Photos]) -> dict[str, An
     }
 
 
+def against(baseline: str, row: Mapping[str, Any]) -> str:
+    """A paired difference of the geolocator and a baseline (`geolib.judge.model.evaluate`) in a sentence.
+
+    >>> against("prior", {"verdict": "more", "geoscore": 80.2, "geoscore_low": 31.0, "geoscore_high": 122.9})
+    'GeoScore of geolocator against prior: more, +80 [+31, +123]; median -.'
+    """
+    score = _figure(row, "geoscore", 1, "+,.0f", "")
+    median = _figure(row, "median_km", 1, "+,.0f", " km")
+    return f"GeoScore of geolocator against {_plain(baseline)}: {_plain(row.get('verdict'))}, {score}; median {median}."
+
+
 def _encoder(encoder: Mapping[str, Any]) -> str:
     *folders, name = encoder["name"].replace("\\", "/").split("/")
     title = _plain("/".join(filter(None, (name, encoder.get("pretrained")))))
@@ -126,12 +137,15 @@ def _figures(figures: Mapping[str, Any] | None) -> str:
     for title, methods in figures.items():
         lines = []
         for method, row in methods.items():
-            shares = [_figure(row, f"within_{km}_km", 100, ".1f", " %") for km in _RADII_KM]
+            shares = [_share(row, f"within_{km}_km") for km in THRESHOLDS_KM]
             median = _figure(row, "median_km", 1, ",.0f", " km")
             lines.append([_plain(method), _count(row.get("photos")), *shares, median])
         intervals = _plain("; ".join(sorted({str(row.get("interval", "")) for row in methods.values()})))
-        head = f"method | photos | {' | '.join(f'{km:,} km' for km in _RADII_KM)} | median"
+        head = f"method | photos | {' | '.join(f'{km:,} km' for km in THRESHOLDS_KM)} | median"
         tables.append(f"On {_plain(title)}; in brackets: {intervals}.\n\n{_table(head, lines)}")
+        paired = {name: row for method in methods.values() for name, row in (method.get("against") or {}).items()}
+        if paired:
+            tables.append("\n".join(f"- {against(name, row)}" for name, row in paired.items()))
     return "\n\n".join(tables)
 
 
@@ -141,6 +155,13 @@ def _figure(row: Mapping[str, Any], key: str, factor: int, style: str, unit: str
         return "-"
     interval = f" [{factor * low:{style}}, {factor * high:{style}}]" if low is not None and high is not None else ""
     return f"{factor * value:{style}}{unit}{interval}"
+
+
+def _share(row: Mapping[str, Any], key: str) -> str:
+    """A share, and the part of it that comes from one place where this is large."""
+    part = row.get(f"{key}_place") or 0
+    place = f", {100 * part:.0f} % of it one place" if part > LARGE_PLACE else ""
+    return _figure(row, key, 100, ".1f", " %") + place
 
 
 def _list(items: Mapping[str, str]) -> str:

@@ -31,7 +31,7 @@ def test_the_published_table_holds_together():
 
 def test_ones_own_row_stands_under_the_others_with_its_interval():
     truth = np.zeros(50), np.arange(50.0)
-    ours = compare({"geolocator": (truth[0], truth[1] + np.arange(50) / 10)}, *truth, n_boot=50)
+    ours = compare({"geolocator": (truth[0], truth[1] + np.arange(50) / 10)}, *truth, clusters=np.arange(50), n_boot=50)
     lines = published.beside(ours).splitlines()
     row = next(line for line in lines if line.startswith("> geolocator"))
     assert row.count("[") == 6 and lines.index(row) > next(n for n, x in enumerate(lines) if x.startswith("PIGEOTTO"))

@@ -21,15 +21,15 @@ SAMPLE = ROOT / "data" / "postcards" / "samples" / "postcard-00338.jpg"
 # A room stands for all of its modules that have no floor of their own.
 FLOORS = (
     "_version", "common", "sphere", "countries", "images", "openclip", "encoder", "embed", "cells", "heads", "fusion",
-    "decoding", "retrieve", "familiar", "datasets", "evaluate", "plots", "sharing.model_folder", "sharing.card",
+    "decoding", "retrieve", "familiar", "evaluate", "datasets", "plots", "sharing.model_folder", "sharing.card",
     "predict", "refine", "judge", "sharing.hub", "app",
 )  # fmt: skip
 # Arrows that break the rule, and why. `__init__` and `__main__` are the doors of the package and may name any floor.
 ALLOWED_ARROWS: dict[tuple[str, str], str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}  # "module.function" -> why it is longer than 60 lines
 MOST_LINES, MOST_FUNCTION_LINES = 500, 60
-MOST_IN_ALL = 9_300  # without docstrings: their examples are there for the reader
-MOST_IN_THE_PIPELINE = 3_300
+MOST_IN_ALL = 9_600  # without docstrings: their examples are there for the reader
+MOST_IN_THE_PIPELINE = 3_450
 
 
 @cache
