@@ -135,13 +135,14 @@ def confidence(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt
     >>> tree = GeocellTree.fit(lat, lon, (100,), min_photos=1)
     >>> uniform = np.full((2, tree.n_cells[-1]), 1 / tree.n_cells[-1])
     >>> confidence(uniform, tree, [50, 0], [10, -90]).round(2)  # in the middle of the cells, and far from all
-    array([0.54, 0.  ])
+    array([0.56, 0.  ])
     """
     share, centers, here = _answered(posterior, *tree.centers(-1), (lat, lon))
     angle = CLOSE_KM / EARTH_RADIUS_KM
     circle_km2 = 4 * math.pi * (EARTH_RADIUS_KM * math.sin(angle / 2)) ** 2
     part = np.minimum(1, circle_km2 / tree.areas_km2(-1))
-    return np.clip(by_rows(lambda p, at: (p * (at @ centers.T >= math.cos(angle))) @ part, share, here), 0, 1)
+    held = by_rows(lambda p, at: (p * (at @ centers.T >= math.cos(angle))) @ part, share, here)
+    return np.asarray(np.clip(held, 0, 1), dtype=np.float64)
 
 
 def radius_km(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
@@ -153,8 +154,8 @@ def radius_km(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt.
 
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
-    >>> radius_km(np.array([[1.0, 0, 0, 0], [0.4, 0, 0, 0.6]]), tree, [-45, -45], [-90, -90]).round()
-    array([ 4247., 20000.])
+    >>> radius_km(np.array([[1.0, 0, 0, 0], [0.4, 0.6, 0, 0]]), tree, [-45, -45], [-90, -90]).round()
+    array([ 4247., 10872.])
     """
     share, centers, here = _answered(posterior, *tree.centers(-1), (lat, lon))
     within = 2 / 3 * np.sqrt(tree.areas_km2(-1) / math.pi)

@@ -406,11 +406,9 @@ class Prediction:
             return f"If you still want a guess: {place}."
         sure = next(word for least, word in _WORDS if self.confidence >= least)
         # The best single point need not lie in the most probable country.
-        other = "" if own == likeliest else f"; the likeliest country is {country_name(likeliest) or 'none, but the sea'}"
-        return (
-            f"{sure} within {CLOSE_KM:.0f} km of {place}: confidence {100 * self.confidence:.0f} %; half of the model's "
-            f"probability lies within {self.radius_km:,.0f} km{other}."
-        )
+        other = f"; the likeliest country is {country_name(likeliest) or 'none (the open sea)'}" * (own != likeliest)
+        half = f"half of the model's probability lies within {self.radius_km:,.0f} km"
+        return f"{sure} within {CLOSE_KM:.0f} km of {place}: confidence {100 * self.confidence:.0f} %; {half}{other}."
 
     def sentence(self) -> str:
         """The prediction in words: the warning, if there is one, then the guess."""

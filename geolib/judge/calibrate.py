@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -323,7 +322,8 @@ def coverage(
         share = float((hit[inside] / photos).sum() / people)
         # The mean over photographers, written as a mean over photos: to first order also in the bootstrap's draws.
         values = share + (hit[inside] - share) * len(photos) / people / photos
-        low, high = interval({"covered": values}, own).loc["covered", ["share_low", "share_high"]].astype(float)
+        ends = interval({"covered": values}, own)[["share_low", "share_high"]].to_numpy(np.float64)[0]
+        low, high = np.clip(ends, 0, 1).tolist()
         rows[name] = {
             "photos": len(photos), "photographers": people, "covered": share, "covered_low": low, "covered_high": high,
             "nominal": confidence, "verdict": _against(low, high, confidence), "median_km2": np.median(area[inside]),
@@ -429,7 +429,7 @@ def _ranked(scores: FloatArray, clusters: Clusters) -> tuple[FloatArray, FloatAr
 
 
 def _limit(scores: FloatArray, mass: FloatArray, confidence: float) -> float:
-    """The smallest score up to which the mass reaches the confidence; infinity where there are too few photographers."""
+    """The smallest score up to which the mass reaches the confidence; infinity with too few photographers for that."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence}: expected a share between 0 and 1, such as 0.9")
     rank = int(np.searchsorted(mass, confidence - 1e-9))  # sums of thirds are a little off in floating point
