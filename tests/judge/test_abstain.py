@@ -1,4 +1,4 @@
-"""How sure a model is and what abstaining gains, against loops and bounds; and that no interval counts single photos."""
+"""How sure a model is and what abstaining gains, against loops and bounds; no interval counts single photos."""
 
 import math
 
@@ -141,7 +141,7 @@ def test_one_photographer_alone_has_no_interval():
 
 
 def test_confidence_ranks_the_shipped_models_errors_better_than_cells_do():
-    """On the calibration postcards, where it was chosen. The words of `Prediction.guess` mean more where more is said."""
+    """On the calibration postcards, where it was chosen. And the words of `Prediction.guess` are in order."""
     dataset, model = open_dataset("postcards"), default_model()
     photos = split_photos(dataset, model.encoder)["calibration"]
     people, posterior = dataset.photographers(photos.ids).to_numpy(), model.posterior(photos.vectors)
