@@ -55,6 +55,7 @@ from postcards.report_page import (  # fmt: skip
     PROMPTS,
     RANDOM,
     REGION,
+    SAME,
     TESTS,
     THUMBNAILS,
     TRAIN,
@@ -331,52 +332,65 @@ def centred(vectors: Vectors, train: npt.NDArray[np.bool_]) -> Vectors:
 # Tables
 
 
+def clusters_of(photos: pd.DataFrame) -> pd.DataFrame:
+    """Photographer and place of each postcard: what every interval resamples."""
+    place = evaluate.places(photos["lat"], photos["lon"])
+    return pd.DataFrame({"photographer": photos["photographer"], "place": place}, index=photos.index)
+
+
 def score(methods: Sequence[Method], photos: pd.DataFrame, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """The table of methods on test photos: country accuracy and `evaluate.compare`'s columns, with intervals."""
-    who = photos["photographer"]
+    clusters = clusters_of(photos)
     places = {str(number): (m.answers.lat, m.answers.lon) for number, m in enumerate(methods)}
-    table = evaluate.compare(places, photos["lat"], photos["lon"], who, n_boot=n_boot, seed=seed)
+    table = evaluate.compare(places, photos["lat"], photos["lon"], clusters, n_boot=n_boot, seed=seed)
     rows = []
     for method, (_, km) in zip(methods, table.iterrows(), strict=True):
-        right = mean_interval(method.answers.country == photos["country"].to_numpy(), who, n_boot, seed)
-        country = dict(zip((COUNTRY, f"{COUNTRY}_low", f"{COUNTRY}_high"), right, strict=True))
+        right = mean_interval(method.answers.country == photos["country"].to_numpy(), clusters, n_boot, seed)
         about = {
             "method": method.name,
             "captions": method.captions,
             "trained_on": method.trained_on,
             "training_photos": method.training_photos,
         }
-        rows.append(about | {"photos": len(photos), "photographers": int(who.nunique())} | _numbers(country, km))
+        parts = {f"{name}_place": float(km[f"{name}_place"]) for name in _WITHIN}
+        rows.append(about | _counts(clusters) | _numbers(right, km) | parts)
     return pd.DataFrame(rows)
 
 
-def _numbers(country: Mapping[str, Any], km: Mapping[str, Any] | pd.Series[Any]) -> Row:
-    wanted = (COUNTRY, CITY, "within_200_km", REGION, "within_2500_km", "median_km")
-    both = {**dict(km), **country}
-    return {f"{name}{end}": float(both[f"{name}{end}"]) for name in wanted for end in ("", "_low", "_high")}
+_WITHIN = (CITY, "within_200_km", REGION, "within_2500_km")
+
+
+def _counts(clusters: pd.DataFrame) -> Row:
+    kinds = {f"{kind}s": int(clusters[kind].nunique()) for kind in clusters}
+    return {"photos": len(clusters)} | kinds
+
+
+def _numbers(country: tuple[float, float, float], km: pd.Series[Any]) -> Row:
+    ends = ("", "_low", "_high")
+    numbers = {f"{COUNTRY}{end}": value for end, value in zip(ends, country, strict=True)}
+    return numbers | {f"{name}{end}": float(km[f"{name}{end}"]) for name in (*_WITHIN, "median_km") for end in ends}
 
 
 def difference(a: Answers, b: Answers, photos: pd.DataFrame, n_boot: int = 1000, seed: int = 0) -> Row:
-    """Every number of `a` minus that of `b`, with intervals over photographers from a paired bootstrap."""
-    who = photos["photographer"]
+    """Every number of `a` minus that of `b`, with intervals from a paired bootstrap and the word for each."""
+    clusters = clusters_of(photos)
     km = evaluate.difference(
-        (a.lat, a.lon), (b.lat, b.lon), photos["lat"], photos["lon"], who, n_boot=n_boot, seed=seed
+        (a.lat, a.lon), (b.lat, b.lon), photos["lat"], photos["lon"], clusters, n_boot=n_boot, seed=seed
     ).iloc[0]
     truth = photos["country"].to_numpy(dtype=object)
     gain = (a.country == truth).astype(np.float64) - (b.country == truth).astype(np.float64)
-    country = dict(
-        zip((COUNTRY, f"{COUNTRY}_low", f"{COUNTRY}_high"), mean_interval(gain, who, n_boot, seed), strict=True)
-    )
-    return {"photos": len(photos), "photographers": int(who.nunique())} | _numbers(country, km)
+    row = _counts(clusters) | _numbers(mean_interval(gain, clusters, n_boot, seed), km)
+    for name in (COUNTRY, *_WITHIN, "median_km"):
+        low, high = row[f"{name}_low"], row[f"{name}_high"]
+        row[f"{name}_verdict"] = evaluate.verdict(low, high, same=SAME if low == high == 0 else "")
+    return row
 
 
 def mean_interval(
-    values: npt.NDArray[np.float64], clusters: pd.Series[Any], n_boot: int = 1000, seed: int = 0
+    values: npt.NDArray[Any], clusters: pd.DataFrame, n_boot: int = 1000, seed: int = 0
 ) -> tuple[float, float, float]:
     """Mean of values (n,) and its 95 % interval over whole clusters; NaN for its ends where there is one cluster."""
-    if clusters.nunique() < 2:
-        return float(values.mean()), math.nan, math.nan
-    row = evaluate.shares({"mean": values}, clusters, n_boot=n_boot, seed=seed).iloc[0]
+    row = evaluate.interval({"mean": values}, clusters, n_boot=n_boot, seed=seed).iloc[0]
     return float(row["share"]), float(row["share_low"]), float(row["share_high"])
 
 
@@ -443,7 +457,7 @@ def goals(
 
 
 def _goal(what: str, goal: float, row: Mapping[str, Any], metric: str) -> Row:
-    about = {name: row[name] for name in ("method", "captions", "trained_on", "photos", "photographers")}
+    about = {name: row[name] for name in ("method", "captions", "trained_on", "photos", "photographers", "places")}
     value = {"value": row[metric], "value_low": row[f"{metric}_low"], "value_high": row[f"{metric}_high"]}
     return {"what": what, "goal": goal} | about | value | {"reached": bool(row[metric] >= goal)}
 
@@ -574,16 +588,11 @@ def blind_scenes(
             part = photos[mask]
             sides = [Method(name, "-", "-", 0, a.at(mask)) for name, a in (("heads", heads), ("prior", prior))]
             table = records(score(sides, part, n_boot, seed))
-            row: Row = {
-                "split": split,
-                "scene": kind,
-                "photos": len(part),
-                "photographers": part["photographer"].nunique(),
-            }
+            row: Row = {"split": split, "scene": kind}
             for name in (COUNTRY, REGION, "within_2500_km"):
                 row |= {f"{side}_{name}": table[number][name] for number, side in enumerate(("heads", "prior"))}
             gain = difference(sides[0].answers, sides[1].answers, part, n_boot, seed)
-            rows.append(row | {k: v for k, v in gain.items() if k not in ("photos", "photographers")})
+            rows.append(row | gain)
     return pd.DataFrame(rows)
 
 

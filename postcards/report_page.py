@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from geolib.common.files import write_bytes
+from geolib.evaluate import LARGE_PLACE, verdict
 from geolib.plots import ground
 
 Row = dict[str, Any]
@@ -20,6 +21,7 @@ NEAREST, PROMPTS, THUMBNAILS, RANDOM = "nearest neighbour", "zero-shot prompts",
 FACTS = "visible facts, heads"  # no method: a ceiling
 COUNTRY, REGION, CITY = "country_accuracy", "within_750_km", "within_25_km"
 TESTS = ("test_balanced", "test")
+SAME = "no draw differs"  # why a difference is the same by construction
 BLIND = ("interior", "closeup", "night")  # scenes that show next to nothing of the place
 
 
@@ -31,6 +33,14 @@ def share(value: float, digits: int = 0) -> str:
 def percent(row: Mapping[str, Any], name: str, signed: bool = False) -> str:
     """A share with its interval: `23.4 % [21.0, 25.9]`; signed, in points: `+2.4 points [0.3, 4.1]`."""
     return _with_interval(row, name, 100, "+z,.1f" if signed else "z,.1f", " points" if signed else " %")
+
+
+def changed(row: Mapping[str, Any], name: str) -> str:
+    """A paired difference with its interval and its verdict: `+2.4 points [0.3, 4.1], more`."""
+    word = row[f"{name}_verdict"]
+    if word == "same by construction":
+        return f"{word}: {SAME}"
+    return f"{kilometres(row, name, True) if name == 'median_km' else percent(row, name, True)}, {word}"
 
 
 def kilometres(row: Mapping[str, Any], name: str = "median_km", signed: bool = False) -> str:
@@ -63,7 +73,7 @@ def markdown(numbers: Mapping[str, Any]) -> str:
         "Computed by `python -m postcards report` from what ships with the clone; the numbers are in "
         "[`report.json`](report.json). The pictures are drawings: nothing here says how well photographs are located.",
         f"Postcards: {sizes}. Seed {about['seed']}. No test postcard shares a photographer or a block of one degree "
-        "with training or calibration. Brackets are 95 % intervals from a bootstrap over photographers "
+        "with training or calibration. Brackets are 95 % intervals from a bootstrap over photographers and places "
         f"({about['n_boot']:,} draws). *Heads* are the tour's geocells, linear heads, fusion and decoding for the "
         "place, and a multinomial logistic regression for the country; when to stop the heads and how strongly to "
         f"hold back the regression were chosen on `calibration`. *The headline model* below is: {headline}.",
@@ -78,14 +88,15 @@ def markdown(numbers: Mapping[str, Any]) -> str:
         where = "half by land area, half by population" if split == "test_balanced" else "where photographs are taken"
         parts += [
             f"### `{split}`: {where}",
-            f"n = {rows[0]['photos']:,} postcards by {rows[0]['photographers']:,} photographers. Country: share of "
-            "postcards whose country is named; km: share answered within that distance of the truth.",
+            f"n = {rows[0]['photos']:,} postcards by {rows[0]['photographers']:,} photographers at "
+            f"{rows[0]['places']:,} places. Country: share of postcards whose country is named; km: share answered "
+            "within that distance of the truth, and the part of it that comes from one place, where this is large.",
             _method_grid(rows),
         ]
         if numbers["differences"].get(split):
             parts += [
-                "The same postcards answered by two methods, first minus second; where an interval excludes 0, the "
-                "difference is more than chance.",
+                "The same postcards answered by two methods, first minus second. *More* and *less*: the interval "
+                "excludes 0; *undecided*: it does not. A median that is less is a shorter distance.",
                 _difference_grid(numbers["differences"][split]),
             ]
     parts += [
@@ -176,7 +187,7 @@ def _by_split(tables: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
 
 def _method_grid(rows: Sequence[Row]) -> str:
     head = ["method", "captions", "trained on", "country", "25 km", "200 km", "750 km", "2,500 km", "median"]
-    shares = (COUNTRY, CITY, "within_200_km", REGION, "within_2500_km")
+    within = (CITY, "within_200_km", REGION, "within_2500_km")
     return _grid(
         head,
         [
@@ -184,12 +195,18 @@ def _method_grid(rows: Sequence[Row]) -> str:
                 row["method"] + (" (control)" if row["method"] == PROMPTS and row["captions"] == UNNAMED else ""),
                 row["captions"],
                 f"{row['trained_on']} ({row['training_photos']:,})",
-                *(percent(row, name) for name in shares),
+                percent(row, COUNTRY),
+                *(percent(row, name) + _one_place(row, name) for name in within),
                 kilometres(row),
             ]
             for row in rows
         ],
     )
+
+
+def _one_place(row: Mapping[str, Any], name: str) -> str:
+    part = row[f"{name}_place"] or 0
+    return f", {share(part)} of it one place" if part > LARGE_PLACE else ""
 
 
 def _difference_grid(rows: Sequence[Row]) -> str:
@@ -198,9 +215,7 @@ def _difference_grid(rows: Sequence[Row]) -> str:
             row["claim"],
             row["a"],
             row["b"],
-            percent(row, COUNTRY, True),
-            percent(row, REGION, True),
-            kilometres(row, signed=True),
+            *(changed(row, name) for name in (COUNTRY, REGION, "median_km")),
         ]
         for row in rows
     ]
@@ -210,8 +225,8 @@ def _difference_grid(rows: Sequence[Row]) -> str:
 def _cue_words(numbers: Mapping[str, Any]) -> str:
     text = (
         f"Up to {numbers['about']['scenes']:,} test postcards of both splits in which a cue is visible are drawn again "
-        "without it and answered by the headline model. The change is paired with the unhidden picture: below 0, "
-        "the cue helped. *Everything* hides every cue there is. Costliest for the country first. "
+        "without it and answered by the headline model. The change is paired with the unhidden picture: *less* means "
+        "that the model used the cue. *Everything* hides every cue there is. Costliest for the country first. "
         "A change is what this model loses: a cue that others repeat costs little, and a picture without "
         "a cue is also unlike those of the training."
     )
@@ -224,10 +239,12 @@ def _cue_words(numbers: Mapping[str, Any]) -> str:
             f" **Reading**: {share(read['share_of_scenes'])} of the test postcards show script or a town name. "
             f"Without them the country is named in {lost} fewer of all postcards, of {share(read['overall'])} overall: "
         )
+        low, high = read["points_low"], read["points_high"]
+        word = "undecided" if low is None else verdict(low, high, same=SAME if low == high == 0 else "")
         text += (
             f"{share(read['share_of_result'])} of the result is reading."
-            if (read["points_low"] or 0) > 0
-            else "no more than chance, so that no part of the result can be put down to reading."
+            if word == "more"
+            else f"{word}, so that no part of the result can be put down to reading."
         )
     return text
 
@@ -251,10 +268,10 @@ def _cue_grid(rows: Sequence[Row]) -> str:
                 f"{row['photos']:,}",
                 share(row["share_of_scenes"]),
                 share(row["shown_country_accuracy"], 1),
-                percent(row, COUNTRY, True),
+                changed(row, COUNTRY),
                 share(row["shown_within_750_km"], 1),
-                percent(row, REGION, True),
-                kilometres(row, signed=True),
+                changed(row, REGION),
+                changed(row, "median_km"),
             ]
             for row in rows
         ],
@@ -262,22 +279,14 @@ def _cue_grid(rows: Sequence[Row]) -> str:
 
 
 def _blind_words(rows: Sequence[Row]) -> str:
-    dark = [row for row in rows if row["scene"] in BLIND]
-    sides: dict[str, list[str]] = {"above": [], "below": [], "with": []}
-    for row in dark:
-        low, high = row[f"{REGION}_low"], row[f"{REGION}_high"]
-        side = "with" if low is None or low <= 0 <= high else "above" if low > 0 else "below"
-        sides[side].append(f"{row['scene']} (`{row['split']}`)")
-    said = {
-        "with": "cannot be told from the prior's",
-        "above": "are above the prior's",
-        "below": "are below the prior's",
-    }
-    found = "; ".join(f"{', '.join(names)} {said[side]}" for side, names in sides.items() if names)
+    sides: dict[str, list[str]] = {}
+    for row in (row for row in rows if row["scene"] in BLIND):
+        sides.setdefault(row[f"{REGION}_verdict"], []).append(f"{row['scene']} (`{row['split']}`)")
+    found = "; ".join(f"*{word}*: {', '.join(names)}" for word, names in sorted(sides.items()))
     return (
         "A room, a close-up or a night shows next to nothing of the place; a model that falls back on the prior, the "
         "constant guess from the same training postcards, answers them as that does. Columns: heads, prior, and heads "
-        f"minus prior, paired. Shares of the heads within 750 km: {found}."
+        f"minus prior, paired. Share of the heads within 750 km against the prior's: {found}."
     )
 
 
@@ -289,7 +298,7 @@ def _blind_grid(rows: Sequence[Row]) -> str:
         cell = [f"`{row['split']}`", row["scene"], f"{row['photos']:,}"]
         for name in (COUNTRY, REGION, "within_2500_km"):
             cell += [share(row[f"{side}_{name}"], 1) for side in ("heads", "prior")]
-            cell.append(percent(row, name, True))
+            cell.append(changed(row, name))
         cells.append(cell)
     return _grid(head, cells)
 
@@ -368,7 +377,7 @@ def plot_cues(numbers: Mapping[str, Any]) -> Any:
 
 
 def _drawn_from(numbers: Mapping[str, Any]) -> str:
-    return f"95 % intervals over photographers · seed {numbers['about']['seed']}"
+    return f"95 % intervals over photographers and places · seed {numbers['about']['seed']}"
 
 
 def _dots(labels: Sequence[str], series: Mapping[str, Sequence[Row]], unit: str, caption: str, alt: str) -> Any:

@@ -2,41 +2,57 @@
 
 Each row (`geolib.judge.methods`) is a whole method. It is fitted on training photos, its settings are chosen on
 calibration photos, and the test photos are used once. Beside its errors stands the paired difference to the row that it
-changes, on the same bootstrap draws of photographers: if the interval excludes 0, the difference is more than chance.
-The answers of each row are kept as a file, so that `run` resumes an interrupted run.
+changes, on the same bootstrap draws of photographers and places, and the verdict of `geolib.evaluate` on it. Headline
+rows, and the rows that they change, are trained with five seeds and averaged. The answers of each row are kept in a
+file that is named after what the row does, so that `run` resumes an interrupted run.
 """
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import inspect
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from geolib._version import __version__
 from geolib.common.errors import MismatchError
 from geolib.common.files import read_json, write_bytes, write_json
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.duplicates import near_duplicates
 from geolib.datasets.splits import Photos, split_photos
 from geolib.encoder import Encoder
-from geolib.evaluate import METRICS, SHARES, compare, difference
+from geolib.evaluate import METRICS, SHARES, compare, difference, verdict
 from geolib.judge.methods import ROWS, Bench, Row
+from geolib.plots.charts import plot_verdicts
+from geolib.plots.ground import png
+from geolib.sharing.model_folder import versions
+from geolib.sphere import FloatArray, haversine_km
 
+Answer = tuple[FloatArray, FloatArray]  # (lat, lon), each (seeds, n)
+WORDS = ("more", "less", "undecided", "same by construction")
+_SEEDS = 5  # of a headline row
+_ROUNDING_KM, _ROUNDING_SHARE = 0.01, 0.001  # equal sums in another order may turn a near tie
 _DUPLICATE = 0.999  # cosine; 0.99 is common among neighbours
 _NUMBERS = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
+_PACKAGE = Path(__file__).resolve().parents[1]
+_NO_ANSWERS = ("app", "plots", "sharing", "evaluate.py", "judge/ablate.py")  # code that changes no answer
 _HOW_TO_READ = """\
-# What each part is worth
-
-Each row is a whole method. It is fitted on training photos, its settings are chosen on calibration photos,
-and the test photos are used once. The last column compares it with the row that it changes, on the same
-draws of photographers: if the interval excludes 0, the difference is more than chance. All intervals are
-95 %. Computed by `python -m geolib ablate`.
+Each row is a whole method. It is fitted on training {noun}, its settings are chosen on calibration {noun}, and the
+test {noun} are used once. A row is compared with the row that it changes, named after "against", on the same draws:
+the dot is its mean GeoScore minus that row's, the line the 95 % interval. *More* and *less*: the interval excludes 0.
+*Undecided*: it does not. *Same by construction*: every answer is the same, for the reason given. Rows marked "x 5" are
+means over five training seeds. Computed by `python -m geolib ablate`.
 """
+_ALT = (
+    "Dots with 95 % intervals: GeoScore of each method minus that of the method that it changes, coloured by verdict."
+)
 
 
 def run(
@@ -51,15 +67,16 @@ def run(
     n_boot: int = 1000,
     progress: Callable[[str], object] = print,
 ) -> pd.DataFrame:
-    """Compute the rows that `out` does not hold yet, and write its table: `ablation.parquet` and `ablation.md`.
+    """Compute the rows that `out` does not hold yet; write `ablation.parquet`, its page `ablation.md` and figure.
 
     A row is left out if the dataset lacks the photos that it needs. `n_boot` is the number of draws per interval; the
-    other options are those of `geolib.train_heads`.
+    other options are those of `geolib.train_heads`. Headline rows are trained with `seed` and the next four.
 
     Returns
     -------
-    One row per test side and method: `method`, `side`, `says`, `against`, `chosen` (JSON), the columns of
-    `geolib.compare`, and for each metric the paired difference to the row `against` (`gain_*`) with its interval.
+    One row per test side and method: `method`, `side`, `says`, `against`, `chosen` (JSON, of the first seed), `seeds`
+    (how many), the columns of `geolib.compare`, for each metric the paired difference to the row `against` (`gain_*`)
+    with its interval, `verdict` (the word for the GeoScore) and `same` (the reason of the fourth word).
 
     Raises
     ------
@@ -69,25 +86,69 @@ def run(
     parts = split_photos(dataset, encoder, seed=seed)
     if missing := [side for side in ("train", "calibration", "test") if side not in parts]:
         raise ValueError(f"{dataset.name} has no {', '.join(missing)} photos in its split: use more photos")
-    _check_folder(out, {"photos": dataset.labels_key(encoder), "seed": seed, "epochs": epochs, "geolib": __version__})
-    bench, rows = Bench(parts, seed, epochs, device), [row for row in rows if row.needs in parts]
-    for number, row in enumerate(rows, start=1):
-        progress(f"{number:2}/{len(rows)}  {row.name}: {_compute(row, bench, out)}")
-    answers = {row: pd.read_parquet(answers_path(out, row)) for row in rows}
+    _check_folder(out, {"photos": dataset.labels_key(encoder), "split seed": seed, "epochs": epochs})
+    rows = [row for row in rows if row.needs in parts]
+    seeds = _seeds(rows, seed)
+    bench, answers = Bench(parts, seed, epochs, device), dict[Row, list[pd.DataFrame]]()
+    for number in sorted({one for of_row in seeds.values() for one in of_row}):
+        bench = Bench(parts, number, epochs, device)  # the heads of the last seed make room
+        asked = [row for row in rows if number in seeds[row]]
+        for count, row in enumerate(asked, start=1):
+            progress(f"seed {number} {count:2}/{len(asked)}  {row.name}: {_compute(row, bench, out)}")
+            answers.setdefault(row, []).append(pd.read_parquet(answers_path(out, row, number)))
     sides = [_side_table(side, answers, parts[side], dataset, n_boot, seed) for side in bench.tests]
     table = pd.concat(sides, ignore_index=True)
+    table.attrs["noun"] = "postcards" if dataset.name == "postcards" else "photos"
     table.attrs["near_duplicates"] = {
         side: near_duplicates(parts[side].vectors, bench.train.vectors, _DUPLICATE)["photo"].nunique()
         for side in bench.tests
     }
     write_bytes(out / "ablation.parquet", table.to_parquet())
+    if table["verdict"].any():
+        write_bytes(out / "ablation.png", png(figure(table)))
     write_bytes(out / "ablation.md", markdown(table).encode())
     return table
 
 
-def answers_path(out: Path, row: Row) -> Path:
-    """The file in the folder of a run that holds the answers of a row: `side`, `id`, `lat`, `lon`."""
-    return out / "rows" / f"{ROWS.index(row):02}.parquet"
+def answers_path(out: Path, row: Row, seed: int = 0) -> Path:
+    """The file in the folder of a run that holds the answers of a row: `side`, `id`, `lat`, `lon`.
+
+    Its name is a digest of the row's name, function and options, of geolib's code and of the versions of the packages:
+    a row that changed is computed anew, wherever it stands.
+    """
+    content = [row.name, _describe(row.answer), seed, _code(), sorted(versions().items())]
+    return out / "rows" / f"{hashlib.sha256(repr(content).encode()).hexdigest()[:24]}.parquet"
+
+
+def _describe(value: Any) -> str:
+    """A function in words that change when it does: its name, its options, and its source if it is not geolib's."""
+    if isinstance(value, partial):
+        given = [
+            *map(_describe, value.args),
+            *(f"{name}={_describe(value.keywords[name])}" for name in sorted(value.keywords)),
+        ]
+        return f"{_describe(value.func)}({', '.join(given)})"
+    if not callable(value):
+        return repr(value)
+    source = "" if value.__module__.startswith("geolib.") else inspect.getsource(value)
+    return f"{value.__module__}.{value.__qualname__} {source}"
+
+
+@cache
+def _code() -> str:
+    """A digest of the code that answers depend on; comments and layout do not count."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        name = path.relative_to(_PACKAGE).as_posix()
+        if not name.startswith(_NO_ANSWERS):
+            digest.update(f"{name} {ast.dump(ast.parse(path.read_text(encoding='utf-8')))}".encode())
+    return digest.hexdigest()
+
+
+def _seeds(rows: Sequence[Row], seed: int) -> dict[Row, range]:
+    """The seeds of each row: several for headlines, and for what they are compared with."""
+    several = {name for row in rows if row.headline for name in (row.name, row.against)}
+    return {row: range(seed, seed + (_SEEDS if row.name in several else 1)) for row in rows}
 
 
 def _check_folder(out: Path, key: Mapping[str, Any]) -> None:
@@ -103,7 +164,7 @@ def _check_folder(out: Path, key: Mapping[str, Any]) -> None:
 
 def _compute(row: Row, bench: Bench, out: Path) -> str:
     """Compute a row unless it is already there; what happened, in words."""
-    path, start = answers_path(out, row), time.perf_counter()
+    path, start = answers_path(out, row, bench.seed), time.perf_counter()
     if path.is_file():
         return "kept"
     answers, chosen = row.answer(bench)
@@ -112,7 +173,7 @@ def _compute(row: Row, bench: Bench, out: Path) -> str:
         for side in bench.tests
     ]
     frame = pd.concat(sides, ignore_index=True)
-    frame.attrs["chosen"] = json.dumps(chosen)
+    frame.attrs |= {"row": row.name, "chosen": json.dumps(chosen)}
     write_bytes(path, frame.to_parquet())
     return (
         f"{time.perf_counter() - start:.0f} s, calibration GeoScore {bench.score(answers):,.0f}, {json.dumps(chosen)}"
@@ -120,69 +181,108 @@ def _compute(row: Row, bench: Bench, out: Path) -> str:
 
 
 def _side_table(
-    side: str, answers: Mapping[Row, pd.DataFrame], truth: Photos, dataset: Dataset, n_boot: int, seed: int
+    side: str, answers: Mapping[Row, list[pd.DataFrame]], truth: Photos, dataset: Dataset, n_boot: int, seed: int
 ) -> pd.DataFrame:
-    """Errors of the rows on one test side, and their paired differences."""
-    place, clusters = (truth.lat, truth.lon), dataset.photographers(truth.ids)
-    methods, notes, gains = {}, {}, {}
-    for row, frame in answers.items():
-        own = frame[frame["side"] == side].set_index("id").loc[truth.ids]
-        methods[row.name] = own["lat"].to_numpy(), own["lon"].to_numpy()
-        notes[row.name] = {"side": side, "says": row.says, "against": row.against, "chosen": frame.attrs["chosen"]}
+    """Errors of the rows on one test side, their paired differences, and the verdicts."""
+    place, clusters = (truth.lat, truth.lon), dataset.clusters(truth.ids)
+    methods, notes, gains = dict[str, Answer](), dict[str, dict[str, Any]](), dict[str, Any]()
+    for row, frames in answers.items():
+        own = [frame[frame["side"] == side].set_index("id").loc[truth.ids] for frame in frames]
+        lat, lon = (np.stack([frame[name].to_numpy() for frame in own]) for name in ("lat", "lon"))
+        methods[row.name] = lat, lon
+        notes[row.name] = {"side": side, "says": row.says, "against": row.against, "chosen": frames[0].attrs["chosen"]}
+        notes[row.name] |= {"seeds": len(frames), "verdict": "", "same": ""}
+    for row in answers:
         if row.against in methods:
-            pair = methods[row.name], methods[row.against]
-            gains[row.name] = difference(*pair, *place, clusters, n_boot=n_boot, seed=seed)[_NUMBERS].iloc[0]
+            gain, word, same = _paired(row, methods[row.name], methods[row.against], truth, clusters, n_boot, seed)
+            notes[row.name] |= {"verdict": word, "same": same}
+            if not same:
+                gains[row.name] = gain
     errors = compare(methods, *place, clusters, n_boot=n_boot, seed=seed)
-    gained = pd.DataFrame(gains, index=_NUMBERS).T.add_prefix("gain_")
-    return pd.DataFrame(notes).T.join([errors, gained]).rename_axis("method").reset_index()
+    gained = pd.DataFrame(gains, index=_NUMBERS, dtype=float).T.add_prefix("gain_")
+    return pd.DataFrame(notes).T.infer_objects().join([errors, gained]).rename_axis("method").reset_index()
 
 
-def verdict(row: pd.Series[Any]) -> str:
-    """`gains`, `loses` or `gains nothing`, by the paired interval of the GeoScore; "" for a row against none."""
-    low, high = row.get("gain_geoscore_low", np.nan), row.get("gain_geoscore_high", np.nan)
-    if pd.isna(low):
-        return ""
-    return "gains" if round(low) > 0 else "loses" if round(high) < 0 else "gains nothing"  # as far as it is printed
+def _paired(
+    row: Row, ours: Answer, theirs: Answer, truth: Photos, clusters: pd.DataFrame, n_boot: int, seed: int
+) -> tuple[pd.Series[float], str, str]:
+    """The difference of a row to the one that it changes, on the seeds of both, its verdict, and why it must be 0."""
+    seeds = min(len(ours[0]), len(theirs[0]))
+    ours, theirs = ((lat[:seeds], lon[:seeds]) for lat, lon in (ours, theirs))
+    gain = difference(ours, theirs, truth.lat, truth.lon, clusters, n_boot=n_boot, seed=seed)[_NUMBERS].iloc[0]
+    apart, n = int((haversine_km(*ours, *theirs) > _ROUNDING_KM).sum()), ours[0].size
+    same = row.same or "the same settings were chosen" * np.array_equal(ours, theirs)
+    if same and apart <= _ROUNDING_SHARE * n:
+        rounded = f", but for rounding in {apart:,} of {n:,} answers" if apart else ""
+        return gain, verdict(0, 0, same=same), same + rounded
+    return gain, verdict(gain["geoscore_low"], gain["geoscore_high"]), ""
 
 
 def reading(row: pd.Series[Any]) -> str:
-    """A row of the table in a sentence, with its paired intervals."""
-    said = verdict(row)
-    if not said:
+    """A row of the table in a sentence: what it does, the verdict, its paired intervals or the reason for none."""
+    if not row["verdict"]:
         return f"{row['says']}."
-    chance = " that is more than chance" if said == "gains nothing" else ""
+    if row["same"]:
+        return f"{row['says']}: **{row['verdict']}** as *{row['against']}*: {row['same']}."
     score, km = _interval(row, "gain_geoscore", " of GeoScore", "+"), _interval(row, "gain_median_km", " km", "+")
-    return f"{row['says']}: {said}{chance}, {score}, median {km} against *{row['against']}*."
+    return f"{row['says']}: **{row['verdict']}**, {score}, median {km}, against *{row['against']}*."
 
 
 def _interval(row: pd.Series[Any], name: str, unit: str = "", sign: str = "") -> str:
-    value, low, high = (f"{row[name + end]:{sign},.0f}" for end in ("", "_low", "_high"))
-    return f"{value}{unit} [{low}, {high}]"
+    ends = [float(row[name + end]) for end in ("", "_low", "_high")]
+    digits = 3 if sign and max(map(abs, ends)) < 0.5 else 0  # no difference is printed as "+0 [+0, +0]"
+    value, low, high = (f"{end:{sign}z,.{digits}f}" for end in ends)
+    return f"{value}{unit}" + ("" if np.isnan(ends[1]) else f" [{low}, {high}]")
+
+
+def figure(table: pd.DataFrame) -> Any:
+    """The figure at the head of the page: each row's GeoScore minus that of the row that it changes, by test side."""
+    compared = table[table["verdict"] != ""]
+    panels = {}
+    for side, part in compared.groupby("side", sort=True):
+        labels = [f"{row['method']}{_times(row)}\nagainst {row['against']}" for _, row in part.iterrows()]
+        columns = ["gain_geoscore", "gain_geoscore_low", "gain_geoscore_high", "verdict"]
+        panels[f"{side}: change of GeoScore"] = (
+            part[columns].set_axis(["gain", "low", "high", "verdict"], axis=1).set_axis(labels)
+        )
+    caption = f"{'; '.join(dict.fromkeys(compared['interval']))}"
+    return plot_verdicts(panels, caption=caption)[0]
+
+
+def _times(row: pd.Series[Any]) -> str:
+    return f" x {row['seeds']}" if row["seeds"] > 1 else ""
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table as a page: how to read it, and a table per test side."""
-    lines = [_HOW_TO_READ]
+    """The table as a page: the figure, how to read it, the verdicts of each test side, and its folded table."""
+    noun = table.attrs["noun"]
+    lines = ["# What each part is worth", ""]
+    if table["verdict"].any():
+        lines += [f"![{_ALT}](ablation.png)", ""]
+    lines.append(_HOW_TO_READ.format(noun=noun))
     for side, part in table.groupby("side", sort=True):
-        words, first = part.apply(verdict, axis=1), part.iloc[0]
-        none, worse = (
-            ", ".join(f"*{name}*" for name in part["method"][words == word]) or "no row"
-            for word in ("gains nothing", "loses")
-        )
+        first = part.iloc[0]
+        lines += [f"## {side}: {first['photos']:,} {noun}", ""]
+        for word in WORDS:
+            names = [f"*{name}*" for name in part["method"][part["verdict"] == word]]
+            if names:
+                lines.append(f"- **{word}**: {', '.join(names)}")
         lines += [
-            f"## {side}: {first['photos']:,} photos of {first['clusters']:,} photographers",
             "",
-            f"{table.attrs['near_duplicates'][side]:,} of them have a training photo with a cosine of {_DUPLICATE} or",
-            "more: copies or look-alikes (`geolib.datasets.duplicates.near_duplicates` lists them).",
+            f"Intervals: {first['interval']}. {table.attrs['near_duplicates'][side]:,} of the {noun} have a training",
+            f"picture with a cosine of {_DUPLICATE} or more: copies or look-alikes.",
             "",
-            f"Gains nothing here that is more than chance: {none}. Loses: {worse}.",
+            f"<details><summary>All rows on {side}: errors and paired differences</summary>",
             "",
-            "| method | median km | within 25 / 200 / 750 / 2,500 km, % | GeoScore | what it says |",
-            "|---|---:|---:|---:|---|",
+            "| method | median km | within 25 / 200 / 750 / 2,500 km, % | largest place's part of 25 km | GeoScore | "
+            "what it says |",
+            "|---|---:|---:|---:|---:|---|",
         ]
         for _, row in part.iterrows():
             shares = " / ".join(f"{100 * row[name]:.1f}" for name in SHARES[1:])
             median, score = _interval(row, "median_km"), _interval(row, "geoscore")
-            lines.append(f"| {row['method']} | {median} | {shares} | {score} | {reading(row)} |")
-        lines.append("")
+            place = row["within_25_km_place"]
+            cells = [f"{row['method']}{_times(row)}", median, shares, "-" if pd.isna(place) else f"{100 * place:.0f} %"]
+            lines.append("| " + " | ".join([*cells, score, reading(row)]) + " |")
+        lines += ["", "</details>", ""]
     return "\n".join(lines)

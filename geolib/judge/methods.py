@@ -44,13 +44,18 @@ _FUSIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """A method: the row that it changes (`against`), its function, what it does (`says`), the side that it `needs`."""
+    """A method: the row that it changes (`against`), its function, what it does (`says`), the side that it `needs`.
+
+    `same` is why it may answer exactly as the row that it changes; a `headline` row is trained with five seeds.
+    """
 
     name: str
     against: str
     answer: Callable[[Bench], Result]
     says: str
     needs: str = "train"
+    same: str = ""
+    headline: bool = False
 
 
 @dataclass(eq=False)

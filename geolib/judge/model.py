@@ -75,7 +75,7 @@ def evaluate(
 
 def record(model: Geolocator, dataset: Dataset, table: pd.DataFrame) -> None:
     """Keep a table of `evaluate` in `model.figures`, so that `model.save` shows it on the card."""
-    rows: dict[str, dict[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("index")
+    rows = dict[Any, dict[Any, Any]](table.astype(object).where(table.notna(), None).to_dict("index"))
     rows["geolocator"]["against"] = table.attrs["against"]
     model.figures[f"{table.attrs['side']} photos of {dataset.name}"] = rows
 
@@ -88,8 +88,8 @@ def _against(
     km, other_km = (errors_km(*answers, test.lat, test.lon) for answers in (ours, theirs))
     same = "every error is the same" if np.array_equal(km, other_km) else ""
     low, high = table["geoscore_low"].item(), table["geoscore_high"].item()
-    row: dict[str, Any] = table.astype(object).where(table.notna(), None).to_dict("records")[0]
-    return row | {"verdict": verdict(low, high, same=same)}
+    row = table.astype(object).where(table.notna(), None).to_dict("records")[0]
+    return {str(name): value for name, value in row.items()} | {"verdict": verdict(low, high, same=same)}
 
 
 def _photos(model: Geolocator, dataset: Dataset, gallery: Dataset | None, other: bool) -> tuple[Photos | None, Photos]:

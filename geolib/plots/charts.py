@@ -126,6 +126,59 @@ def plot_intervals(
     return fig, made[0]
 
 
+_VERDICTS = {"more": COLORS[0], "less": COLORS[1], "undecided": COAST, "same by construction": "white"}
+
+
+@matplotlib.rc_context(RC)
+def plot_verdicts(panels: Mapping[str, pd.DataFrame], *, caption: str = "") -> tuple[Figure, Any]:
+    """Draw paired differences with their intervals, coloured by verdict, one panel per table.
+
+    Each table has the same rows, and the columns `gain`, `low`, `high` and `verdict` (`geolib.evaluate.verdict`). A
+    difference that would leave no room for the others becomes an arrow at the edge with its number.
+
+    Examples
+    --------
+    >>> row = {"gain": [40.0], "low": [10.0], "high": [70.0], "verdict": ["more"]}
+    >>> plot_verdicts({"test": pd.DataFrame(row, index=["+ filter"])})[0].get_label()
+    'Paired differences with 95 % intervals. test: + filter more, +40 (+10 to +70).'
+    """
+    names = list(next(iter(panels.values()), pd.DataFrame()).index)
+    if not names or any(list(table.index) != names for table in panels.values()):
+        raise ValueError("the tables have different rows or none: expected the same rows in each")
+    fig, made = axes(10, 1.3 + 0.42 * len(names), len(panels), sharey=True, squeeze=False)
+    words = []
+    for ax, (title, table) in zip(made[0], panels.items(), strict=True):
+        ends = table[["low", "high"]].abs().max(axis=1)
+        limit = 1.15 * min(ends.max(), 4 * ends.median()) if ends.notna().any() else 1.0
+        said = []
+        for y, (name, row) in enumerate(table.iterrows()):
+            color, gain = _VERDICTS[row["verdict"]], row["gain"]
+            look: dict[str, Any] = {"marker": "o", "ms": 8, "color": color, "mec": INK if color == "white" else "white"}
+            number = "" if pd.isna(gain) else f", {gain:+z,.0f} ({row['low']:+z,.0f} to {row['high']:+z,.0f})"
+            said.append(f"{' '.join(str(name).split())} {row['verdict']}{number}")
+            if abs(gain) > limit:
+                edge = np.copysign(limit, gain)
+                ax.plot(edge, y, clip_on=False, **look | {"marker": ">" if gain > 0 else "<"})
+                ax.text(0.9 * edge, y, f"{gain:+,.0f}", ha="right" if gain > 0 else "left", va="center", fontsize=10)
+                continue
+            if pd.notna(row["low"]):
+                ax.hlines(y, max(row["low"], -limit), min(row["high"], limit), color=color, linewidth=3, alpha=0.6)
+            ax.plot(0 if pd.isna(gain) else gain, y, **look)
+        ax.axvline(0, color=INK, linewidth=1, zorder=0.5)
+        ax.set(xlim=(-limit, limit))
+        ax.set_title(title, fontsize=13, loc="left")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:+,.0f}" if v else "0"))
+        ax.locator_params(axis="x", nbins=4)
+        words.append(f"{title}: {'; '.join(said)}.")
+    made[0][0].set_yticks(range(len(names)), names, color=INK, fontsize=10)
+    made[0][0].set_ylim(len(names) - 0.5, -0.5)
+    for word, color in _VERDICTS.items():
+        made[0][0].plot([], [], "o", ms=8, color=color, mec=INK if color == "white" else "white", label=word)
+    _legend_above(fig, made[0][0])
+    _describe(fig, f"Paired differences with 95 % intervals. {' '.join(words)}", caption)
+    return fig, made[0]
+
+
 @matplotlib.rc_context(RC)
 def plot_lines(
     x: npt.ArrayLike,

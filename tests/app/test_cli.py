@@ -299,6 +299,8 @@ def test_fit_then_evaluate_then_predict(album, tmp_path, capsys, monkeypatch):
     assert cli.main(["evaluate", "--model", model]) == 0
     table = capsys.readouterr().out
     assert all(name in table for name in ("prior", "nearest neighbour", "geolocator", "within 750 km", "["))
+    assert "In brackets: 95 % bootstrap over " in table
+    assert re.search(r"GeoScore of geolocator against prior: (more|less|undecided|same by construction), ", table)
     assert cli.main(["predict", str(album / "00.jpg"), "--model", model]) == 0
     assert "drawn postcards" not in capsys.readouterr().err, "this model has seen the album"
     (album / "07.jpg").unlink()

@@ -376,6 +376,14 @@ def test_a_photo_without_a_photographer_is_one_of_its_own():
     assert dataset.photographers(["p0002", "p0000", "p0001"]).tolist() == ["p0002", "Ada", "p0001"]
 
 
+def test_clusters_are_the_photographers_and_the_places_of_these_photos():
+    photos = table_of([48.86, -33.9, 48.80, 48.85], [2.35, 151.2, 2.30, 2.36], ["Ada", "Ada", "", "Bo"])
+    found = Dataset("x", photos, Path).clusters(["p0003", "p0001", "p0002"])
+    assert list(found) == ["photographer", "place"] and list(found.index) == ["p0003", "p0001", "p0002"]
+    assert found["photographer"].tolist() == ["Bo", "Ada", "p0002"]
+    assert found["place"].tolist() == [0, 1, 0]
+
+
 def test_credits_count_photos_by_author_and_licence():
     photos = table_of([0] * 3, [0] * 3, [""] * 3).assign(author=["Ada", "", "Ada"], licence="CC0", source="")
     dataset = Dataset("x", photos, Path)

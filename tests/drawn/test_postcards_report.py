@@ -54,22 +54,23 @@ def written(dataset, encoders, tmp_path_factory):
 
 
 def brute_interval(values, clusters, n_boot, seed):
-    """Draw whole photographers, put their photos together, take the mean; nothing clever."""
-    names = sorted(set(clusters))
+    """Draw photographers and places, count each postcard as often as both came; nothing clever."""
+    kinds = [clusters[kind].astype(str).to_numpy() for kind in ("photographer", "place")]
     rng = np.random.default_rng(seed)
     means = []
     for _ in range(n_boot):
-        drawn = rng.integers(len(names), size=len(names))
-        means.append(np.concatenate([values[clusters == names[i]] for i in drawn]).mean())
+        draws = [rng.choice(sorted(set(labels)), size=len(set(labels))).tolist() for labels in kinds]
+        times = [[draw.count(label) for label in labels] for draw, labels in zip(draws, kinds, strict=True)]
+        means.append(np.average(values, weights=np.prod(times, axis=0)))
     return np.mean(values), *np.quantile(means, [0.025, 0.975])
 
 
-def test_the_interval_of_country_accuracy_is_that_of_drawing_photographers_one_by_one():
+def test_the_interval_of_country_accuracy_is_that_of_drawing_photographers_and_places_one_by_one():
     rng = np.random.default_rng(3)
-    clusters = rng.choice(list("abcdefghij"), 80)
+    clusters = pd.DataFrame({"photographer": rng.choice(list("abcdefghij"), 80), "place": rng.integers(8, size=80)})
     truth, said = rng.choice(["FR", "DE"], 80), rng.choice(["FR", "DE"], 80)
     expected = brute_interval((truth == said).astype(float), clusters, 200, 5)
-    found = report.mean_interval((truth == said).astype(float), pd.Series(clusters), 200, 5)
+    found = report.mean_interval((truth == said).astype(float), clusters, 200, 5)
     assert found == pytest.approx(expected)
 
 
@@ -85,15 +86,20 @@ def answers(country, lat=0.0, lon=0.0):
 
 
 def test_a_difference_is_paired():
-    """Two methods right on the same photos differ by exactly nothing, however wide the interval of each."""
+    """Two methods right on the same photos differ by exactly nothing, and that is no finding."""
     rng = np.random.default_rng(0)
-    photos = photos_of(rng.choice(["FR", "DE"], 60), rng.choice(list("abcdef"), 60))
+    towns = np.repeat([0.0, 40.0, 80.0], 20)
+    photos = photos_of(rng.choice(["FR", "DE"], 60), rng.choice(list("abcdef"), 60), lon=towns)
     said = np.where(rng.random(60) < 0.5, photos["country"], "XX")
     same = report.difference(answers(said), answers(np.where(said == "XX", "YY", said)), photos, 100)
     assert (same["country_accuracy"], same["country_accuracy_low"], same["country_accuracy_high"]) == (0, 0, 0)
+    assert same["country_accuracy_verdict"] == same["median_km_verdict"] == "same by construction"
+    assert report_page.changed(same, "country_accuracy") == "same by construction: no draw differs"
     more = report.difference(answers(photos["country"]), answers(said), photos, 100, 7)
     gain = (said != photos["country"]).to_numpy().astype(float)
-    expected = brute_interval(gain, photos["photographer"].to_numpy(), 100, 7)
+    expected = brute_interval(gain, report.clusters_of(photos), 100, 7)
+    assert more["country_accuracy_verdict"] == "more"
+    assert (more["photographers"], more["places"]) == (6, 3)
     assert [more[f"country_accuracy{end}"] for end in ("", "_low", "_high")] == pytest.approx(expected)
 
 
@@ -261,6 +267,24 @@ def test_the_page_is_what_the_json_says(written):
         assert float(cells[8].split(" km")[0].replace(",", "")) == pytest.approx(row["median_km"], abs=0.51)
 
 
+def test_the_page_names_places_and_gives_a_verdict_for_every_difference(written):
+    out, numbers = written
+    page = (out / "REPORT.md").read_text(encoding="utf-8")
+    assert "bootstrap over photographers and places" in page
+    rows = numbers["methods"]["test"]
+    assert f"by {rows[0]['photographers']:,} photographers at {rows[0]['places']:,} places" in page
+    words = {"more", "less", "undecided", "same by construction"}
+    for row in (*numbers["differences"]["test"], *numbers["cues"], *numbers["blind"]):
+        for name in ("country_accuracy", "within_750_km", "median_km"):
+            assert row[f"{name}_verdict"] in words
+            assert f"| {report_page.changed(row, name)} |" in page or name == "median_km"
+    for row in rows:
+        if (row["within_25_km_place"] or 0) > 0.2:
+            assert f", {100 * row['within_25_km_place']:.0f} % of it one place |" in page
+    for old in ("more than chance", "cannot be told", "helped"):
+        assert old not in page
+
+
 def test_every_method_is_there_once_on_both_tests(written):
     rows = written[1]["methods"]
     assert set(rows) == {"test", "test_balanced"}
@@ -340,7 +364,8 @@ def test_what_is_missing_is_left_out_with_a_note_and_changes_no_other_row(datase
         again = {(row["method"], row["captions"]): row for row in build.records(report.score(own, test[mask], 50))}
         before = {(r["method"], r["captions"]): r for r in rows if r["trained_on"] == "train"}
         assert len(again) == 9
-        assert again == {key: before[key] for key in again}
+        nan_as_none = {key: {k: None if v != v else v for k, v in row.items()} for key, row in again.items()}
+        assert nan_as_none == {key: before[key] for key in again}
     with pytest.raises(MissingDataError, match="train-encoder"):
         report.report(tmp_path, dataset=dataset, encoders={}, progress=False)
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,8 @@
 """The ablation as a user runs it: whole, stopped and resumed, in another folder's way, and its sentences."""
 
 import json
+import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from geolib.datasets import Dataset
 from geolib.datasets.splits import Photos
 from geolib.encoder import Encoder
 from geolib.judge.ablate import answers_path, markdown, reading, run
-from geolib.judge.methods import ARTICLE, ROWS, Bench
+from geolib.judge.methods import ARTICLE, ROWS, Bench, Row
 
 SIDES = {"train": 700, "train_balanced": 200, "calibration": 200, "test": 150, "test_balanced": 150}
 
@@ -55,10 +57,12 @@ def whole(bench_world, tmp_path_factory):
 
 def test_every_row_stands_for_both_test_sides_with_its_paired_difference(whole):
     table, out, lines = whole
-    assert len(lines) == len(ROWS)
+    assert len([line for line in lines if line.startswith("seed 0 ")]) == len(ROWS)
     assert table.groupby("side")["method"].apply(list).tolist() == [[row.name for row in ROWS]] * 2
-    compared = table["against"] != ""
-    assert table.loc[compared, "gain_geoscore_low"].notna().all() and compared.sum() == 2 * (len(ROWS) - 1)
+    compared, same = table["against"] != "", table["verdict"] == "same by construction"
+    assert compared.sum() == 2 * (len(ROWS) - 1) and (table["verdict"] != "").equals(compared)
+    assert table["gain_geoscore_low"].notna().equals(compared & ~same), "an identity has no interval"
+    assert (table["same"] != "").equals(same)
     for metric in evaluate.METRICS:
         assert (table[f"{metric}_low"] <= table[f"{metric}_high"]).all()
     assert pd.read_parquet(out / "ablation.parquet").equals(table)
@@ -141,13 +145,112 @@ def test_choices_are_made_on_calibration_photos():
 
 
 @pytest.mark.parametrize(
-    ("interval", "said"), [((3, 9), "gains, +5"), ((-9, -3), "loses"), ((-2, 9), "gains nothing that is more")]
+    ("interval", "word", "printed"),
+    [
+        ((3, 9), "more", "+5 of GeoScore [+3, +9]"),
+        ((-9, -3), "less", "+5 of GeoScore [-9, -3]"),
+        ((-2, 9), "undecided", "[-2, +9]"),
+    ],
 )
-def test_readings_follow_the_interval(interval, said):
-    row = pd.Series({"says": "Part", "against": "other", "gain_geoscore": 5.0})
+def test_readings_give_the_verdict_and_the_interval(interval, word, printed):
+    row = pd.Series({"says": "Part", "against": "other", "gain_geoscore": 5.0, "verdict": word, "same": ""})
     row["gain_geoscore_low"], row["gain_geoscore_high"] = interval
     row["gain_median_km"], row["gain_median_km_low"], row["gain_median_km_high"] = -20.0, -30.0, 10.0
-    assert said in reading(row) and "*other*" in reading(row)
+    assert f"**{word}**, " in reading(row) and printed in reading(row) and "*other*" in reading(row)
+
+
+# Rows by content
+
+
+def shifted(bench, by=0.0):
+    """Answers that are cheap and tell which row they are of."""
+    return bench.each_side(lambda side, x: (np.full(len(x), by), np.asarray(bench.parts[side].lon))), {"by": by}
+
+
+def moved(bench, by=0.0):
+    return shifted(bench, by + 1)
+
+
+def trained(bench):
+    return shifted(bench, float(bench.seed))
+
+
+FEW = {"n_boot": 20, "device": "cpu", "progress": len}
+
+
+def test_a_row_that_moved_or_changed_does_not_come_back_under_another_name(bench_world, tmp_path, monkeypatch):
+    """Rows were stored by position: after an insertion each came back with the answers of its neighbour."""
+    first = (Row("one", "", partial(shifted, by=1.0), "..."), Row("two", "one", partial(shifted, by=2.0), "..."))
+    later = (
+        Row("new", "", partial(shifted, by=9.0), "..."),
+        Row("two", "new", partial(moved, by=2.0), "..."),  # another function under the old name
+        Row("one", "new", partial(shifted, by=5.0), "..."),  # another option
+        Row("uno", "new", partial(shifted, by=1.0), "another name"),
+    )
+    for rows, expected in ((first, {"one": 1, "two": 2}), (later, {"new": 9, "two": 3, "one": 5, "uno": 1})):
+        monkeypatch.setattr("geolib.judge.ablate.ROWS", rows)
+        table = run(*bench_world, tmp_path / "out", rows=rows, **FEW)
+        chosen = table[table["side"] == "test"].set_index("method")["chosen"].map(json.loads)
+        assert {name: said["by"] for name, said in chosen.items()} == expected
+    monkeypatch.setattr("geolib.judge.ablate.ROWS", first[::-1])
+    lines = []
+    table = run(*bench_world, tmp_path / "out", rows=first[::-1], **FEW | {"progress": lines.append})
+    assert all(line.endswith("kept") for line in lines) and len(lines) == 2
+    assert table["chosen"].map(json.loads).map(lambda said: said["by"]).tolist() == [2, 1, 2, 1]
+
+
+def test_a_row_that_equals_the_one_that_it_changes_is_no_finding(bench_world, tmp_path):
+    """Level weights without a trunk: "+0 of GeoScore [+0, +0]" stood in the table as a result."""
+    rows = (
+        Row("one", "", partial(shifted, by=1.0), "One"),
+        Row("same", "one", shifted_one, "Same", same="both say 1"),
+        Row("luck", "one", partial(shifted_one), "Luck"),
+        Row("hair", "one", partial(shifted, by=1.000001), "Hair", same="but for rounding they are one"),
+        Row("wrong", "one", partial(shifted, by=4.0), "Wrong", same="they differ, so this is not said"),
+    )
+    table = run(*bench_world, tmp_path / "out", rows=rows, **FEW).set_index(["side", "method"]).loc["test"]
+    assert table["verdict"].tolist() == ["", *["same by construction"] * 3, table.loc["wrong", "verdict"]]
+    assert table.loc["wrong", "verdict"] in ("more", "less", "undecided")
+    assert table.loc["same", "same"] == "both say 1" and table.loc["luck", "same"] != ""
+    page = (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
+    assert "**same by construction** as *one*: both say 1." in page
+    assert "they differ, so this is not said" not in page
+    assert not re.search(r"\+0 \[\+0, \+0\]|\+0 of GeoScore \[\+0, \+0\]", page)
+
+
+def shifted_one(bench):
+    return shifted(bench, 1.0)
+
+
+def test_headlines_are_means_over_five_seeds_and_so_is_what_they_are_compared_with(bench_world, tmp_path):
+    rows = (
+        Row("base", "", trained, "Base"),
+        Row("head", "base", partial(shifted, by=40.0), "Head", headline=True),
+        Row("tail", "head", trained, "Tail"),
+    )
+    table = run(*bench_world, tmp_path / "out", rows=rows, **FEW).set_index(["side", "method"]).loc["test"]
+    assert table["seeds"].to_dict() == {"base": 5, "head": 5, "tail": 1}
+    truth = bench_world[0].photos.query("split == 'test'")
+    place, clusters = (truth["lat"], truth["lon"]), bench_world[0].clusters(truth.index)
+    runs = [np.full(len(truth), float(seed)) for seed in range(5)]
+    each = [evaluate.compare({"x": (lat, truth["lon"])}, *place, clusters, n_boot=1) for lat in runs]
+    for metric in ("geoscore", "median_km", "within_2500_km"):
+        assert table.loc["base", metric] == pytest.approx(np.mean([one[metric].item() for one in each]))
+    alone = evaluate.difference((runs[0], truth["lon"]), (runs[0] * 0 + 40, truth["lon"]), *place, clusters, n_boot=1)
+    assert table.loc["tail", "gain_geoscore"] == pytest.approx(alone["geoscore"].item()), "paired on the seed of both"
+    assert "base x 5" in (tmp_path / "out" / "ablation.md").read_text(encoding="utf-8")
+
+
+def test_the_page_starts_with_its_figure_and_folds_its_tables(whole):
+    table, out, _ = whole
+    page = (out / "ablation.md").read_text(encoding="utf-8")
+    assert page.index("](ablation.png)") < page.index("## test") < page.index("<details>") < page.index("| method |")
+    assert page.count("<details>") == page.count("</details>") == table["side"].nunique()
+    with Image.open(out / "ablation.png") as picture:
+        assert picture.width >= 1000
+    for word in set(table["verdict"]) - {""}:
+        assert f"- **{word}**: " in page
+    assert "postcard" not in page and "95 % bootstrap over 40 photographers and " in page
 
 
 def test_the_shipped_table_is_of_these_rows_and_its_page_is_made_of_it():

@@ -31,7 +31,7 @@ from geolib.datasets import Dataset, open_dataset
 from geolib.datasets.splits import split_photos
 from geolib.embed import EmbeddingStore
 from geolib.encoder import Encoder
-from geolib.evaluate import errors_km
+from geolib.evaluate import errors_km, verdict
 from geolib.familiar import Familiarity
 from geolib.fusion import RULES, fuse
 from geolib.heads import TrainOptions
@@ -40,6 +40,7 @@ from geolib.judge import abstain
 from geolib.judge.model import evaluate, record
 from geolib.plots import prediction as plots_prediction
 from geolib.predict import Geolocator, Prediction, cells_for
+from geolib.retrieve import NearestNeighbour
 from geolib.sharing import model_folder
 
 SAMPLE = data_path("postcards", "samples", "postcard-00338.jpg")
@@ -595,6 +596,43 @@ def test_an_evaluation_stands_beside_its_baselines(dataset, encoder):
     assert table.loc["geolocator", "median_km"] < table.loc["prior", "median_km"]
 
 
+def test_a_model_that_does_not_know_its_photos_is_not_evaluated_on_them(dataset, encoder):
+    """Fitted by hand on all photos, it was tested on those of the "test" side and looked excellent."""
+    vectors, photos = dataset.embeddings(encoder).vectors, dataset.photos
+    model = Geolocator.fit(encoder, vectors, photos["lat"], photos["lon"], options=TrainOptions(epochs=1), device="cpu")
+    for gallery in (None, dataset):
+        with pytest.raises(MismatchError, match=r"no record of its training photos.*fit_dataset.*geolib\.compare"):
+            evaluate(model, dataset, gallery=gallery)
+    elsewhere = replace(dataset, name="other")
+    with pytest.raises(MismatchError, match="no record of its training photos"):
+        evaluate(model, elsewhere)
+
+
+def test_the_geolocator_is_compared_with_each_baseline_in_a_word(dataset, encoder):
+    model = Geolocator.fit_dataset(
+        dataset, encoder, options=TrainOptions(epochs=80), cells_per_level=(4, 12), device="cpu"
+    )
+    table = evaluate(model, dataset, n_boot=50)
+    against = table.attrs["against"]
+    assert list(against) == ["prior", "nearest neighbour"]
+    for name, row in against.items():
+        gain = table.loc["geolocator", "geoscore"] - table.loc[name, "geoscore"]
+        assert row["geoscore"] == pytest.approx(gain)
+        assert row["verdict"] == verdict(row["geoscore_low"], row["geoscore_high"])
+    assert against["prior"]["verdict"] == "more"
+
+
+def test_a_geolocator_that_equals_its_baseline_is_the_same_by_construction(dataset, encoder, monkeypatch):
+    model = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=1), device="cpu")
+    train = dataset.photos[:80]
+    vectors = dataset.embeddings(encoder).subset(list(train.index))
+    nearest = NearestNeighbour(vectors, train["lat"].to_numpy(), train["lon"].to_numpy())
+    monkeypatch.setattr(model, "predict_vectors", nearest.predict_vectors)
+    against = evaluate(model, dataset, n_boot=20).attrs["against"]
+    assert against["nearest neighbour"]["verdict"] == "same by construction"
+    assert against["prior"]["verdict"] != "same by construction"
+
+
 def other_dataset(encoder, folder, name="other", photographers=("by 1", "by 1", "nobody else", ""), ids="q"):
     """Forty photos of another collection, whose first half was taken by somebody of the training photos."""
     vectors, lat, lon = world(40, seed=8)
@@ -668,6 +706,7 @@ def test_figures_and_licences_come_back_and_older_models_load(dataset, encoder, 
     assert loaded.figures == model.figures
     kept = loaded.figures["test photos of small"]["geolocator"]
     assert kept["median_km"] == table.loc["geolocator", "median_km"] and kept["clusters"] == 12
+    assert set(kept["against"]) == {"prior", "nearest neighbour"}
     content = read_json(tmp_path / "model" / "model.json")
     del content["figures"], content["checksum"]
     for name in ("licences", "sides", "photographers"):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from geolib.judge import calibrate
+from geolib.judge.ablate import WORDS
 from geolib.plots import charts, ground
 
 
@@ -30,6 +31,33 @@ def test_one_table_needs_no_legend_and_differences_have_a_line_at_zero():
     assert not fig.legends
     assert [0, 0] in [list(line.get_xdata()) for line in ax.get_lines()]
     assert "one, gain: -10 (-15 to +0)" in ground.alt_text(fig)
+
+
+def differences(names=("one", "two", "three", "far")):
+    rows = [(40, 10, 70, "more"), (-40, -70, -10, "less"), (np.nan, np.nan, np.nan, "same by construction")]
+    rows.append((900, 800, 1000, "more"))
+    return pd.DataFrame(rows[: len(names)], names, ["gain", "low", "high", "verdict"])
+
+
+def test_a_verdict_has_its_colour_and_what_is_far_off_an_arrow_with_its_number():
+    fig, (ax, _) = charts.plot_verdicts({"test": differences(), "test_balanced": differences()})
+    shown = {line.get_ydata()[0]: line for line in ax.get_lines() if len(line.get_ydata()) == 1}
+    assert [shown[y].get_xdata()[0] for y in range(3)] == [40, -40, 0]
+    colors = [shown[y].get_color() for y in range(4)]
+    assert len(set(colors[:3])) == 3 and colors[3] == colors[0]
+    assert shown[3].get_marker() == ">" and "+900" in [text.get_text() for text in ax.texts]
+    assert shown[3].get_xdata()[0] == ax.get_xlim()[1] < 900
+    ends = np.concatenate([segments.get_segments() for segments in ax.collections])[:, :, 0]
+    np.testing.assert_allclose(ends[:2], [[10, 70], [-70, -10]])
+    words = ground.alt_text(fig)
+    assert "one more, +40 (+10 to +70); two less, -40 (-70 to -10); three same by construction;" in words
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == list(WORDS)
+
+
+@pytest.mark.parametrize("panels", [{}, {"a": differences(())}, {"a": differences(), "b": differences(("one",))}])
+def test_verdicts_that_cannot_be_drawn_are_refused(panels):
+    with pytest.raises(ValueError, match="expected the same rows"):
+        charts.plot_verdicts(panels)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,18 @@ def test_figures_stand_on_the_card_with_their_intervals(model, tmp_path):
     assert "| geolocator | 40 | - | 12.5 % | - | - | - | 812 km [700, 1,234] |" in text
 
 
+def test_the_card_says_what_was_resampled_how_much_is_one_place_and_the_verdict(model, tmp_path):
+    gain = {"verdict": "less", "geoscore": -20.4, "geoscore_low": -31.0, "geoscore_high": -2.0}
+    row = {"photos": 40, "interval": "95 % bootstrap over 9 photographers and 7 places", "against": {"prior": gain}}
+    row |= {"within_25_km": 0.125, "within_25_km_place": 0.61, "within_200_km": 0.5, "within_200_km_place": 0.05}
+    model.figures = {"test photos of postcards": {"geolocator": row}}
+    model.save(tmp_path / "model")
+    text = (tmp_path / "model" / "README.md").read_text()
+    assert "in brackets: 95 % bootstrap over 9 photographers and 7 places." in text
+    assert "| 12.5 %, 61 % of it one place | 50.0 % |" in text
+    assert "- GeoScore of geolocator against prior: less, -20 [-31, -2]; median -." in text
+
+
 def test_a_model_fitted_by_hand_has_a_card_that_admits_what_is_not_known(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     text = (tmp_path / "model" / "README.md").read_text()
