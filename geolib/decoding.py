@@ -123,10 +123,9 @@ def expected(
 def confidence(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
     """How sure each answer is, from 0 to 1, (n,): the share of the posterior within 750 km of it.
 
-    A cell counts if its centre lies that near. A cell larger than the circle counts in part: the area of the circle
-    over its own. Answers that are ranked by this number have fewer errors at the top than by the probability of the
-    likeliest cell (cells differ a thousandfold in area) or by an entropy, which does not know the distance between two
-    candidates. As a probability it is as good as the posterior: test it with `geolib.judge.calibrate.reliability`.
+    A cell counts if its centre lies that near; one larger than the circle counts in part, by the areas. This ranks
+    errors better than the likeliest cell, whose probability depends on its size, and than entropies, which do not know
+    how far apart two candidates are. It is as well calibrated as the posterior (`geolib.judge.calibrate.reliability`).
 
     posterior: (n, n_finest).  lat, lon: the answers, degrees (n,). Raises `ValueError` as `decode` does.
 
@@ -148,9 +147,8 @@ def confidence(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt
 def radius_km(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
     """The distance from each answer within which half of its posterior lies, km (n,); arguments as in `confidence`.
 
-    A cell lies as far away as its centre and, at right angles to it, the mean distance within a disc of its area, 2/3
-    of the disc's radius: no radius is 0. It says how hard a photo is, and is not calibrated:
-    `geolib.judge.calibrate.ConformalCaps` makes it so.
+    A cell is as far away as its centre and, at right angles to it, 2/3 of the radius of a disc of its area, which is
+    the mean distance within that disc. Not calibrated: `geolib.judge.calibrate.ConformalCaps` makes it so.
 
     >>> from geolib.cells import GeocellTree
     >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
