@@ -125,7 +125,8 @@ def confidence(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt
 
     A cell counts if its centre lies that near; one larger than the circle counts in part, by the areas. This ranks
     errors better than the likeliest cell, whose probability depends on its size, and than entropies, which do not know
-    how far apart two candidates are. It is as well calibrated as the posterior (`geolib.judge.calibrate.reliability`).
+    how far apart two candidates are. It is as well calibrated as the posterior (`geolib.judge.calibrate.reliability`):
+    a photo without a clue gets what the prior has there, not 0.
 
     posterior: (n, n_finest).  lat, lon: the answers, degrees (n,). Raises `ValueError` as `decode` does.
 
