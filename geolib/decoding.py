@@ -1,4 +1,4 @@
-"""Posterior over the finest cells -> one coordinate: every decoding rule.
+"""Posterior over the finest cells -> one coordinate, by every decoding rule, and how sure that answer is.
 
 A posterior is hundreds of numbers, an answer is two. Which answer is best depends on what an error costs. `distance`
 and `geoscore` look for the best point under a cost, first among all cell centres, then around the best of them:
@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from geolib.cells.nested import Partition
-from geolib.common.arrays import Vectors, pieces, to_numpy, top_columns
+from geolib.common.arrays import Vectors, by_rows, pieces, to_numpy, top_columns
 from geolib.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
 
 Array = npt.NDArray[Any]
 RULES = ("argmax", "mean", "mode", "distance", "geoscore")
+CLOSE_KM = 750.0  # an answer within this distance counts as right where a `confidence` is given
 _MODE_CELLS, _MODE_KM = 16, 1000.0
 BLOCK = 128  # centres in a block of the search
 _STEPS, _GUIDES = 5, 2048  # of the refinement: its steps, and the likeliest points that lead them
@@ -114,12 +115,69 @@ def expected(
     """
     if cost not in ("geoscore", "distance"):
         raise ValueError(f"cost={cost!r}: expected 'geoscore' or 'distance'")
+    share, points, here = _answered(mass, lat, lon, at)
+    value = _value(share.astype(np.float64), _per_row(points, share), here, cost)
+    return np.asarray(-value if cost == "distance" else value)
+
+
+def confidence(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
+    """How sure each answer is, from 0 to 1, (n,): the share of the posterior within 750 km of it.
+
+    A cell counts if its centre lies that near; one larger than the circle counts in part, by the areas. This ranks
+    errors better than the likeliest cell, whose probability depends on its size, and than entropies, which do not know
+    how far apart two candidates are. It is as well calibrated as the posterior (`geolib.judge.calibrate.reliability`):
+    a photo without a clue gets what the prior has there, not 0.
+
+    posterior: (n, n_finest).  lat, lon: the answers, degrees (n,). Raises `ValueError` as `decode` does.
+
+    >>> from geolib.cells import GeocellTree
+    >>> lat, lon = np.mgrid[40:60:2, 0:20:2].reshape(2, -1)
+    >>> tree = GeocellTree.fit(lat, lon, (100,), min_photos=1)
+    >>> uniform = np.full((2, tree.n_cells[-1]), 1 / tree.n_cells[-1])
+    >>> confidence(uniform, tree, [50, 0], [10, -90]).round(2)  # in the middle of the cells, and far from all
+    array([0.56, 0.  ])
+    """
+    share, centers, here = _answered(posterior, *tree.centers(-1), (lat, lon))
+    angle = CLOSE_KM / EARTH_RADIUS_KM
+    circle_km2 = 4 * math.pi * (EARTH_RADIUS_KM * math.sin(angle / 2)) ** 2
+    part = np.minimum(1, circle_km2 / tree.areas_km2(-1))
+    held = by_rows(lambda p, at: (p * (at @ centers.T >= math.cos(angle))) @ part, share, here)
+    return np.asarray(np.clip(held, 0, 1), dtype=np.float64)
+
+
+def radius_km(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
+    """The distance from each answer within which half of its posterior lies, km (n,); arguments as in `confidence`.
+
+    A cell is as far away as its centre and, at right angles to it, 2/3 of the radius of a disc of its area, which is
+    the mean distance within that disc. Not calibrated: `geolib.judge.calibrate.ConformalCaps` makes it so.
+
+    >>> from geolib.cells import GeocellTree
+    >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
+    >>> radius_km(np.array([[1.0, 0, 0, 0], [0.4, 0.6, 0, 0]]), tree, [-45, -45], [-90, -90]).round()
+    array([ 4247., 10872.])
+    """
+    share, centers, here = _answered(posterior, *tree.centers(-1), (lat, lon))
+    within = 2 / 3 * np.sqrt(tree.areas_km2(-1) / math.pi)
+
+    def half(p: Array, at: FloatArray) -> FloatArray:
+        km = np.hypot(EARTH_RADIUS_KM * np.arccos(np.clip(at @ centers.T, -1, 1)), within)
+        order = np.argsort(km, axis=1, kind="stable")
+        held = np.cumsum(np.take_along_axis(p, order, axis=1), axis=1, dtype=np.float64)
+        reached = (held < held[:, -1:] / 2).sum(axis=1)
+        return np.asarray(_take(km, _take(order, reached)))
+
+    return by_rows(half, share, here)
+
+
+def _answered(
+    mass: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike, at: tuple[npt.ArrayLike, npt.ArrayLike]
+) -> tuple[Array, FloatArray, FloatArray]:
+    """Shares (n, m) and points as `_shares_and_points`, and the answers `at` as unit vectors, (n, 3)."""
     share, points = _shares_and_points(mass, lat, lon)
     here = unit_vectors(*check_lat_lon(*at))
     if len(here) != len(share):
         raise ValueError(f"{len(here)} answers for {len(share)} rows of mass: expected one per row")
-    value = _value(share.astype(np.float64), _per_row(points, share), here, cost)
-    return np.asarray(-value if cost == "distance" else value)
+    return share, points, here
 
 
 def _shares_and_points(mass: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Array, FloatArray]:

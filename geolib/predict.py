@@ -9,7 +9,7 @@ From `geolib.locate("photo.jpg")` to the coordinate, a photo passes through eigh
 5. `geolib/openclip/model.py`: `Preprocessing.crop` cuts out the square that the network sees.
 6. `geolib/heads.py`: `predict_logits` gives one score per cell, level by level.
 7. `geolib/fusion.py`: `fuse` combines the levels into one posterior over the finest cells.
-8. `geolib/decoding.py`: `decode` turns the posterior into latitude and longitude.
+8. `geolib/decoding.py`: `decode` turns the posterior into latitude and longitude; `confidence` says how sure that is.
 
 Skip the helpers on a first walk: cell centres (`cells/`), distances (`sphere`), country names (`countries`), and
 whether the image is like the training images (`familiar`). "The article" means the Starlog article "PIGEON: How CLIP
@@ -42,7 +42,7 @@ from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
 from geolib.datasets.splits import split_photos
-from geolib.decoding import decode
+from geolib.decoding import CLOSE_KM, confidence, decode, radius_km
 from geolib.encoder import Encoder
 from geolib.familiar import PERCENTILE, Familiarity
 from geolib.fusion import fuse, marginals
@@ -50,7 +50,7 @@ from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_
 from geolib.images import Failure, ImageSource, name_of, open_rgb
 from geolib.sharing.card import describe_data, model_card
 from geolib.sharing.model_folder import load_model, save_model
-from geolib.sphere import EARTH_RADIUS_KM, FloatArray, haversine_km, in_words
+from geolib.sphere import FloatArray, in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +63,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "article": {"fusion": "consistency", "decoding": "argmax", "options": TrainOptions()},
 }
 _THUMBNAIL = 440  # longest side of the picture kept for display, pixels
+_WORDS = ((0.8, "Very likely"), (0.5, "Probably"), (0.0, "Perhaps"))  # least confidence, and how it is said
 
 
 def locate(image: ImageSource, top_k: int = 5) -> Prediction:
@@ -196,21 +197,23 @@ class Geolocator:
             raise ValueError(f"top_k={top_k}: expected at least 1")
         options = self.fusion_options | ({} if levels is None else {"levels": levels})
         posterior = fuse(seen.logits, self.tree, fusion or self.fusion, **options)
-        (lat,), (lon,) = decode(posterior, self.tree, self.decoding)
+        lat, lon = decode(posterior, self.tree, self.decoding)
         mass, limit = posterior[0].astype(np.float64), self.familiarity.threshold
+        familiar = None if limit is None else seen.distance <= limit
         cells = self._cells.assign(probability=mass)
         top = cells.sort_values("probability", ascending=False, kind="stable").head(top_k)
         return Prediction(
-            familiar=None if limit is None else seen.distance <= limit,
+            familiar=familiar,
             distance=seen.distance,
             familiar_below=limit,
-            lat=float(lat),
-            lon=float(lon),
+            lat=float(lat[0]),
+            lon=float(lon[0]),
+            confidence=0.0 if familiar is False else float(confidence(posterior, self.tree, lat, lon)[0]),
             top=top.set_axis(pd.RangeIndex(1, len(top) + 1, name="rank")),
             posterior=posterior[0],
             levels=[level[0] for level in marginals(posterior, self.tree)],
             entropy=float(-np.sum(mass * np.log2(mass, where=mass > 0, out=np.zeros_like(mass)))),
-            radius_km=self._radius_km(float(lat), float(lon), mass),
+            radius_km=float(radius_km(posterior, self.tree, lat, lon)[0]),
             countries=cells.groupby("country")["probability"].sum().sort_values(ascending=False, kind="stable"),
             tree=self.tree,
             picture=seen.picture,
@@ -351,13 +354,6 @@ class Geolocator:
         columns = {"lat": lat, "lon": lon, "probability": np.nan, "cell": range(len(lat))}
         return pd.DataFrame(columns | {"country": country_of(lat, lon)})
 
-    def _radius_km(self, lat: float, lon: float, mass: FloatArray) -> float:
-        """Distance within which half of the posterior lies, by cell centres; at least half the way to the next one."""
-        km = haversine_km(lat, lon, self._cells["lat"].to_numpy(), self._cells["lon"].to_numpy())
-        order = np.argsort(km, kind="stable")
-        reached = float(km[order][np.searchsorted(np.cumsum(mass[order]), mass.sum() / 2)])
-        return max(reached, float(np.partition(km, 1)[1]) / 2 if len(km) > 1 else EARTH_RADIUS_KM)
-
 
 def _plain(value: Any) -> Any:
     """A copy whose arrays, tensors and numpy numbers are Python's own lists and numbers, as JSON can hold them."""
@@ -387,6 +383,8 @@ class Prediction:
     familiar : False for an image unlike the training images: do not trust the rest. None without calibration photos.
     distance, familiar_below : distance to the training embeddings, and the limit above which an image is unfamiliar.
     lat, lon : the answer of the decoding rule, degrees.
+    confidence : how sure the answer is, from 0 to 1: the share of the posterior within 750 km of it
+        (`geolib.decoding.confidence`); 0 for an unfamiliar image. Sort answers by it, and abstain below some value.
     top : the most probable finest cells, best first: `lat`, `lon` (the centre), `probability`, `cell`, `country`.
     posterior, levels : probability of each finest cell, float32 (n_finest,); the same summed up to each level.
     entropy : of the posterior, bits, from 0 (one cell has all of it) to log2(n_finest).
@@ -405,6 +403,7 @@ class Prediction:
     familiar_below: float | None
     lat: float
     lon: float
+    confidence: float
     top: pd.DataFrame
     posterior: npt.NDArray[np.float32] = field(repr=False)
     levels: list[npt.NDArray[np.float32]] = field(repr=False)
@@ -425,19 +424,21 @@ class Prediction:
         return f"This image is unlike the training images ({measured} {self.familiar_below:.2f})."
 
     def guess(self) -> str:
-        """The answer in words; without a probability for an unfamiliar image."""
+        """The answer in words: "very likely" from a confidence of 80 %, "probably" from 50 %, below it "perhaps".
+
+        An unfamiliar image gets no such word.
+        """
         if self.posterior.size == 1:
             return "The model has one cell for the whole Earth: it cannot say where."
-        code, share = str(self.countries.index[0]), float(self.countries.iloc[0])
-        own = str(country_of(self.lat, self.lon)[0])  # of the best guess: not always the most probable country
-        likeliest, around = (country_name(place) or "the open sea" for place in (code, own))
-        place = in_words(self.lat, self.lon)
+        likeliest, own = str(self.countries.index[0]), str(country_of(self.lat, self.lon)[0])
+        place = f"{in_words(self.lat, self.lon)} ({country_name(own) or 'the open sea'})"
         if self.familiar is False:
-            return f"If you still want a guess: {place} ({around})."
-        sure = "Very likely" if share > 0.95 else "Probably" if share > 0.5 else "Perhaps"
-        where = place if own == code else f"{place} (the best single point, in {around})"
+            return f"If you still want a guess: {place}."
+        sure = next(word for least, word in _WORDS if self.confidence >= least)
+        # The best single point need not lie in the most probable country.
+        other = f"; the likeliest country is {country_name(likeliest) or 'none (the open sea)'}" * (own != likeliest)
         half = f"half of the model's probability lies within {self.radius_km:,.0f} km"
-        return f"{sure} {likeliest} (the model gives it {100 * share:.0f} %): best guess {where}; {half}."
+        return f"{sure} within {CLOSE_KM:.0f} km of {place}: confidence {100 * self.confidence:.0f} %; {half}{other}."
 
     def sentence(self) -> str:
         """The prediction in words: the warning, if there is one, then the guess."""
@@ -458,15 +459,16 @@ class Prediction:
         return order[: np.searchsorted(held, confidence * held[-1]) + 1]
 
     def to_frame(self) -> pd.DataFrame:
-        """A copy of `top`; its `attrs` hold `familiar` and `distance`."""
+        """A copy of `top`; its `attrs` hold `familiar`, `distance` and `confidence`."""
         frame = self.top.copy()
-        frame.attrs.update(familiar=self.familiar, distance=self.distance)
+        frame.attrs.update(familiar=self.familiar, distance=self.distance, confidence=self.confidence)
         return frame
 
     def geojson(self) -> dict[str, Any]:
         """The answer and the top places as a GeoJSON FeatureCollection of points, ready for `json.dumps`."""
         rows: list[Any] = self.top.reset_index().assign(role="place").to_dict("records")  # of Python's own types
-        said = {"sentence": self.sentence(), "familiar": self.familiar, "radius_km": self.radius_km}
+        said = {name: getattr(self, name) for name in ("familiar", "confidence", "radius_km")}
+        said["sentence"] = self.sentence()
         rows.insert(0, {"lat": self.lat, "lon": self.lon, "role": "answer", **said})
         features = []
         for row in rows:

@@ -163,7 +163,7 @@ def _as_json(name: str, answer: geolib.Prediction | geolib.Failure) -> dict[str,
 
     if isinstance(answer, geolib.Failure):
         return {"photo": name, "refused": answer.reason}
-    fields = ("familiar", "distance", "familiar_below", "warning", "lat", "lon", "radius_km")
+    fields = ("familiar", "distance", "familiar_below", "warning", "lat", "lon", "confidence", "radius_km")
     names = [country_name(code) or "open sea" for code in answer.top["country"]]
     return {
         "photo": name,

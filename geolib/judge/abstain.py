@@ -1,8 +1,12 @@
-"""When not to answer: how uncertain a posterior is, and what it gains to leave out the uncertain photos."""
+"""When not to answer: how sure a model is, and what it gains to leave out the photos of which it is not sure.
+
+`confidence` is the number to abstain by. `entropy` and `spatial_entropy` are its rivals.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +16,13 @@ from scipy.special import rel_entr
 
 from geolib.cells.quadtree import IntArray, Partition
 from geolib.common.arrays import Vectors, by_rows
-from geolib.evaluate import bootstrap_weights
+from geolib.decoding import confidence
+from geolib.evaluate import Clusters, bootstrap_weights, interval
 from geolib.fusion import marginals
-from geolib.judge.calibrate import check_posterior, wilson
+from geolib.judge.calibrate import check_posterior, clusters_of
 from geolib.sphere import FloatArray
+
+__all__ = ["abstention", "confidence", "entropy", "removed", "spatial_entropy"]
 
 
 def entropy(posterior: Vectors, tree: Partition) -> FloatArray:
@@ -50,55 +57,78 @@ def spatial_entropy(posterior: Vectors, tree: Partition) -> FloatArray:
     return -_p_log2(check_posterior(posterior, tree), tree.areas_km2(-1))
 
 
-def risk_coverage(
-    uncertainty: npt.ArrayLike,
-    loss: npt.ArrayLike,
-    clusters: npt.ArrayLike | None = None,
+def abstention(
+    sureness: Mapping[str, npt.ArrayLike],
+    right: npt.ArrayLike,
+    clusters: Clusters,
     *,
     n_boot: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Mean loss of the least uncertain photos, at each share of photos answered: what abstaining gains.
+    """What abstaining gains: the share right among the surest photos, for each share of photos answered.
 
-    uncertainty: (n,); only its order counts. Photos that are equally uncertain are answered in part.  loss: (n,) of
-    each answer, an error in km, or 1 for a wrong and 0 for a right one.  clusters, n_boot, seed: as in
-    `geolib.evaluate`. Columns `risk`, `risk_low`, `risk_high`, index `coverage`: 0.05, 0.1, ..., 1. `attrs["area"]` is
-    the area under the curve, the mean risk over the coverages 1/n, 2/n, ..., 1 (Geifman et al., ICLR 2019).
+    sureness: {name: (n,)}, higher is surer; only the order counts. Of photos that are equally sure, a part is answered.
+    right: (n,), true or false.  clusters, n_boot, seed: as in `geolib.evaluate`.
 
-    >>> risk_coverage([1, 2, 3, 4], [0, 0, 10, 30], n_boot=10).loc[[0.5, 1], "risk"].tolist()
-    [0.0, 10.0]
+    Rows (`name`, `answered`): 0.05, 0.1, ..., 1. Columns `right` and `times`, the share right over that of all photos
+    on the same draws, each with `*_low` and `*_high` (NaN for a single photographer). `most_times` is what no order of
+    the photos can exceed: 1 / answered, or that all who are answered are right. So leaving out a fifth gains a quarter
+    at most. `attrs["area"]` is {name: area under the risk-coverage curve}, the mean share wrong over 1, 2, ..., n
+    photos answered; the smallest is best (Geifman et al., ICLR 2019).
+
+    >>> table = abstention({"model": [4, 3, 2, 1]}, [1, 1, 0, 0], list("abcd"), n_boot=10)
+    >>> table.loc[("model", 0.5), ["right", "times", "most_times"]].tolist(), round(table.attrs["area"]["model"], 2)
+    ([1.0, 2.0, 2.0], 0.21)
     """
-    doubt, cost = np.asarray(uncertainty, np.float64), np.asarray(loss, np.float64)
-    if doubt.ndim != 1 or not len(doubt) or doubt.shape != cost.shape or not np.isfinite([doubt, cost]).all():
-        raise ValueError(f"uncertainty {doubt.shape}, loss {cost.shape}: expected finite numbers, (n,) each")
-    n, ranks, shares = len(doubt), np.unique(doubt, return_inverse=True)[1], np.arange(1, 21) / 20
-    draws = bootstrap_weights(clusters, n, n_boot, seed)
-    risks, *replicates = (_risks(ranks, cost, weights, shares) for weights in draws)
-    low, high = np.quantile(replicates, [0.025, 0.975], axis=0)
-    columns = {"risk": risks, "risk_low": low, "risk_high": high}
-    table = pd.DataFrame(columns, index=pd.Index(shares, name="coverage"))
-    table.attrs["area"] = float(_risks(ranks, cost, np.ones(n), np.arange(1, n + 1) / n).mean())
-    return table
+    hit = np.asarray(right, np.float64)
+    scores = {name: np.asarray(values, np.float64) for name, values in sureness.items()}
+    shapes = {name: values.shape for name, values in scores.items()}
+    if hit.ndim != 1 or not scores or set(shapes.values()) != {hit.shape} or not np.isin(hit, (0, 1)).all():
+        raise ValueError(f"sureness {shapes}, right {hit.shape}: expected numbers (n,) and as many true or false")
+    if not hit.any() or not all(np.isfinite(values).all() for values in scores.values()):
+        raise ValueError("sureness and right: expected finite numbers, and at least one photo that is right")
+    n, shares = len(hit), np.arange(1, 21) / 20
+    ranks = {name: np.unique(-values, return_inverse=True)[1] for name, values in scores.items()}
+    alone = 1 in [len(set(map(str, own))) for own in clusters_of(clusters, np.ones(n, dtype=np.bool_)).values()]
+    draws = [weights for weights in bootstrap_weights(clusters, n, n_boot, seed) if weights @ hit]
+    tables, area = {}, {}
+    for name, rank in ranks.items():
+        found = np.stack([_surest(rank, hit, weights, shares) for weights in draws])
+        times = found / found[:, -1:]
+        columns = {"right": found, "times": times}
+        tables[name] = pd.DataFrame(index=pd.Index(shares, name="answered"))
+        for column, values in columns.items():
+            low, high = np.full((2, 20), np.nan) if alone else np.quantile(values[1:], [0.025, 0.975], axis=0)
+            tables[name] = tables[name].assign(**{column: values[0], f"{column}_low": low, f"{column}_high": high})
+        tables[name]["most_times"] = np.minimum(1 / shares, 1 / hit.mean())
+        area[name] = float(1 - _surest(rank, hit, np.ones(n), np.arange(1, n + 1) / n).mean())
+    out = pd.concat(tables, names=["name"])
+    out.attrs["area"] = area
+    return out
 
 
-def removed(uncertainty: npt.ArrayLike, labels: npt.ArrayLike, abstain: float = 0.2) -> pd.DataFrame:
-    """Of each kind of photo, the share without an answer when the most uncertain `abstain` share of photos gets none.
+def removed(
+    sureness: npt.ArrayLike, labels: npt.ArrayLike, clusters: Clusters, abstain: float = 0.2, *, n_boot: int = 1000
+) -> pd.DataFrame:
+    """Of each kind of photo, the share without an answer when the least sure `abstain` share of photos gets none.
 
-    uncertainty, labels: of each photo, (n,). Of equals the first are kept. Columns `photos`, `removed` (share),
-    `removed_low`, `removed_high`, index `label`, most removed first.
+    sureness, labels: of each photo, (n,). Of equals the first are kept. Columns `photos`, `removed` (share),
+    `removed_low`, `removed_high` (95 %, of the clusters with such photos), index `label`, most removed first.
 
-    >>> removed([1, 2, 3, 9], ["street", "street", "indoor", "indoor"], 0.25)["removed"].to_dict()
+    >>> kinds = ["street", "street", "indoor", "indoor"]
+    >>> removed([9, 3, 2, 1], kinds, list("abcd"), 0.25, n_boot=10)["removed"].to_dict()
     {'indoor': 0.5, 'street': 0.0}
     """
-    doubt, kinds = np.asarray(uncertainty, np.float64), np.asarray(labels).astype(str)
-    if doubt.ndim != 1 or not len(doubt) or doubt.shape != kinds.shape or np.isnan(doubt).any() or not 0 < abstain < 1:
-        raise ValueError(f"uncertainty {doubt.shape}, labels {kinds.shape}, {abstain=}: expected (n,) twice, a share")
-    out = np.ones(len(doubt), dtype=np.bool_)
-    out[np.argsort(doubt, kind="stable")[: round(len(doubt) * (1 - abstain))]] = False
-    table = pd.DataFrame({"photos": 1, "removed": out}).groupby(pd.Index(kinds, name="label")).sum()
-    low, high = wilson(table["removed"], table["photos"])
-    shares = table.assign(removed=table["removed"] / table["photos"], removed_low=low, removed_high=high)
-    return shares.sort_values("removed", ascending=False, kind="stable")
+    score, kinds = np.asarray(sureness, np.float64), np.asarray(labels).astype(str)
+    if score.ndim != 1 or not len(score) or score.shape != kinds.shape or np.isnan(score).any() or not 0 < abstain < 1:
+        raise ValueError(f"sureness {score.shape}, labels {kinds.shape}, {abstain=}: expected (n,) twice, a share")
+    out = np.ones(len(score), dtype=np.bool_)
+    out[np.argsort(-score, kind="stable")[: round(len(score) * (1 - abstain))]] = False
+    parts = {kind: kinds == kind for kind in np.unique(kinds)}
+    rows = [interval({k: out[part]}, clusters_of(clusters, part), n_boot=n_boot) for k, part in parts.items()]
+    table = pd.concat(rows).rename(columns=lambda column: column.replace("share", "removed")).rename_axis("label")
+    columns = ["photos", "removed", "removed_low", "removed_high"]
+    return table[columns].sort_values("removed", ascending=False, kind="stable")
 
 
 def _p_log2(mass: npt.NDArray[Any], areas: FloatArray) -> FloatArray:
@@ -106,9 +136,9 @@ def _p_log2(mass: npt.NDArray[Any], areas: FloatArray) -> FloatArray:
     return by_rows(lambda p: rel_entr(p.astype(np.float64), areas).sum(axis=1) / math.log(2), mass)
 
 
-def _risks(ranks: IntArray, loss: FloatArray, weights: npt.NDArray[Any], shares: FloatArray) -> FloatArray:
-    """Mean loss of the least uncertain `shares` of weighted photos; within a rank the loss grows in proportion."""
+def _surest(ranks: IntArray, right: FloatArray, weights: npt.NDArray[Any], shares: FloatArray) -> FloatArray:
+    """Share right of the surest `shares` of weighted photos; within a rank it grows in proportion."""
     counted = np.append(0, np.cumsum(np.bincount(ranks, weights=weights)))
-    summed = np.append(0, np.cumsum(np.bincount(ranks, weights=weights * loss)))
+    summed = np.append(0, np.cumsum(np.bincount(ranks, weights=weights * right)))
     answered = shares * counted[-1]
     return np.asarray(np.interp(answered, counted, summed) / answered)

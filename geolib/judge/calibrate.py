@@ -1,16 +1,22 @@
 """Calibration: probabilities that come true as often as they say, and regions that hold their share.
 
-Everything is fitted on the calibration split alone. Conformal regions cover their share of photos that are exchangeable
-with the calibration photos: of all of them together, not of each continent or scene.
+Everything is fitted on the calibration split alone. Conformal regions cover their share of the photos of *new
+photographers*, if these are drawn as those of the calibration photos were: on average over all of them, not on each
+continent or for each scene.
 
-Intervals are Wilson's 95 %, which treat the photos as independent. Photos of one photographer are not:
-`geolib.evaluate.shares` resamples whole photographers.
+Photos of one photographer are alike, so a conformal limit counts photographers, not photos: with K of them, each has
+the mass 1 / (K + 1), spread evenly over their photos, and the new one has the rest, as high as can be. At confidence
+1 - a the limit is the smallest score up to which the masses reach 1 - a. With one photo per photographer that is the
+usual ceil((K + 1) (1 - a))-th smallest score. (Hierarchical conformal prediction: Dunn, Wasserman and Ramdas, JASA
+2022; Lee, Barber and Willett, arXiv 2306.06342.)
+
+`clusters` are as in `geolib.evaluate`: intervals resample all kinds of them. Of several, the first is the photographer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,13 +27,13 @@ from scipy.special import logsumexp
 
 from geolib.cells.quadtree import IntArray, Partition
 from geolib.common.arrays import Vectors, by_rows, row_blocks, to_numpy
+from geolib.evaluate import Clusters, interval, verdict
 from geolib.fusion import Array, check_logits, log_probabilities, scaled
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, unit_vectors
 
 Flags = npt.NDArray[np.bool_]
 SPHERE_KM2 = 4 * math.pi * EARTH_RADIUS_KM**2
 _HOTTEST = 100.0  # temperatures are fitted between its inverse and it
-_Z = 1.959963984540054  # two-sided 95 % of the normal distribution
 
 
 def fit_temperature(logits: Vectors, labels: npt.ArrayLike) -> float:
@@ -135,58 +141,49 @@ def _true_cells(scores: Array, labels: npt.ArrayLike) -> Array:
     return cells
 
 
-def wilson(successes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """95 % interval (low, high) of a share of `successes` among `n` independent trials, broadcasting; n = 0 gives 0, 1.
-
-    Unlike share +- 2 standard errors it stays within [0, 1]. Wilson, JASA 22 (1927).
-
-    >>> [round(float(end), 2) for end in wilson(9, 10)]
-    [0.6, 0.98]
-    """
-    k, total = np.asarray(successes, np.float64), np.asarray(n, np.float64)
-    if not np.all((k >= 0) & (k <= total)):
-        raise ValueError(f"successes={k} of n={total}: expected 0 <= successes <= n")
-    middle = k + _Z**2 / 2
-    half = _Z * np.sqrt(k * (total - k) / np.maximum(total, 1) + _Z**2 / 4)
-    return np.maximum((middle - half) / (total + _Z**2), 0), np.minimum((middle + half) / (total + _Z**2), 1)
-
-
-def reliability(probability: npt.ArrayLike, right: npt.ArrayLike, bins: int = 15) -> pd.DataFrame:
+def reliability(probability: npt.ArrayLike, right: npt.ArrayLike, clusters: Clusters, bins: int = 15) -> pd.DataFrame:
     """The reliability curve: how often answers with a probability of about p were right.
 
     probability: (n,) of each photo's answer, in [0, 1].  right: (n,), whether it was true. Returns one row per bin of
     about as many photos, ascending, without empty bins. Columns `probability` (mean), `share` right, `share_low`,
-    `share_high`, `photos`.
+    `share_high` (95 %, of the clusters in the bin), `photos`.
 
-    >>> reliability([0.2, 0.2, 0.9, 0.9], [0, 1, 1, 1], bins=2)[["probability", "share", "photos"]]
+    >>> reliability([0.2, 0.2, 0.9, 0.9], [0, 1, 1, 1], list("abcd"), bins=2)[["probability", "share", "photos"]]
        probability  share  photos
     0          0.2    0.5       2
     1          0.9    1.0       2
     """
-    p, hit = np.asarray(probability, np.float64), np.asarray(right, np.float64)
-    if p.ndim != 1 or not len(p) or p.shape != hit.shape or not np.all((p >= 0) & (p <= 1 + 1e-6)):
-        raise ValueError(f"probability {p.shape}, right {hit.shape}: expected (n,) each, probabilities in [0, 1]")
-    if not np.isin(hit, (0, 1)).all() or bins < 1:
-        raise ValueError(f"right holds {np.unique(hit)[:5]}, bins={bins}: expected true or false, and at least one bin")
-    steps = np.linspace(0, 1, bins + 1)[1:-1]
-    bin_of = np.searchsorted(np.quantile(p, steps), p)
-    table = pd.DataFrame({"probability": p, "share": hit, "photos": 1}).groupby(bin_of)
-    out = table.agg({"probability": "mean", "share": "mean", "photos": "sum"}).reset_index(drop=True)
-    low, high = wilson(table["share"].sum().to_numpy(), out["photos"].to_numpy())
-    return out.assign(share_low=low, share_high=high)[["probability", "share", "share_low", "share_high", "photos"]]
+    table, bin_of = _bins(probability, right, bins)
+    parts, hit = [bin_of == number for number in np.unique(bin_of)], np.asarray(right, np.float64)
+    ends = pd.concat([interval({"right": hit[inside]}, clusters_of(clusters, inside)) for inside in parts])
+    table[["share_low", "share_high"]] = ends[["share_low", "share_high"]].to_numpy()
+    return table[["probability", "share", "share_low", "share_high", "photos"]]
 
 
 def expected_calibration_error(probability: npt.ArrayLike, right: npt.ArrayLike, bins: int = 15) -> float:
     """Mean over the photos of |share right - mean probability| of their bin; arguments as in `reliability`.
 
-    Chance alone keeps it above 0: by about sqrt(2 p (1 - p) bins / (pi n)) for a perfectly calibrated p. Print
-    `calibration_floor` beside it. Naeini et al. (AAAI 2015); Guo et al. (ICML 2017).
+    Chance alone keeps it above 0: by about sqrt(2 p (1 - p) bins / (pi n)) for a perfectly calibrated p and independent
+    photos. Print `calibration_floor` beside it. Naeini et al. (AAAI 2015); Guo et al. (ICML 2017).
 
     >>> round(expected_calibration_error([0.2, 0.2, 0.9, 0.9], [0, 1, 1, 1], bins=2), 3)
     0.2
     """
-    table = reliability(probability, right, bins)
+    table, _ = _bins(probability, right, bins)
     return float(np.average((table["share"] - table["probability"]).abs(), weights=table["photos"]))
+
+
+def _bins(probability: npt.ArrayLike, right: npt.ArrayLike, bins: int) -> tuple[pd.DataFrame, IntArray]:
+    """`probability`, `share` and `photos` of each bin, and the bin of each photo (n,)."""
+    p, hit = np.asarray(probability, np.float64), np.asarray(right, np.float64)
+    if p.ndim != 1 or not len(p) or p.shape != hit.shape or not np.all((p >= 0) & (p <= 1 + 1e-6)):
+        raise ValueError(f"probability {p.shape}, right {hit.shape}: expected (n,) each, probabilities in [0, 1]")
+    if not np.isin(hit, (0, 1)).all() or bins < 1:
+        raise ValueError(f"right holds {np.unique(hit)[:5]}, bins={bins}: expected true or false, and at least one bin")
+    bin_of = np.searchsorted(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]), p)
+    table = pd.DataFrame({"probability": p, "share": hit, "photos": 1}).groupby(bin_of)
+    out = table.agg({"probability": "mean", "share": "mean", "photos": "sum"}).reset_index(drop=True)
+    return out, np.asarray(bin_of)
 
 
 def calibration_floor(
@@ -205,31 +202,32 @@ def calibration_floor(
 class ConformalCells:
     """Sets of cells that hold the true one at any confidence: likeliest first, until enough is in. Made by `fit`.
 
-    A photo's score is the posterior mass of the cells ranked above its true one. At confidence 1 - a the limit is the
-    ceil((n + 1) (1 - a))-th smallest of the n calibration scores, and a set takes every cell whose score does not
-    exceed it: at least 1 - a of exchangeable photos are covered. (Adaptive prediction sets: Romano, Sesia and Candes,
-    NeurIPS 2020; Angelopoulos and Bates, arXiv 2107.07511.)
+    A photo's score is the posterior mass of the cells ranked above its true one. A set takes every cell whose score
+    does not exceed the limit (see the top of this module), so that at least 1 - a of new photographers' photos are
+    covered. (Adaptive prediction sets: Romano, Sesia and Candes, NeurIPS 2020; Angelopoulos and Bates, arXiv
+    2107.07511.)
 
     The true cell's own mass does not count, so the likeliest cell is in every set and none is empty. More is covered
     where that cell alone is right more often than the confidence asks.
 
-    >>> posterior = np.array([[0.7, 0.2, 0.1]] * 9)
-    >>> fitted = ConformalCells.fit(posterior, [0, 0, 0, 0, 0, 0, 1, 1, 2])
+    >>> posterior, nine_people = np.array([[0.7, 0.2, 0.1]] * 9), range(9)
+    >>> fitted = ConformalCells.fit(posterior, [0, 0, 0, 0, 0, 0, 1, 1, 2], nine_people)
     >>> fitted.sets(posterior[:1], 0.6), fitted.sets(posterior[:1], 0.8)
     (array([[ True, False, False]]), array([[ True,  True, False]]))
     """
 
     scores: FloatArray = field(repr=False)  # of the calibration photos, ascending, (n,)
+    mass: FloatArray = field(repr=False)  # of the photographers, up to and with each score, (n,)
 
     @classmethod
-    def fit(cls, posterior: Vectors, cells: npt.ArrayLike) -> ConformalCells:
-        """Fit on a posterior (n, n_cells) of calibration photos and their true cells, (n,), of the same level."""
+    def fit(cls, posterior: Vectors, cells: npt.ArrayLike, clusters: Clusters) -> ConformalCells:
+        """Fit on a posterior (n, n_cells) of calibration photos, their true cells of that level, and photographers."""
         mass = check_posterior(posterior)
-        return cls(np.sort(by_rows(_mass_above, mass, _checked_cells(cells, mass))))
+        return cls(*_ranked(by_rows(_mass_above, mass, _checked_cells(cells, mass)), clusters))
 
     def sets(self, posterior: Vectors, confidence: float) -> Flags:
         """Which cells are in each photo's set, bool (n, n_cells)."""
-        limit = _limit(self.scores, confidence)
+        limit = _limit(self.scores, self.mass, confidence)
 
         def inside(mass: Array) -> Flags:
             order = np.argsort(-mass, axis=1, kind="stable")
@@ -245,29 +243,30 @@ class ConformalCells:
 class ConformalCaps:
     """Circles around the answer that hold the true place at any confidence. Made by `fit`.
 
-    A photo's score is its error divided by the error that the model expects (`expected_km`); the radius is that
-    expectation times the limit that `ConformalCells` describes. (Angelopoulos and Bates, arXiv 2107.07511.)
+    A photo's score is its error over its scale: how hard the model finds it, by `geolib.decoding.radius_km`, which is
+    `Prediction.radius_km`. The circle's radius is the scale times the limit (see the top of this module).
 
-    >>> caps = ConformalCaps.fit(km=[10, 20, 30, 40], scale_km=[10, 10, 10, 10])
+    >>> caps = ConformalCaps.fit(km=[10, 20, 30, 40], scale_km=[10, 10, 10, 10], clusters=["ann", "bob", "cy", "di"])
     >>> caps.radius_km([100], confidence=0.6)
     array([300.])
     """
 
     scores: FloatArray = field(repr=False)  # of the calibration photos, ascending, (n,)
+    mass: FloatArray = field(repr=False)  # of the photographers, up to and with each score, (n,)
 
     @classmethod
-    def fit(cls, km: npt.ArrayLike, scale_km: npt.ArrayLike) -> ConformalCaps:
-        """Fit on the errors of calibration photos and their scales, both km, (n,)."""
+    def fit(cls, km: npt.ArrayLike, scale_km: npt.ArrayLike, clusters: Clusters) -> ConformalCaps:
+        """Fit on the errors of calibration photos and their scales, both km, (n,), and their photographers."""
         errors, scales = np.asarray(km, np.float64), np.asarray(scale_km, np.float64)
         if errors.ndim != 1 or not len(errors) or errors.shape != scales.shape:
             raise ValueError(f"km {errors.shape}, scale_km {scales.shape}: expected (n,) each, at least one photo")
         if not np.all((errors >= 0) & (errors < math.inf) & (scales > 0) & (scales < math.inf)):
             raise ValueError("km and scale_km: expected finite numbers, errors >= 0 and scales above 0")
-        return cls(np.sort(errors / scales))
+        return cls(*_ranked(errors / scales, clusters))
 
     def radius_km(self, scale_km: npt.ArrayLike, confidence: float) -> FloatArray:
         """Radius of each photo's circle in km, (n,); at most half the Earth's circumference, the whole sphere."""
-        radius = np.asarray(scale_km, np.float64) * _limit(self.scores, confidence)
+        radius = np.asarray(scale_km, np.float64) * _limit(self.scores, self.mass, confidence)
         return np.minimum(radius, math.pi * EARTH_RADIUS_KM)
 
 
@@ -292,46 +291,49 @@ def region_area_km2(sets: Flags, tree: Partition) -> FloatArray:
     return np.asarray(np.asarray(sets, dtype=np.bool_) @ tree.areas_km2(-1))
 
 
-def coverage(covered: npt.ArrayLike, confidence: float, area_km2: npt.ArrayLike) -> pd.DataFrame:
-    """How often regions held the truth, one row "all".
+def coverage(
+    covered: npt.ArrayLike,
+    confidence: float,
+    area_km2: npt.ArrayLike,
+    clusters: Clusters,
+    groups: npt.ArrayLike | None = None,
+) -> pd.DataFrame:
+    """How often regions hold the truth for a new photographer: one row "all", then one per group, such as a continent.
 
     covered: (n,), whether each photo's region holds its true place.  area_km2: (n,), of the region. Columns `photos`,
-    `covered` (share), `covered_low`, `covered_high`, `nominal`, `off` (the interval does not hold the nominal share),
-    `median_km2`.
+    `photographers`; `covered`, the share of a photographer's photos, averaged over the photographers, so that nobody
+    counts more for uploading more; `covered_low`, `covered_high` (95 %); `nominal`; `verdict`, whether more or less is
+    covered than nominal (`geolib.evaluate.verdict`); `median_km2`.
 
-    >>> coverage([True, True, True, False], 0.8, [5, 6, 7, 8])["covered"].tolist()
-    [0.75]
+    >>> coverage([True, True, True, False], 0.8, [5, 6, 7, 8], ["ann", "ann", "ann", "bob"])["covered"].tolist()
+    [0.5]
     """
     hit, area = np.asarray(covered, dtype=np.bool_), np.asarray(area_km2, np.float64)
-    if hit.ndim != 1 or not len(hit) or hit.shape != area.shape:
-        raise ValueError(f"covered {hit.shape}, area_km2 {area.shape}: expected (n,) each")
-    low, high = (float(end) for end in wilson(hit.sum(), len(hit)))
-    row = {"photos": len(hit), "covered": hit.mean(), "covered_low": low, "covered_high": high, "nominal": confidence}
-    row |= {"off": not low <= confidence <= high, "median_km2": np.median(area)}
-    return pd.DataFrame([row], index=pd.Index(["all"], name="group"))
+    kinds = np.full(hit.shape, "") if groups is None else np.asarray(groups).astype(str)
+    if hit.ndim != 1 or not len(hit) or not hit.shape == area.shape == kinds.shape:
+        raise ValueError(f"covered {hit.shape}, area_km2 {area.shape}, groups {kinds.shape}: expected (n,) each")
+    parts = {"all": np.ones(hit.shape, dtype=np.bool_)}
+    if groups is not None:
+        parts |= {kind: kinds == kind for kind in np.unique(kinds)}
+    rows = {}
+    for name, inside in parts.items():
+        own = clusters_of(clusters, inside)
+        people, photos = _photos_of_each(own)
+        share = float((hit[inside] / photos).sum() / people)
+        # The mean over photographers, written as a mean over photos: to first order also in the bootstrap's draws.
+        values = share + (hit[inside] - share) * len(photos) / people / photos
+        ends = interval({"covered": values}, own)[["share_low", "share_high"]].to_numpy(np.float64)[0]
+        low, high = np.clip(ends, 0, 1).tolist()
+        rows[name] = {
+            "photos": len(photos), "photographers": people, "covered": share, "covered_low": low, "covered_high": high,
+            "nominal": confidence, "verdict": _against(low, high, confidence), "median_km2": np.median(area[inside]),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
 
 
-def expected_km(posterior: Vectors, tree: Partition, lat: npt.ArrayLike, lon: npt.ArrayLike) -> FloatArray:
-    """How far from its answer the posterior expects the true place, km (n,): the scale of `ConformalCaps`.
-
-    lat, lon: degrees, one answer per photo. The mean over the cells of the distance to the centre and, at right angles
-    to it, the mean distance within a disc of the cell's area, 2/3 of its radius. So it is never 0.
-
-    >>> from geolib.cells import GeocellTree
-    >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
-    >>> expected_km(np.array([[1.0, 0, 0, 0], [0.5, 0.5, 0, 0]]), tree, [-45, -45], [-90, -90]).round()
-    array([4247., 7559.])
-    """
-    mass, points = check_posterior(posterior, tree), unit_vectors(*check_lat_lon(lat, lon))
-    if len(points) != len(mass):
-        raise ValueError(f"{len(points)} points for {len(mass)} photos: expected one each")
-    centers, within = unit_vectors(*tree.centers(-1)), 2 / 3 * np.sqrt(tree.areas_km2(-1) / math.pi)
-
-    def mean_km(mass: Array, points: FloatArray) -> FloatArray:
-        km = EARTH_RADIUS_KM * np.arccos(np.clip(points @ centers.T, -1, 1))  # float64: good to 0.1 m near 0
-        return np.asarray(np.einsum("ij,ij->i", mass, np.hypot(km, within)) / mass.sum(axis=1, dtype=np.float64))
-
-    return by_rows(mean_km, mass, points)
+def _against(low: float, high: float, confidence: float) -> str:
+    """The verdict on an interval of coverage; one without a width may hold exactly what was asked for."""
+    return "undecided" if low <= confidence <= high else verdict(low - confidence, high - confidence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -403,9 +405,32 @@ def _mass_above(mass: Array, cells: IntArray) -> FloatArray:
     return np.asarray(np.sum(mass, axis=1, dtype=np.float64, where=(mass > own) | ((mass == own) & before)))
 
 
-def _limit(scores: FloatArray, confidence: float) -> float:
-    """The ceil((n + 1) confidence)-th smallest of n ascending scores; infinity where n is too small for that."""
+def clusters_of(clusters: Clusters, inside: Flags) -> dict[str, Array]:
+    """The clusters of the photos `inside`, bool (n,), by kind. Refuses missing labels and another number of photos."""
+    kinds = dict(clusters) if isinstance(clusters, Mapping | pd.DataFrame) else {"photographer": clusters}
+    labels = {str(kind): np.asarray(values, dtype=object) for kind, values in kinds.items()}
+    if not labels or any(values.shape != inside.shape or pd.isna(values).any() for values in labels.values()):
+        shapes = {kind: values.shape for kind, values in labels.items()}
+        raise ValueError(f"clusters {shapes}: expected the photographer of each photo, {inside.shape}, none missing")
+    return {kind: values[inside] for kind, values in labels.items()}
+
+
+def _photos_of_each(kinds: Mapping[str, Array]) -> tuple[int, IntArray]:
+    """The number of photographers, who are the first kind of cluster, and how many photos the one of each has, (n,)."""
+    _, own, photos = np.unique(next(iter(kinds.values())).astype(str), return_inverse=True, return_counts=True)
+    return len(photos), photos[own]
+
+
+def _ranked(scores: FloatArray, clusters: Clusters) -> tuple[FloatArray, FloatArray]:
+    """Scores (n,) ascending, and the photographers' mass up to and with each: 1 / (K + 1) per photographer."""
+    people, photos = _photos_of_each(clusters_of(clusters, np.ones(len(scores), dtype=np.bool_)))
+    order = np.argsort(scores, kind="stable")
+    return scores[order], np.cumsum(1 / photos[order]) / (people + 1)
+
+
+def _limit(scores: FloatArray, mass: FloatArray, confidence: float) -> float:
+    """The smallest score up to which the mass reaches the confidence; infinity with too few photographers for that."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence}: expected a share between 0 and 1, such as 0.9")
-    rank = math.ceil((len(scores) + 1) * confidence - 1e-9)  # 0.9 * 10 is 9, and a little more in floating point
-    return float(scores[rank - 1]) if rank <= len(scores) else math.inf
+    rank = int(np.searchsorted(mass, confidence - 1e-9))  # sums of thirds are a little off in floating point
+    return float(scores[rank]) if rank < len(scores) else math.inf

@@ -90,7 +90,7 @@ def test_a_photo_gets_an_answer(name, tmp_path, model_folder, capsys):
     lines = said.out.splitlines()
     assert lines[0] == str(tmp_path / name)
     assert "is not known: no calibration photos were given" in lines[1]
-    assert "best guess" in lines[2]
+    assert "within 750 km of" in lines[2]
     assert len(lines) == 6
     assert all(re.fullmatch(r"  +\d+ +-?\d+\.\d\d +-?\d+\.\d\d +\d+\.\d%  [\w ]+", line) for line in lines[3:])
     assert said.err == ""
@@ -120,6 +120,7 @@ def test_json_says_whether_a_picture_is_familiar(tmp_path, model_folder, calibra
     assert cli.main(["predict", photo, "--model", model_folder, "--json"]) == 0
     (answer,) = json.loads(capsys.readouterr().out)
     assert (answer["familiar"], answer["familiar_below"]) == (None, None)
+    assert 0 < answer["confidence"] <= 1 and f"confidence {100 * answer['confidence']:.0f} %" in answer["sentence"]
 
 
 def test_bad_photos_are_refused_in_words_and_the_good_one_answered(tmp_path, model_folder, capsys):
@@ -421,4 +422,4 @@ def test_predict_works_on_a_fresh_clone_without_a_model(capsys, monkeypatch):
     monkeypatch.undo()
     sample = sorted((ROOT / "data" / "postcards" / "samples").glob("*.jpg"))[0]
     assert cli.main(["predict", str(sample)]) == 0
-    assert "best guess" in capsys.readouterr().out
+    assert "within 750 km of" in capsys.readouterr().out

@@ -9,7 +9,8 @@ from scipy.optimize import minimize
 
 from geolib import sphere
 from geolib.cells import GeocellTree
-from geolib.decoding import RULES, decode, decode_points, expected
+from geolib.common import arrays
+from geolib.decoding import RULES, confidence, decode, decode_points, expected, radius_km
 
 _rng = np.random.default_rng(0)
 TREE = GeocellTree.fit(_rng.uniform(-60, 60, 2000), _rng.uniform(-180, 180, 2000), (4, 40))
@@ -26,6 +27,9 @@ class Centers:
 
     def centers(self, level):
         return self.places
+
+    def areas_km2(self, level):
+        return np.full(self.n_cells, 100.0)
 
 
 def test_argmax_is_the_centre_of_the_likeliest_cell():
@@ -244,6 +248,65 @@ def test_the_walk_leaves_its_centre_where_the_others_pull_harder(seed):
 def test_cuda_gives_the_same_places(rule):
     there = decode(torch.from_numpy(POSTERIOR).cuda(), TREE, rule)
     assert sphere.haversine_km(*there, *decode(POSTERIOR, TREE, rule)).max() < 1
+
+
+def test_confidence_is_the_posterior_near_the_answer():
+    lat, lon = decode(POSTERIOR, TREE, "geoscore")
+    areas, slow = TREE.areas_km2(-1), []
+    circle = 2 * np.pi * sphere.EARTH_RADIUS_KM**2 * (1 - np.cos(750 / sphere.EARTH_RADIUS_KM))
+    for row, *place in zip(POSTERIOR, lat, lon, strict=True):
+        near = [cell for cell in range(len(row)) if sphere.haversine_km(*place, LAT[cell], LON[cell]) <= 750]
+        slow.append(sum(row[cell] * min(1, circle / areas[cell]) for cell in near))
+    np.testing.assert_allclose(confidence(POSTERIOR, TREE, lat, lon), slow, rtol=1e-5)
+    assert max(slow) > 0.1
+
+
+@given(st.integers(0, 500))
+def test_confidence_is_a_share_and_grows_with_what_lies_near(seed):
+    rng = np.random.default_rng(seed)
+    row, cell = rng.dirichlet(np.full(len(LAT), 0.2)), rng.integers(len(LAT))
+    moved = row / 2
+    moved[cell] += 0.5
+    before, after = confidence(np.stack([row, moved]), TREE, LAT[[cell, cell]], LON[[cell, cell]])
+    assert 0 <= before < after <= 1
+
+
+def test_one_cell_for_the_whole_earth_gives_no_confidence():
+    """However sure of its cell: an answer somewhere on Earth is within 750 km of the truth once in 300 times."""
+    earth = GeocellTree.fit([50.0, 51], [0.0, 1], (1,), min_photos=1)
+    assert confidence(np.ones((1, 1)), earth, [50], [0])[0] == pytest.approx(1 / 290, rel=0.01)
+    assert radius_km(np.ones((1, 1)), earth, *earth.centers(-1))[0] > 8000
+
+
+def test_one_place_cut_into_more_cells_is_as_sure():
+    """What the likeliest cell's probability gets wrong: it falls to a tenth when the cell is cut into ten."""
+    whole = Centers([50, -30], [10, 120])
+    parts = Centers([*np.linspace(49.9, 50.1, 10), -30], [10] * 10 + [120])
+    one, ten = np.array([[0.9, 0.1]]), np.array([[0.09] * 10 + [0.1]])
+    assert ten.max() < one.max() / 8
+    for tree, posterior in ((whole, one), (parts, ten)):
+        assert confidence(posterior, tree, [50], [10])[0] == pytest.approx(0.9)
+
+
+def test_half_of_the_posterior_lies_within_the_radius():
+    lat, lon = decode(POSTERIOR, TREE, "distance")
+    within = 2 / 3 * np.sqrt(TREE.areas_km2(-1) / np.pi)
+    found = radius_km(POSTERIOR, TREE, lat, lon)
+    for row, radius, *place in zip(POSTERIOR.astype(float), found, lat, lon, strict=True):
+        km = np.hypot(sphere.haversine_km(*place, LAT, LON), within)
+        held = {reach: row[km <= reach].sum() for reach in km}
+        assert radius == pytest.approx(min(reach for reach, share in held.items() if share >= 0.5 - 1e-6), rel=1e-4)
+    assert found.min() > 0
+
+
+@pytest.mark.parametrize("function", [confidence, radius_km])
+def test_how_sure_in_blocks_and_of_tensors_is_the_same(function, monkeypatch):
+    lat, lon = decode(POSTERIOR, TREE)
+    whole = function(POSTERIOR, TREE, lat, lon)
+    monkeypatch.setattr(arrays, "BLOCK_ELEMENTS", 3 * len(LAT))
+    np.testing.assert_allclose(function(torch.from_numpy(POSTERIOR), TREE, lat, lon), whole, rtol=1e-6)
+    with pytest.raises(ValueError, match="29 answers for 30 rows"):
+        function(POSTERIOR, TREE, lat[:-1], lon[:-1])
 
 
 def test_expected_refuses_what_does_not_fit():

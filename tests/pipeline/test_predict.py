@@ -39,6 +39,7 @@ from geolib.familiar import Familiarity
 from geolib.fusion import RULES, fuse
 from geolib.heads import TrainOptions, predict_logits, train_heads
 from geolib.images import Failure
+from geolib.judge import abstain
 from geolib.judge.model import evaluate, record
 from geolib.plots import prediction as plots_prediction
 from geolib.predict import Geolocator, Prediction, cells_for
@@ -91,15 +92,14 @@ def write_photo(path, seed=0, **options):
     return path
 
 
-def prediction(lat, lon, code, share, familiar=True, limit=1.2):
-    countries = pd.Series([share], index=[code])
-    answer = {"lat": lat, "lon": lon, "entropy": 0.0, "radius_km": 1234.0, "countries": countries}
+def prediction(lat, lon, code, sure, familiar=True, limit=1.2):
+    answer = {"lat": lat, "lon": lon, "entropy": 0.0, "radius_km": 1234.0, "countries": pd.Series([0.4], index=[code])}
     cells = {"top": pd.DataFrame(), "posterior": np.full(2, 0.5), "levels": [], "tree": None}
-    return Prediction(familiar=familiar, distance=1.5, familiar_below=limit, **answer, **cells)
+    return Prediction(familiar=familiar, distance=1.5, familiar_below=limit, confidence=sure, **answer, **cells)
 
 
 def same(a: Prediction, b: Prediction):
-    names = ("familiar", "distance", "familiar_below", "lat", "lon", "entropy", "radius_km")
+    names = ("familiar", "distance", "familiar_below", "lat", "lon", "confidence", "entropy", "radius_km")
     assert [getattr(a, name) for name in names] == [getattr(b, name) for name in names]
     assert np.array_equal(a.posterior, b.posterior)
     pd.testing.assert_frame_equal(a.top, b.top)
@@ -272,18 +272,34 @@ def test_a_prediction_holds_together(model, photo):
 
 
 def test_a_sentence_says_hemispheres_and_how_sure():
-    def say(lat, lon, code, share):
-        return prediction(lat, lon, code, share).sentence()
+    def say(lat, lon, code, sure):
+        return prediction(lat, lon, code, sure).sentence()
 
     assert say(-33.9, 151.2, "AUS", 0.97) == (
-        "Very likely Australia (the model gives it 97 %): best guess 33.90° S, 151.20° E; "
+        "Very likely within 750 km of 33.90° S, 151.20° E (Australia): confidence 97 %; "
         "half of the model's probability lies within 1,234 km."
     )
-    assert say(0, -30, "", 0.3).startswith("Perhaps the open sea (the model gives it 30 %): best guess 0.00° N, 30.0")
-    assert say(26.37, 95.59, "ZAF", 0.23) == (
-        "Perhaps South Africa (the model gives it 23 %): best guess 26.37° N, 95.59° E (the best single point, in "
-        "Myanmar); half of the model's probability lies within 1,234 km."
-    )
+    assert say(0, -30, "", 0.3).startswith("Perhaps within 750 km of 0.00° N, 30.00° W (the open sea): confidence 30 %")
+    assert say(26.37, 95.59, "ZAF", 0.23).endswith("within 1,234 km; the likeliest country is South Africa.")
+    assert say(26.37, 95.59, "", 0.23).endswith("within 1,234 km; the likeliest country is none (the open sea).")
+
+
+@pytest.mark.parametrize(
+    ("sure", "word"),
+    [
+        (1, "Very likely"),
+        (0.8, "Very likely"),
+        (0.79, "Probably"),
+        (0.5, "Probably"),
+        (0.49, "Perhaps"),
+        (0, "Perhaps"),
+    ],
+)
+def test_words_follow_from_the_confidence_alone(sure, word):
+    found = prediction(-33.9, 151.2, "AUS", sure)
+    assert found.guess().startswith(f"{word} within 750 km of ")
+    assert f"confidence {100 * sure:.0f} %" in found.guess()
+    assert "40 %" not in found.guess(), "the country's probability does not rank errors"
 
 
 def test_an_unfamiliar_picture_gets_a_warning_first_and_no_confidence():
@@ -298,7 +314,29 @@ def test_an_unfamiliar_picture_gets_a_warning_first_and_no_confidence():
     unknown = prediction(-33.9, 151.2, "AUS", 0.97, familiar=None, limit=None)
     assert unknown.warning.endswith("is not known: no calibration photos were given.")
     assert unknown.sentence() == f"{unknown.warning} {unknown.guess()}"
-    assert unknown.guess().startswith("Very likely Australia")
+    assert unknown.guess().startswith("Very likely within 750 km")
+
+
+def test_the_confidence_is_said_wherever_the_answer_is(model, photo):
+    found = replace(model, familiarity=replace(model.familiarity, threshold=None)).predict(photo)
+    (expected,) = abstain.confidence(found.posterior[None], model.tree, [found.lat], [found.lon])
+    assert found.confidence == expected and 0 < expected <= 1
+    said = f"confidence {100 * expected:.0f} %"
+    assert f"confidence={found.confidence}" in repr(found)
+    assert (
+        found.to_frame().attrs["confidence"] == found.geojson()["features"][0]["properties"]["confidence"] == expected
+    )
+    assert said in found.sentence() and said in plots_prediction.prediction_html(found)
+
+
+def test_an_unfamiliar_picture_ranks_below_every_other(model, photo):
+    seen = model.see(photo)
+    limits = {"far": seen.distance / 2, "near": seen.distance * 2, "unknown": None}
+    far, near, unknown = (
+        replace(model, familiarity=replace(model.familiarity, threshold=limit)) for limit in limits.values()
+    )
+    assert far.answer(seen).confidence == 0 < near.answer(seen).confidence == unknown.answer(seen).confidence
+    assert "confidence" not in far.answer(seen).sentence()
 
 
 def test_a_model_of_one_cell_names_no_place():
@@ -811,7 +849,7 @@ def test_predict_location_is_the_table_of_locate():
         top = predict_location(SAMPLE, top_k=3)
     found = geolib.locate(SAMPLE, 3)
     assert list(top.columns) == ["lat", "lon", "probability", "cell", "country"]
-    assert top.attrs == {"familiar": found.familiar, "distance": found.distance}
+    assert top.attrs == {name: getattr(found, name) for name in ("familiar", "distance", "confidence")}
     assert found.top.attrs == {}, "the prediction itself stays as it was"
     pd.testing.assert_frame_equal(top, found.top)
 
@@ -820,7 +858,7 @@ def test_predict_location_warns_of_an_unfamiliar_picture(model, photo, monkeypat
     monkeypatch.setattr(predict, "shared_model", lambda settings: model)
     with pytest.warns(UserWarning, match="unlike the training images"):
         top = predict_location(photo)
-    assert top.attrs == {"familiar": False, "distance": model.predict(photo).distance}
+    assert top.attrs == {"familiar": False, "distance": model.predict(photo).distance, "confidence": 0}
 
 
 def test_the_shipped_model_belongs_to_this_code_and_this_data():
