@@ -29,7 +29,7 @@ from geolib.common.formats import Patient, check_jpeg, check_size, clean_png, he
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8] | Image.Image
 Decoder = Callable[[Any], ImageFile.ImageFile]
 
-MAX_PIXELS = 50_000_000  # decoded at once: up to 1 GB with the copies. Phones write HEIC files of 49 million
+MAX_PIXELS = 50_000_000  # decoded at once: 0.4 to 0.8 GB with the copies. Phones write HEIC files of 49 million
 MAX_JPEG_PIXELS = 210_000_000  # above MAX_PIXELS, decoded at a fraction: phones write JPEGs of 16,320 x 12,240
 # First bytes of a file and its decoder, called directly: `Image.open` has one pixel limit for the whole process, below
 # the sizes of phone photos. An MPO file is a JPEG followed by further images.
@@ -55,7 +55,7 @@ def load_rgb(source: ImageSource) -> npt.NDArray[np.uint8]:
     return np.array(open_rgb(source))
 
 
-def open_rgb(source: ImageSource, *, min_side: int | None = None) -> Image.Image:
+def open_rgb(source: ImageSource, *, min_side: int | None = None, max_pixels: int | None = None) -> Image.Image:
     """Decode an image to upright RGB without metadata. Transparency becomes white; of 16 bits the upper 8 are kept.
 
     A damaged PNG is refused, because it has checksums. JPEG, WEBP and HEIC have none: they are refused where they are
@@ -67,9 +67,10 @@ def open_rgb(source: ImageSource, *, min_side: int | None = None) -> Image.Image
         Files are JPEG, PNG, WEBP, or HEIC if pillow-heif is installed. Of an animation, the first frame is used.
     min_side : decode a JPEG at 1/2, 1/4 or 1/8 of its size if its short side keeps at least this many pixels: several
         times faster, with slightly other pixels than a full decode that is scaled down.
+    max_pixels : at most so many pixels are decoded (default: `MAX_PIXELS`), of a larger JPEG at 1/2, 1/4 or 1/8 of its
+        size. The limit for the JPEG itself is `MAX_JPEG_PIXELS`.
 
-    Raises `ImageError` with the name of the file, if it is not a complete image or has more than `MAX_PIXELS`. A JPEG
-    with more than that, up to `MAX_JPEG_PIXELS`, is decoded at 1/2 of its size or less.
+    Raises `ImageError` with the name of the file, if it is not a complete image or has too many pixels.
 
     >>> open_rgb(np.zeros((2, 4, 3), np.uint8)).size
     (4, 2)
@@ -77,27 +78,27 @@ def open_rgb(source: ImageSource, *, min_side: int | None = None) -> Image.Image
     Traceback (most recent call last):
     geolib.common.errors.ImageError: the bytes given is empty; copy or download it again
     """
-    with opened(source) as image:
+    with opened(source, max_pixels=max_pixels or MAX_PIXELS) as image:
         if isinstance(image, JpegImageFile) and image is not source:
             width, height = image.size
-            part = next(n for n in (1, 2, 4, 8) if width * height <= MAX_PIXELS * n * n)
+            part = next((n for n in (1, 2, 4) if width * height <= (max_pixels or MAX_PIXELS) * n * n), 8)
             image.draft(None, (min(width // part, min_side or width), min(height // part, min_side or height)))
         image.load()
         return _turn_upright(_to_rgb(image), image)
 
 
 @contextmanager
-def opened(source: ImageSource, *, pixels: bool = True) -> Iterator[Image.Image]:
-    """An image of which the header is read and the size is checked; without `pixels`, it can only give its metadata.
+def opened(source: ImageSource, *, max_pixels: int = 0) -> Iterator[Image.Image]:
+    """An image of which the header is read and the size is checked; without `max_pixels`, it only gives its metadata.
 
-    Takes and raises what `open_rgb` does, and names the file in errors of the `with` block, too.
+    Takes and raises what `open_rgb` does; errors of the `with` block name the file, too.
     """
     name = name_of(source)
     with ExitStack() as stack:
         try:
-            image = _open(source, stack, pixels)
-            by_rows = isinstance(image, JpegImageFile) and image is not source and check_jpeg(image, pixels)
-            check_size(image.size, MAX_JPEG_PIXELS if by_rows else MAX_PIXELS)
+            image = _open(source, stack, max_pixels)
+            by_rows = isinstance(image, JpegImageFile) and image is not source and check_jpeg(image, max_pixels > 0)
+            check_size(image.size, MAX_JPEG_PIXELS if by_rows else max_pixels or MAX_PIXELS)
             yield image
         except ImageError as error:
             raise ImageError(f"{name} {error}") from error.__cause__
@@ -118,7 +119,7 @@ def decoder_of(head: bytes) -> Decoder | None:
     return next((decoder for magic, decoder in _DECODERS if head.startswith(magic)), None)
 
 
-def _open(source: Any, stack: ExitStack, pixels: bool) -> Image.Image:
+def _open(source: Any, stack: ExitStack, max_pixels: int) -> Image.Image:
     """An image of which only the header has been read; `stack` closes its file."""
     if isinstance(source, Image.Image):
         return source
@@ -135,8 +136,8 @@ def _open(source: Any, stack: ExitStack, pixels: bool) -> Image.Image:
     if (decoder := decoder_of(head)) is None:
         raise ImageError(f"is not a JPEG, PNG or WEBP file (it begins with {head[:12]!r}); convert it to one of these")
     if size := header_size(head):
-        check_size(size, MAX_PIXELS)
-    return stack.enter_context(decoder(clean_png(stream, pixels) if decoder is PngImageFile else Patient(stream)))
+        check_size(size, max_pixels or MAX_PIXELS)
+    return stack.enter_context(decoder(clean_png(stream, max_pixels > 0) if decoder is PngImageFile else Patient(stream)))
 
 
 def _stream(source: Any, stack: ExitStack) -> IO[bytes]:

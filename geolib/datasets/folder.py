@@ -49,7 +49,7 @@ def folder(path: AnyPath) -> dict[str, Any]:
     for reason, n in refused.items():
         if reason != _NO_PLACE:
             example = labels.index[labels["refused"] == reason][0]
-            warnings.warn(f"{path}: {n:,} left out: {reason}, such as {example}", stacklevel=2)
+            warnings.warn(f"{path}: {n:,} left out: {reason}, such as {example!r}", stacklevel=2)
     photos = checked(photos.assign(photographer=photos["author"], source=photos.index), path)
     names = set(photos["photographer"]) - {""}
     if names and not can_be_kept_apart(photos):
@@ -137,7 +137,7 @@ def read_label(path: Path) -> Label:
     that contradicts its hemisphere, a receiver without a fix, coordinates without a hemisphere.
     """
     try:
-        with opened(path, pixels=False) as picture, warnings.catch_warnings(record=True) as said:
+        with opened(path) as picture, warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             try:
                 lat, lon, author, licence = _exif_label(Image.Image.getexif(picture))  # that of PNG decodes the pixels
@@ -152,12 +152,13 @@ def read_label(path: Path) -> Label:
 
 
 def reason_of(error: Exception, name: str) -> str:
-    """The part of an image's error that is the same for all files with this fault.
+    """What an image's error says of every file with this fault, in words that follow a number.
 
     >>> reason_of(ImageError("a.jpg has too many pixels (9 x 9); make it smaller"), "a.jpg")
-    'has too many pixels'
+    'with too many pixels'
     """
-    return re.split(r" \(|;|:", str(error).removeprefix(name))[0].strip()
+    words = re.split(r" \(|;|:", str(error).removeprefix(name))[0].strip()
+    return re.sub("^has ", "with ", words).removeprefix("is ")
 
 
 def _no_label(reason: str) -> Label:
