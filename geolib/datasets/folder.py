@@ -48,8 +48,8 @@ def folder(path: AnyPath) -> dict[str, Any]:
         raise ValueError(f"none of the {len(labels)} pictures in {path} has GPS coordinates in its EXIF: {reasons}")
     for reason, n in refused.items():
         if reason != _NO_PLACE:
-            example = labels.index[labels["refused"] == reason][0]
-            warnings.warn(f"{path}: {n:,} left out: {reason}, such as {example!r}", stacklevel=2)
+            example = one_line(labels.index[labels["refused"] == reason][0])
+            warnings.warn(f"{path}: {n:,} left out: {reason}, such as {example}", stacklevel=2)
     photos = checked(photos.assign(photographer=photos["author"], source=photos.index), path)
     names = set(photos["photographer"]) - {""}
     if names and not can_be_kept_apart(photos):
@@ -215,8 +215,8 @@ def _degrees(parts: list[float], ref: str, letters: str) -> float:
     if any(minus) and not (minus[0] and len(set(minus[1:])) <= 1):
         raise ValueError("a minus sign after the first part")
     degrees, minutes, seconds = map(abs, parts)
-    if not (minutes < 60.001 and seconds < 60.001):  # 59.9999 is written as 60 by rounding
-        raise ValueError("minutes or seconds beyond 60")
+    if math.isnan(degrees) or not (minutes < 60.001 and seconds < 60.001):  # 59.9999 is written as 60 by rounding
+        raise ValueError("unknown degrees or minutes, or more than 60 minutes or seconds")
     if len(ref) != 1 or ref not in letters:
         raise _Refused(f"with coordinates whose hemisphere is missing ({' or '.join(letters)})")
     if any(minus) and ref == letters[0]:

@@ -104,7 +104,7 @@ def test_a_folder_gives_the_photos_that_carry_gps(tmp_path):
     write_photo(tmp_path / "trip" / "b.JPG", (33.0, 51.0, 0.0), (151.0, 12.0, 36.0), ref=("S", "E"))
     write_photo(tmp_path / "no-gps.png")
     (tmp_path / "text.jpg").write_text("not a picture")
-    with pytest.warns(UserWarning, match="1 left out: not a JPEG, PNG or WEBP file, such as 'text.jpg'"):
+    with pytest.warns(UserWarning, match="1 left out: not a JPEG, PNG or WEBP file, such as text.jpg"):
         dataset = open_dataset(f"folder:{tmp_path}")
     photos = dataset.photos
     assert list(photos.index) == photos["source"].tolist() == ["a.jpg", "trip/b.JPG"]

@@ -141,7 +141,7 @@ def test_missing_files_and_files_outside_the_folder_are_counted(tmp_path):
     pd.DataFrame({"id": names, "lat": [1, 2, 3], "lon": [3, 4, 5]}).to_csv(tmp_path / "t.csv", index=False)
     text = format_report(survey(open_dataset(f"table:{tmp_path}/t.csv")))
     assert text.startswith("1 photo,") and "not stated 1" in text and "1  does not exist" in text
-    assert "1  has a name that leads out of its folder" in text
+    assert "1  with a name that leads out of its folder" in text
 
 
 def test_a_report_says_when_less_was_found_than_asked_for():
