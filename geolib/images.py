@@ -137,7 +137,9 @@ def _open(source: Any, stack: ExitStack, max_pixels: int) -> Image.Image:
         raise ImageError(f"is not a JPEG, PNG or WEBP file (it begins with {head[:12]!r}); convert it to one of these")
     if size := header_size(head):
         check_size(size, max_pixels or MAX_PIXELS)
-    return stack.enter_context(decoder(clean_png(stream, max_pixels > 0) if decoder is PngImageFile else Patient(stream)))
+    return stack.enter_context(
+        decoder(clean_png(stream, max_pixels > 0) if decoder is PngImageFile else Patient(stream))
+    )
 
 
 def _stream(source: Any, stack: ExitStack) -> IO[bytes]:

@@ -1,5 +1,6 @@
 """Labels that are easily read wrongly: signed, void, unknown and odd EXIF coordinates, and folders with links."""
 
+import hashlib
 import io
 import os
 import struct
@@ -160,8 +161,14 @@ REFUSED = {
     "longitude unknown": (gps(plain(48, 12, 30), rationals(UNKNOWN, UNKNOWN, UNKNOWN)), NO_PLACE),
     "minutes unknown": (gps(rationals((48, 1), UNKNOWN, UNKNOWN), plain(16, 22, 12)), UNREADABLE),
     "degrees unknown": (gps(rationals(UNKNOWN, (12, 1), (30, 1)), plain(16, 22, 12)), UNREADABLE),
-    "no hemisphere of the latitude": (gps(plain(48, 12, 30), plain(16, 22, 12), "?E"), "hemisphere is missing (N or S)"),
-    "no hemisphere of the longitude": (gps(plain(48, 12, 30), plain(16, 22, 12), "N?"), "hemisphere is missing (E or W)"),
+    "no hemisphere of the latitude": (
+        gps(plain(48, 12, 30), plain(16, 22, 12), "?E"),
+        "hemisphere is missing (N or S)",
+    ),
+    "no hemisphere of the longitude": (
+        gps(plain(48, 12, 30), plain(16, 22, 12), "N?"),
+        "hemisphere is missing (E or W)",
+    ),
     "another letter": (gps(plain(48, 12, 30), plain(16, 22, 12), "EN"), "hemisphere is missing (N or S)"),
     "0, 0": (gps(plain(0, 0, 0), plain(0, 0, 0)), "of exactly 0, 0"),
     "0, 0 in S and W": (gps(plain(0, 0, 0), plain(0, 0, 0), "SW"), "of exactly 0, 0"),
@@ -221,8 +228,6 @@ def test_the_command_line_counts_refused_photos_by_reason(tmp_path, capsys):
 
 def test_labels_that_an_earlier_edition_cached_are_read_anew(tmp_path, monkeypatch):
     """Its cache had the folder's hash alone as a name."""
-    import hashlib
-
     monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
     write_photo(tmp_path / "photos" / "a.jpg", KNOWN["minus before degrees, S"][0])
     dataset, _, _ = opened(tmp_path / "photos")
@@ -326,7 +331,7 @@ def test_a_name_in_a_table_still_cannot_lead_out_of_its_folder_but_a_link_may(tm
 def test_a_file_whose_name_is_not_utf8_is_refused_and_the_others_are_kept(tmp_path, capsys):
     write_photo(tmp_path / "bon.jpg", GOOD)
     write_photo(tmp_path / "\u00e9t\u00e9.jpg", GOOD)
-    os.rename(write_photo(tmp_path / "c.jpg", GOOD), os.fsencode(tmp_path) + b"/caf\xe9.jpg")
+    write_photo(tmp_path / "c.jpg", GOOD).rename(tmp_path / os.fsdecode(b"caf\xe9.jpg"))
     for _ in range(2):  # the second time from the cache
         dataset, refused, said = opened(tmp_path)
         assert list(dataset.photos.index) == ["bon.jpg", "\u00e9t\u00e9.jpg"]
