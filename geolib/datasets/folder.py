@@ -117,7 +117,7 @@ def _labels(root: Path, files: list[Path]) -> pd.DataFrame:
         name, stamp = file.relative_to(root).as_posix(), file_stamp(file)
         shown = os.fsencode(name).decode(errors="backslashreplace")
         row = before.get(shown)
-        if row is None or row[0] != stamp or row[-1] == _UNREAD_HEIC:
+        if row is None or row[0] != stamp or row[-1] not in ("", _NO_PLACE):  # a refused file may be readable now
             row = (stamp, *(read_label(file) if shown == name else _no_label("with a name that is not UTF-8")))
         rows[shown] = row
     labels = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("id")

@@ -236,6 +236,24 @@ def test_labels_that_an_earlier_edition_cached_are_read_anew(tmp_path, monkeypat
     assert kept.stem != old and dataset.photos["lat"].tolist() == pytest.approx([-33.86])
 
 
+def test_a_file_that_could_not_be_opened_is_tried_again(tmp_path, monkeypatch):
+    """Permissions change neither size nor time of a file."""
+    write_photo(tmp_path / "a.jpg", GOOD)
+    locked = write_photo(tmp_path / "b.jpg", GOOD)
+    really_open = open
+
+    def denied(path, *options):
+        if str(path) == str(locked):
+            raise PermissionError(13, "Permission denied")
+        return really_open(path, *options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", denied)  # the tests may run as root, whom no mode keeps out
+        assert opened(tmp_path)[1] == {"cannot be read": 1}
+    dataset, refused, _ = opened(tmp_path)
+    assert len(dataset) == 2 and refused == {}
+
+
 # Sizes before pixels
 
 
