@@ -24,6 +24,7 @@ from geolib.common.errors import ImageError
 from geolib.common.files import data_path
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
+from geolib.datasets.tables import PICTURES
 from geolib.images import ImageSource, open_rgb
 from geolib.plots import maps
 from geolib.plots.ground import Place
@@ -31,6 +32,7 @@ from geolib.plots.prediction import img_tag
 from geolib.predict import Geolocator
 from geolib.sphere import geoscore, haversine_km, in_words
 
+_UPLOAD_PIXELS = 25_000_000  # 0.2 to 0.4 GB of memory; phones write 12 or 24 million
 UPLOAD_BYTES = 10_000_000  # Jupyter's web socket takes 10 MiB per message and drops larger ones
 _PER_PAGE, _MOST_SAMPLES = 10, 40
 _SIDE, _THUMB = 512, 96  # pixels of the picture shown and of a thumbnail
@@ -87,7 +89,7 @@ class PredictionDemo:
             if len(data) > UPLOAD_BYTES:
                 size = f"{len(data) / 1e6:.1f} MB; the limit is {UPLOAD_BYTES / 1e6:.0f} MB"
                 raise ImageError(f"is too large ({size}): save it smaller, 1,000 pixels across are enough")
-            self._take(data, f"Your picture: {name}")
+            self._take(open_rgb(data, max_pixels=_UPLOAD_PIXELS), f"Your picture: {name}")
         except ImageError as error:
             reason = str(error).removeprefix("the bytes given ")
             self.message.value = page.alert(f"{name} {reason}. The picture below is still the previous one.")
@@ -201,8 +203,8 @@ class PredictionDemo:
         for place, button in enumerate(self.thumbs):
             button.add_class("geolib-thumb").add_class(self._thumb_class(place))
         self.more = widgets.Button(description="Other samples", tooltip="Show other samples to choose from")
-        said = {"description": "Upload a picture", "tooltip": "Upload a JPEG, PNG or WEBP file"}
-        self.upload = widgets.FileUpload(accept=".jpg,.jpeg,.png,.webp", **said)
+        said = {"description": "Upload a picture", "tooltip": "Upload a JPEG, PNG, WEBP or HEIC file"}
+        self.upload = widgets.FileUpload(accept=",".join(sorted(PICTURES)), **said)
         rules = [(words, rule) for rule, (words, _) in _RULES.items()]
         self.rule = widgets.Dropdown(options=rules, value=self.model.fusion, description="Fusion rule", **wide)
         names = [f"{cells:,} cells" for cells in self.model.tree.n_cells]
@@ -217,7 +219,7 @@ class PredictionDemo:
 
     def _arranged(self) -> Any:
         """Everything in its place: two columns where there is room, else one."""
-        limit = f"JPEG, PNG or WEBP, up to {UPLOAD_BYTES / 1e6:.0f} MB: Jupyter drops larger files silently."
+        limit = f"JPEG, PNG, WEBP or HEIC, up to {UPLOAD_BYTES / 1e6:.0f} MB: Jupyter drops larger files silently."
         hint = widgets.HTML(page.note(f"{limit} It stays in this notebook's memory; only its pixels are used."))
         label = widgets.HTML("<span class='geolib-label'>Levels</span>", layout=widgets.Layout(margin="2px 0"))
         ticks = widgets.HBox([label, widgets.Box(self.levels).add_class("geolib-ticks")])

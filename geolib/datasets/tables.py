@@ -16,7 +16,7 @@ from geolib.common.files import cache_path
 from geolib.datasets.reference import LAYOUTS, apply_layout
 
 AnyPath = str | os.PathLike[str]
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
+PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif"}
 _TEXTS = ("photographer", "licence", "author", "source")
 # Names in published tables (Im2GPS3k, YFCC4k, OSV-5M), in lower case; the last one found is used.
 _ALIASES = {"id": ("img_id", "id"), "lat": ("latitude", "lat"), "lon": ("longitude", "lng", "lon"), "path": ("path",)}
@@ -67,11 +67,11 @@ def with_files(photos: pd.DataFrame, root: Path, files: Iterable[str], version: 
 
 
 def file_below(root: Path, names: Mapping[str, str], photo: str) -> Path:
-    """File of a photo. Raises `ImageError` for a name that leads out of the folder `root`."""
-    file = root / names[photo]
-    if not file.resolve().is_relative_to(root.resolve()):
+    """File of a photo. Raises `ImageError` for a name that leads out of the folder `root`; a link in it may do so."""
+    name = Path(names[photo])
+    if name.is_absolute() or ".." in name.parts:
         raise ImageError(f"photo {photo!r} has a name that leads out of its folder: {names[photo]!r} is not in {root}")
-    return file
+    return root / name
 
 
 def file_stamp(path: Path) -> str:

@@ -31,6 +31,12 @@ def picture(seed=0, kind="JPEG", **options):
     return stream.getvalue()
 
 
+def heic():
+    stream = io.BytesIO()
+    pytest.importorskip("pillow_heif").from_pillow(Image.open(io.BytesIO(picture(7)))).save(stream)
+    return stream.getvalue()
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     encoder = Encoder.load(write_encoder(tmp_path_factory.mktemp("encoder")), device="cpu")
@@ -144,10 +150,11 @@ def test_the_truth_is_told_only_when_asked_for_and_hidden_again_with_the_next_pi
     assert not demo.truth.value and "GeoScore" not in demo.truth_note.value
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIC"])
 def test_an_uploaded_picture_is_answered_and_not_kept(demo, model, kind):
     demo.truth.value = True
-    content = picture(7, kind)
+    content = heic() if kind == "HEIC" else picture(7, kind)
+    assert f".{kind.lower()}" in demo.upload.accept.split(","), "the dialogue of the browser offers such files"
     upload(demo, content, "<b>castle</b>.jpg")
     assert "Your picture: &lt;b&gt;castle&lt;/b&gt;.jpg" in demo.picture.value and "<b>" not in demo.picture.value
     assert demo.prediction.lat == model.predict(content).lat
@@ -171,9 +178,10 @@ def test_an_animation_gives_its_first_frame(demo, model):
         (b"", "torn.jpg is empty"),
         (picture(kind="GIF"), "torn.jpg is not a JPEG, PNG or WEBP file"),
         (b"<script>alert(1)</script>", "&lt;script&gt;"),
+        (picture(kind="PNG")[:16] + b"\0\0\x13\x88\0\0\x13\x89", "torn.jpg has too many pixels (5,000 x 5,001, over"),
         (b"\xff\xd8\xff" + bytes(UPLOAD_BYTES), "torn.jpg is too large (10.0 MB; the limit is 10 MB)"),
     ],
-    ids=["torn", "empty", "gif", "script", "large"],
+    ids=["torn", "empty", "gif", "script", "wide", "large"],
 )
 def test_what_cannot_be_shown_is_explained_and_the_picture_before_stays(demo, content, words):
     before = demo.picture.value, demo.map.value, demo.table.value
