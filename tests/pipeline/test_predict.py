@@ -27,6 +27,7 @@ from geolib import predict, predict_location
 from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import data_path, read_json, sha256_file, write_json
 from geolib.common.settings import Settings
+from geolib.common.sources import code_hash
 from geolib.datasets import Dataset, open_dataset
 from geolib.datasets.splits import split_photos
 from geolib.embed import EmbeddingStore
@@ -729,7 +730,6 @@ def test_the_shipped_model_belongs_to_this_code_and_this_data():
 
 
 def test_a_reworded_docstring_does_not_make_the_model_stale_and_code_does():
-    code_hash = default_model_tool.code_hash
     one = code_hash('"""Old."""\n\n\ndef f(x):\n    """Old."""\n    return x + 1  # old\n')
     assert one == code_hash('"""New."""\ndef f(x):\n    """New\n\n    words."""\n    return (x +\n        1)\n')
     assert one != code_hash('"""Old."""\n\n\ndef f(x):\n    """Old."""\n    return x + 2  # old\n')
