@@ -3,10 +3,11 @@
 `model.json` holds the description of the model and the sha256 of the three safetensors files. These find damage; they
 are not a signature.
 
-A folder cannot be exchanged for another in one step, a file can. So a new model first lies beside the old one, under
-names that hold the sha256 of each file (`heads-SHA256.safetensors`). Then the new `model.json` replaces the old one:
-from now on the folder is the new model, because a reader takes the file with the sha256 in `model.json`. Last, the new
-files get their plain names. A kill at any moment leaves the old model or the new one; the next save tidies up.
+A folder cannot be exchanged for another in one step, a file can. So the new files first lie beside the old ones, under
+names that end with their sha256 (`heads-SHA256.safetensors`; `README` with the checksum of its `model.json`). Then the
+new `model.json` replaces the old one: from now on the folder is the new model, because a reader looks for the sha256 in
+`model.json` first. Last, the new files get their plain names. A kill at any moment leaves the old model or the new one,
+whole, and the next save tidies up.
 """
 
 from __future__ import annotations
@@ -78,8 +79,7 @@ def save_model(
 def new_model_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty folder to write a model into. If the block ends without an error, that model replaces `folder`.
 
-    Files in `folder` that are not the model's stay as they are. Raises as `check_target` and `read_model`, and
-    `GeolibError` while another process saves there.
+    Raises as `check_target` and `read_model`, and `GeolibError` if another process saves there for a minute.
     """
     target = check_target(folder)
     is_new = not target.exists()

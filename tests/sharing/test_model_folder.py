@@ -158,6 +158,20 @@ def test_stopped_at_any_step_the_folder_holds_the_old_or_the_new_model(encoder, 
     assert set(found[found.index("new") :]) == {"new"}
 
 
+def test_a_model_whose_save_was_killed_late_is_read_and_uploaded_whole(new, saved, encoder, tmp_path, monkeypatch):
+    before, model = content(saved), read_json(saved / "model.json")
+    for name, digest in {**model["files"], "README.md": model["checksum"]}.items():
+        stem, ending = name.split(".")
+        (saved / name).rename(saved / f"{stem}-{digest}.{ending}")
+        (saved / name).write_bytes(b"of the model before")
+    assert Geolocator.load(saved, encoder).training["dataset"] == "old"
+    with serving(monkeypatch, tmp_path / "hub") as server, pytest.warns(UserWarning, match="path of the encoder"):
+        sharing.push(saved, "team/model", i_have_read_responsible_use=True)
+        assert server.repositories["team/model"][-1] == before
+    new.save(saved)
+    assert sorted(content(saved)) == sorted(MODEL_FILES)
+
+
 def test_two_who_save_at_once_leave_one_whole_model(old, new, encoder, tmp_path):
     folder, errors = tmp_path / "model", []
 
