@@ -42,7 +42,7 @@ FORMAT = "geolib-model/2"
 _PARTS = ("tree.safetensors", "heads.safetensors", "familiar.safetensors")
 MODEL_FILES = ("model.json", *_PARTS, "README.md")  # the whole content of a model folder
 _WAITING = re.compile(r"(tree|heads|familiar|README)-[0-9a-f]{64}\.(safetensors|md)")  # files without their plain name
-_NEW = ".new"  # folder inside a model folder in which the next model is written
+_NEW = ".geolib-new"  # folder inside a model folder in which the next model is written
 _WAIT_S = 60.0  # for another process that saves into the same folder
 _KINDS: dict[str, Any] = dict.fromkeys(["format", "fusion", "decoding"], str)
 _KINDS |= dict.fromkeys(["encoder", "fusion_options", "training", "files"], dict)
@@ -102,7 +102,7 @@ def new_model_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
 
 def _replace_model(new: Path, target: Path) -> None:
     """Move the whole model in the folder `new` into `target`, in place of the one there."""
-    read_model(new)
+    _load_parts(new, read_model(new))  # nothing that cannot be loaded replaces a model
     files = {name: waiting for waiting, name in _waiting(new).items() if (new / name).is_file()}
     for name, waiting in files.items():
         os.replace(new / name, target / waiting)
@@ -154,12 +154,7 @@ def load_model(
     """
     folder = Path(folder)
     model = read_model(folder)
-    tree_path, heads_path, familiar_path = (path_in(folder, model, name) for name in _PARTS)
-    tree = load_partition(tree_path)
-    heads = _load_heads(heads_path, tree)
-    familiarity = Familiarity.load(familiar_path, heads.dim)
-    _check_values(familiar_path, {"centre": familiarity.centre, "scale": familiarity.scale}, _LARGEST["familiar"])
-    _check_rules(folder / "model.json", model, tree)
+    tree, heads, familiarity = _load_parts(folder, model)
     encoder = encoder or _load_encoder(folder, model["encoder"], device)
     wanted = model["encoder"]
     if (encoder.fingerprint, encoder.dim) != (wanted["fingerprint"], heads.dim):
@@ -169,6 +164,17 @@ def load_model(
             "encoder, or fit the model again"
         )
     return model, encoder, tree, heads, familiarity
+
+
+def _load_parts(folder: Path, model: Mapping[str, Any]) -> tuple[Partition, HierarchicalHeads, Familiarity]:
+    """Tree, heads and familiarity, checked against each other; checks the rules, too."""
+    tree_path, heads_path, familiar_path = (path_in(folder, model, name) for name in _PARTS)
+    tree = load_partition(tree_path)
+    heads = _load_heads(heads_path, tree)
+    familiarity = Familiarity.load(familiar_path, heads.dim)
+    _check_values(familiar_path, {"centre": familiarity.centre, "scale": familiarity.scale}, _LARGEST["familiar"])
+    _check_rules(folder / "model.json", model, tree)
+    return tree, heads, familiarity
 
 
 def _load_encoder(folder: Path, wanted: Mapping[str, Any], device: str) -> Encoder:
@@ -250,9 +256,9 @@ def read_model(folder: Path) -> dict[str, Any]:
     if not isinstance(model, dict) or model.pop("checksum", None) != checksum(model):
         raise CorruptFileError(f"{path} was changed after it was saved: {remedy}")
     wrong = _misfits(model, _KINDS) or _misfits(model["encoder"], _ENCODER_KINDS)
-    revision = not wrong and (model["encoder"].get("weights") or {}).get("revision")
-    if not wrong and revision is not None and not re.fullmatch("[0-9a-f]{40}", str(revision)):
-        wrong = [f"revision {revision!r}"]
+    if not wrong and (revision := (model["encoder"].get("weights") or {}).get("revision")) is not None:
+        is_commit = isinstance(revision, str) and re.fullmatch("[0-9a-f]{40}", revision)
+        wrong = [] if is_commit else [f"revision {revision!r}"]
     if wrong or model["format"] != FORMAT:
         raise CorruptFileError(f"{path} is not of format {FORMAT} ({', '.join(wrong)}): fit and save the model again")
     for name in _PARTS:

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from tiny import world, write_encoder
 from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.common.files import read_json, read_tensors, sha256_file, write_json, write_tensors
 from geolib.encoder import Encoder
-from geolib.heads import TrainOptions
+from geolib.heads import HierarchicalHeads, TrainOptions
 from geolib.predict import Geolocator
 from geolib.sharing import hub as sharing
 from geolib.sharing.model_folder import MODEL_FILES, checksum
@@ -288,6 +289,28 @@ def test_numpy_numbers_in_options_can_be_saved(encoder, tmp_path):
     np.testing.assert_array_equal(loaded.posterior(vectors), model.posterior(vectors))
 
 
+def test_weights_that_cannot_be_loaded_replace_no_model(new, saved, fetch, encoder):
+    before = content(saved)
+    diverged = replace(new, heads=HierarchicalHeads(encoder.dim, new.tree.n_cells))
+    with torch.no_grad():
+        diverged.heads.scale.fill_(np.nan)
+    with pytest.raises(CorruptFileError, match=r"heads\.safetensors: `scale` holds NaN"):
+        diverged.save(saved)
+    assert content(saved) == before
+
+
+def test_a_hostile_model_replaces_none_that_is_here(new, saved, tmp_path, monkeypatch):
+    new.save(tmp_path / "there")
+    before = content(tmp_path / "there")
+    retype("heads.safetensors", "mean", first(np.inf))(saved)
+    forge(saved)
+    with serving(monkeypatch, tmp_path / "hub") as server:
+        server.commit_files("team/model", content(saved))
+        with pytest.raises(GeolibError, match=r"heads\.safetensors: `mean` holds"):
+            sharing.pull("team/model", tmp_path / "there")
+    assert content(tmp_path / "there") == before
+
+
 # Its encoder
 
 
@@ -415,6 +438,7 @@ def test_a_small_file_cannot_claim_gigabytes(saved, encoder, layer):
         {"fusion_options": {"levels": [0.5]}},
         {"fusion_options": {"levels": 1}},
         {"encoder": {"revision": 7}},
+        {"encoder": {"revision": int("1" * 40)}},
         {"encoder": {"revision": "main"}},
         {"encoder": {"revision": ["a" * 40]}},
     ],
