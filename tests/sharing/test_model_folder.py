@@ -135,7 +135,12 @@ for k in range(1, 500):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.parametrize(
     ("how", "action", "first"),
-    [("kill", "save", False), ("kill", "save", True), ("kill", "pull", False), ("interrupt", "save", False)],
+    [
+        ("kill", "save", False),
+        ("kill", "pull", False),
+        pytest.param("kill", "save", True, marks=pytest.mark.slow),
+        pytest.param("interrupt", "save", False, marks=pytest.mark.slow),
+    ],
 )
 def test_stopped_at_any_step_the_folder_holds_the_old_or_the_new_model(encoder, old, new, tmp_path, how, action, first):
     write_encoder(tmp_path / "encoder")
