@@ -35,7 +35,8 @@ _SHIPPED = {"postcards": "encoder", "postcards-no-names": "encoder-no-names"}  #
 class Encoder:
     """Turns images, and texts, into unit vectors. Made by `Encoder.load`.
 
-    name, pretrained : as given to `load`; `pretrained` is None for random weights and for model folders.
+    name, pretrained : as given to `load`, a folder as its absolute path; `pretrained` is None for random weights and
+        for model folders.
     dim : length of a vector.
     preprocessing, image_size : how an image becomes the model's input, and the side of that input in pixels.
     device, precision, reason : where it runs, "fp32" or "bf16", and why.
@@ -72,7 +73,8 @@ class Encoder:
         ----------
         name : an open_clip model; "postcards", which ships with the clone; "postcards-no-names", trained on captions
             without place names (`python -m postcards train-encoder --no-names` makes it); or a model folder with
-            `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json`. Folders ignore `pretrained`.
+            `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json`: a `Path`, or text with a slash
+            ("./mine"), so that no folder hides a model of the same name. Folders ignore `pretrained`.
         pretrained : open_clip's name for weights of this model. None gives random weights, always the same.
         device, precision : "auto", "cpu", "cuda" or "mps"; "auto", "fp32" or "bf16".
         revision : a commit of the weights on the Hugging Face hub. None takes the newest at the first download, and
@@ -87,11 +89,13 @@ class Encoder:
         choose_device(device, precision)  # raises before minutes of loading
         if revision is not None and not re.fullmatch("[0-9a-f]{40}", revision):
             raise ValueError(f"revision={revision!r}: expected a commit, 40 digits from 0 to f, or None")
-        folder = files.data_path("postcards", _SHIPPED[str(name)]) if str(name) in _SHIPPED else Path(name)
+        folder = _folder_of(name)
         with torch.random.fork_rng(devices=[]):  # building a model draws numbers; the global generator must not move
             torch.default_generator.manual_seed(0)
-            if folder.is_dir():
-                return cls(from_folder(folder), str(name), None, device, precision)
+            if folder is not None and folder.is_dir():
+                # The absolute path, so that a saved model finds its encoder from any working directory.
+                label = str(name) if name in _SHIPPED else str(folder.resolve())
+                return cls(from_folder(folder), label, None, device, precision)
             model = from_open_clip(str(name), pretrained, revision, allow_pickle)
         return cls(model, str(name), pretrained, device, precision)
 
@@ -169,6 +173,13 @@ def choose_device(device: str, precision: str) -> tuple[str, str, str]:
         precision = "bf16" if fast else "fp32"
         how = f"the GPU {'supports' if fast else 'does not support'} bf16" if device != "cpu" else "exact on a CPU"
     return device, precision, f"{device}: {why}; {precision}: {how}"
+
+
+def _folder_of(name: str | os.PathLike[str]) -> Path | None:
+    """The folder that `Encoder.load` is asked for; None for the name of an open_clip model."""
+    if isinstance(name, os.PathLike) or "/" in name or os.sep in name:
+        return Path(name).expanduser()
+    return files.data_path("postcards", _SHIPPED[name]) if name in _SHIPPED else None
 
 
 def _check_list(items: Any, what: str, single: Any) -> None:

@@ -133,7 +133,7 @@ class HierarchicalHeads(nn.Module):
 
 def _linear(n_in: int, n_out: int) -> nn.Linear:
     """A layer of zeros, made without torch's own initialisation: that draws from the global generator."""
-    layer: nn.Linear = skip_init(nn.Linear, n_in, n_out)  # type: ignore[no-untyped-call]
+    layer: nn.Linear = skip_init(nn.Linear, n_in, n_out, device=torch.empty(0).device)  # type: ignore[no-untyped-call]
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,11 +33,11 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image
 
-from geolib._version import __version__
 from geolib.cells import GeocellTree, Partition
-from geolib.common.errors import GeolibError, ImageError, MismatchError, MissingDataError
+from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import cache_path, data_path
 from geolib.common.settings import Settings
+from geolib.common.sources import code_digest
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
@@ -106,8 +106,8 @@ def default_model(
 ) -> Geolocator:
     """The model for the dataset, encoder and seed of `settings` (default: `Settings.from_env()`).
 
-    For the default settings it ships in `data/model`. Otherwise the first call fits it and keeps it in the cache.
-    `progress` is called with each epoch's row of the history.
+    For the default settings it ships in `data/model`. Otherwise the first call fits it and keeps it in the cache, until
+    the data or geolib's training code change. `progress` is called with each epoch's row of the history.
 
     >>> default_model().tree.n_cells
     (13, 48, 191, 753)
@@ -118,14 +118,23 @@ def default_model(
         with suppress(MissingDataError):  # then it is fitted, as for other settings
             return Geolocator.load(data_path("model"), encoder)
     dataset = open_dataset(settings.dataset)
-    folder = cache_path("models", f"{dataset.labels_key(encoder)}-{__version__}-seed{settings.seed}")
-    with suppress(GeolibError):
+    folder = cache_path("models", f"{dataset.labels_key(encoder)}-{code_digest()}-seed{settings.seed}")
+    if (folder, settings.device) in _unsaved:
+        return _unsaved[folder, settings.device]
+    with suppress(MissingDataError, CorruptFileError, PermissionError):  # others, such as a lack of memory, may pass
         return Geolocator.load(folder, encoder)
-    shutil.rmtree(folder, ignore_errors=True)
     model = Geolocator.fit_dataset(dataset, encoder, seed=settings.seed, device=settings.device, progress=progress)
-    with suppress(OSError):  # another process was faster, or the cache is read-only: the model works anyway
+    try:
         model.save(folder)
+    except (OSError, ValueError, GeolibError) as error:
+        _unsaved[folder, settings.device] = model
+        remedy = "set the variable GEOLIB_CACHE to a folder that can be written"
+        kept = f"the fitted model cannot be kept, so that every program fits it anew: {remedy}"
+        warnings.warn(f"{kept} ({type(error).__name__}: {error})", stacklevel=2)
     return model
+
+
+_unsaved: dict[tuple[Path, str], Geolocator] = {}  # default models that could not be written, kept for this process
 
 
 shared_model = lru_cache(maxsize=1)(default_model)  # `locate` loads it once
@@ -332,7 +341,10 @@ class Geolocator:
         return model
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write model and card into `folder`, in place of an older model; raises `ValueError` for other content."""
+        """Write model and card into `folder`, in place of an older model, which stays until the new one is whole.
+
+        Raises `ValueError` for a folder that holds anything else.
+        """
         names = ("fusion", "decoding", "fusion_options", "training", "figures")
         description = {"encoder": self.encoder.describe()} | {name: getattr(self, name) for name in names}
         save_model(folder, description, self.tree, self.heads, self.familiarity, model_card)

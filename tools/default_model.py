@@ -11,11 +11,9 @@ The model is fitted on the postcards with the default settings. Two things diffe
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import sys
 import time
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ import numpy as np
 
 from geolib import Encoder, Geolocator, Settings, open_dataset, split_photos
 from geolib.common.arrays import pieces
+from geolib.common.sources import code_hashes
 from geolib.familiar import PERCENTILE, Familiarity
 from geolib.predict import PRESETS
 
@@ -31,54 +30,25 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "model"
 COMMAND = "python tools/default_model.py"
 REFERENCES = 3_000
-# The code that training goes through: modules, or some functions of one. The model is stale when it changes; comments,
-# layout and docstrings do not count.
-SOURCES: dict[str, tuple[str, ...]] = {
-    "sphere.py": (),
-    "common/arrays.py": (),
-    "datasets/splits.py": ("split_photos",),
-    "cells/nested.py": (),
-    "cells/quadtree.py": (),
-    "heads.py": (),
-    "familiar.py": (),
-    "predict.py": ("fit", "fit_dataset", "cells_for"),
-}
 
 
 def recipe() -> dict[str, Any]:
-    """What the default model is built from: data, encoder, options, and the code of the modules in `SOURCES`."""
+    """What the default model is built from: data, encoder, options, and the code."""
     encoder = Encoder.load(Settings.encoder, device="cpu")
     return {
         "labels": open_dataset(Settings.dataset).labels_key(encoder),
         "encoder": encoder.fingerprint,
         "options": hashlib.sha256(repr(sorted(PRESETS["default"].items())).encode()).hexdigest()[:16],
         "references": REFERENCES,
-        "code": {
-            name: code_hash((ROOT / "geolib" / name).read_text(encoding="utf-8"), functions)
-            for name, functions in SOURCES.items()
-        },
+        "code": code_hashes(),
     }
-
-
-def code_hash(source: str, functions: Collection[str] = ()) -> str:
-    """Hash of a module's code, or of some of its functions, without comments, layout and docstrings."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            value = body[0].value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
-    chosen = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in functions]
-    dumped = "\n".join(ast.dump(node) for node in chosen) if functions else ast.dump(tree)
-    return hashlib.sha256(dumped.encode()).hexdigest()[:16]
 
 
 def stale(model: Geolocator) -> list[str]:
     """Names of what has changed since a model was built; empty if it is up to date."""
     built, now = model.training.get("recipe", {}), recipe()
     code = built.get("code", {})
-    changed = [f"geolib/{name}" for name in SOURCES if code.get(name) != now["code"][name]]
+    changed = [f"geolib/{name}" for name in now["code"] if code.get(name) != now["code"][name]]
     return [name for name in now if name != "code" and built.get(name) != now[name]] + changed
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,24 @@ from safetensors.numpy import load_file, save_file
 
 from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 
+_LEFT_OVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # the temporary names of `atomic_path`
+_STALE_S = 3600  # a temporary file that nobody has written to for so long is of a process that was killed
+_tidied: set[Path] = set()
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, and rename it to `path` if the block ends without an error."""
+    """Yield a temporary path beside `path`, and rename it to `path` if the block ends without an error.
+
+    The first call for a folder also removes temporary files there that are older than an hour: of killed processes.
+    """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     with _naming_the_cache(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.parent not in _tidied:
+            _tidied.add(target.parent)
+            remove_left_overs(target.parent, _STALE_S)
         temporary.touch(exist_ok=False)
     try:
         mode = temporary.stat().st_mode  # follows the user's umask; safetensors would make the file private
@@ -36,6 +48,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_left_overs(folder: Path, older_than_s: float = 0.0) -> None:
+    """Remove the temporary files of `atomic_path` in a folder, those of running processes excepted if they are young.
+
+    With `older_than_s` = 0 the caller knows that no other process writes there.
+    """
+    for path in folder.iterdir():
+        with suppress(OSError):  # gone already, or not ours to remove
+            if _LEFT_OVER.fullmatch(path.name) and time.time() - path.stat().st_mtime >= older_than_s:
+                path.unlink()
 
 
 @contextmanager
@@ -51,12 +74,16 @@ def _naming_the_cache(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Lock a folder, created if needed, for this process. Raises `GeolibError` if another process holds the lock."""
+def alone_in(folder: str | os.PathLike[str], wait_s: float = 0.0) -> Iterator[None]:
+    """Lock a folder, created if needed, for this process, and remove the temporary files of killed processes there.
+
+    Raises `GeolibError` if another process holds the lock for `wait_s` seconds.
+    """
     with _naming_the_cache(Path(folder)):
         Path(folder).mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(Path(folder) / ".lock", timeout=0):
+        with FileLock(Path(folder) / ".lock", timeout=wait_s):
+            remove_left_overs(Path(folder))
             yield
     except Timeout as error:
         raise GeolibError(f"another process is working in {folder}: wait for it, or choose another folder") from error
@@ -100,6 +127,8 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
         raise MissingDataError(f"{path} does not exist") from error
     except (SafetensorError, ValueError) as error:
         raise CorruptFileError(f"{path} is not a whole safetensors file ({error}): restore or remake it") from error
+    except (TypeError, AttributeError, KeyError) as error:  # what safetensors raises for types that numpy lacks
+        raise CorruptFileError(f"{path} holds numbers that numpy lacks ({error}): save it as float32") from error
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

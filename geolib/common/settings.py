@@ -47,7 +47,8 @@ class Settings:
     @property
     def encoder_name(self) -> tuple[str, str | None]:
         """`(name, pretrained)` as `Encoder.load` takes them; `pretrained` is None for "postcards" and for a folder."""
-        if os.sep in self.encoder and Path(self.encoder).is_dir():
+        path, named = Path(self.encoder), self.encoder.startswith((".", "~"))  # no model's name begins like that
+        if path.is_absolute() or named or (os.sep in self.encoder and (path / "open_clip_config.json").is_file()):
             return self.encoder, None
         name, _, pretrained = self.encoder.partition("/")
         return name, pretrained or None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -56,7 +58,8 @@ def from_open_clip(name: str, pretrained: str | None, revision: str | None, allo
     if name not in open_clip.list_models():
         close = difflib.get_close_matches(name, open_clip.list_models()) or ["ViT-L-14"]
         raise ValueError(
-            f"encoder {name!r}: expected 'postcards', a model folder, or an open_clip model such as {', '.join(close)}"
+            f"encoder {name!r}: expected 'postcards', an open_clip model such as {', '.join(close)}, or a model folder "
+            "(with a slash in its name: ./FOLDER)"
         )
     options: dict[str, Any] = {"pretrained_text": False, "weights_only": True}  # else open_clip fetches a text tower
     weights: dict[str, Any] = {}
@@ -72,7 +75,8 @@ def from_open_clip(name: str, pretrained: str | None, revision: str | None, allo
         options |= {"pretrained": str(path), "force_preprocess_cfg": tag}
         options |= {"force_quick_gelu": bool(tag.get("quick_gelu"))}
     try:
-        module = open_clip.create_model(name, **options)
+        with _no_alarm():
+            module = open_clip.create_model(name, **options)
     except Exception as error:  # on a damaged file, safetensors, torch and its unpickler raise nearly anything
         if not weights:
             raise
@@ -88,6 +92,20 @@ def from_open_clip(name: str, pretrained: str | None, revision: str | None, allo
     return ClipModel(
         module, shape["embed_dim"], preprocessing, quick_gelu, partial(open_clip.get_tokenizer, name), weights
     )
+
+
+@contextmanager
+def _no_alarm() -> Iterator[None]:
+    """Drop open_clip's warning that a model is initialized randomly: geolib says itself what that means here."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "initialized randomly" not in record.getMessage()
+
+    logging.getLogger().addFilter(keep)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeFilter(keep)
 
 
 def _recorded(name: str, pretrained: str, revision: str | None) -> tuple[Path, dict[str, Any]]:
@@ -190,7 +208,7 @@ class _HubFile:
     def _missing(self, error: DownloadError) -> MissingDataError:
         advice = f"Choose other weights, or a revision that https://huggingface.co/{self.repository} has"
         if isinstance(error, UnavailableError) or error.reason == "refused":
-            with torch.device("meta"):  # for the size alone
+            with torch.device("meta"), _no_alarm():  # for the size alone
                 module = import_open_clip().create_model(self.title.split("/")[0], pretrained_text=False, device="meta")
             size = sum(tensor.nbytes for tensor in module.state_dict().values()) / 1e9
             command = f"`geolib fetch encoder {self.title}`"

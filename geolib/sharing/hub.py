@@ -6,20 +6,19 @@ Tested against a local server that speaks the hub's protocol, never against the 
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from geolib.common.errors import GeolibError
-from geolib.common.files import write_bytes
 from geolib.common.texts import one_line
 from geolib.sharing.card import RESPONSIBLE_USE, is_drawn, model_card
-from geolib.sharing.model_folder import MODEL_FILES, check_target, new_model_folder, read_model
+from geolib.sharing.model_folder import MODEL_FILES, check_target, new_model_folder, path_in, read_model
 
 MOST_BYTES = 4_000_000_000  # of a model on the hub; 50,000 cells of CLIP ViT-L/14 take 0.2 GB
 
@@ -53,12 +52,14 @@ def push(
         )
     if Path(model["encoder"]["name"]).is_absolute():
         warnings.warn(f"the upload contains the path of the encoder: {model['encoder']['name']}", stacklevel=2)
-    if not (folder / "README.md").is_file():  # saved by an older version
-        write_bytes(folder / "README.md", model_card(model).encode())
-    api, names = HfApi(token=token), list(MODEL_FILES)
+    files: dict[str, Any] = {name: path_in(folder, model, name) for name in MODEL_FILES}
+    if not files["README.md"].is_file():  # saved by an older version
+        files["README.md"] = model_card(model).encode()
+    api = HfApi(token=token)
     with _hub_errors(f"{repo_id} could not be uploaded"):
         api.create_repo(repo_id, private=not public, exist_ok=True)
-        done = api.upload_folder(repo_id=repo_id, folder_path=folder, allow_patterns=names)
+        parts = [CommitOperationAdd(name, file) for name, file in files.items()]
+        done = api.create_commit(repo_id, parts, commit_message="Upload a model of geolib")
         return str(done.commit_url)
 
 
@@ -78,8 +79,6 @@ def pull(repo_id: str, out: str | os.PathLike[str], *, revision: str | None = No
             raise GeolibError(f"{repo_id} holds {size / 1e9:.1f} GB: expected a model of at most {MOST_BYTES / 1e9} GB")
         with new_model_folder(out) as new:
             snapshot_download(repo_id, revision=about.sha, local_dir=new, allow_patterns=list(MODEL_FILES), token=token)
-            shutil.rmtree(new / ".cache", ignore_errors=True)  # huggingface_hub's notes on the download
-            read_model(new)
         return str(about.sha)
 
 

@@ -1,5 +1,6 @@
 """Files are complete or absent, and a damaged file is refused by name."""
 
+import contextlib
 import json
 import os
 import stat
@@ -7,10 +8,17 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from tiny import write_encoder
 
 from geolib.common import files
 from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
+from geolib.datasets import open_dataset
+from geolib.encoder import Encoder
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -29,6 +37,8 @@ def test_permissions_follow_the_umask(tmp_path, umask, mode):
     try:
         files.write_bytes(tmp_path / "a", b"")
         files.write_tensors(tmp_path / "b", {"x": np.ones(1)})
+        with files.alone_in(tmp_path):
+            pass
     finally:
         os.umask(before)
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {mode}
@@ -42,6 +52,52 @@ def test_an_error_while_writing_leaves_the_old_file_and_no_temporary_file(tmp_pa
         raise RuntimeError
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o077, 0o002])
+def test_stores_and_labels_in_the_cache_follow_the_umask(tmp_path, monkeypatch, umask):
+    write_encoder(tmp_path / "encoder")
+    (tmp_path / "album").mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 30), (number, 9, 9)).save(tmp_path / "album" / f"{number}.jpg")
+    table = pd.DataFrame({"id": ["0.jpg", "1.jpg", "2.jpg"], "lat": [1, 2, 3], "lon": [1, 2, 3]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
+    before = os.umask(umask)
+    try:
+        encoder = Encoder.load(tmp_path / "encoder", device="cpu")
+        open_dataset(f"table:{tmp_path / 't.csv'}", folder=tmp_path / "album").embeddings(encoder)
+        with contextlib.suppress(ValueError):  # the pictures have no place: labels are kept all the same
+            open_dataset(f"folder:{tmp_path / 'album'}")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+    assert {path.suffix for path in made} >= {".parquet", ".safetensors", ".json"}
+    for path in made:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, path
+
+
+def killed_while_writing(target):
+    code = "import os, sys; from geolib.common import files\nwith files.atomic_path(sys.argv[1]): os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    (left,) = (path for path in target.parent.iterdir() if path.name.startswith(f".{target.name}."))
+    return left
+
+
+def test_what_a_killed_process_was_writing_is_removed_by_the_next(tmp_path):
+    for folder, old in (("young", False), ("old", True), ("locked", False)):
+        (tmp_path / folder).mkdir()
+        left, mine = killed_while_writing(tmp_path / folder / "x.bin"), tmp_path / folder / ".mine.part"
+        mine.write_bytes(b"not geolib's")
+        if old:
+            os.utime(left, (0, 0))
+        if folder == "locked":
+            with files.alone_in(tmp_path / folder):
+                assert not left.exists(), "nobody else can be writing in a locked folder"
+        else:
+            files.write_bytes(tmp_path / folder / "y.bin", b"")
+            assert left.exists() != old, "another process may still be writing a young one"
+        assert mine.exists()
 
 
 def test_json_round_trip_and_equal_values_give_equal_bytes(tmp_path):
@@ -81,6 +137,13 @@ def test_truncated_tensors_are_refused(tmp_path, keep):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CorruptFileError, match=r"a\.safetensors is not a whole safetensors file"):
         files.read_tensors(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
+def test_numbers_that_numpy_lacks_are_refused_in_words(tmp_path, dtype):
+    save_file({"x": torch.zeros(3).to(dtype)}, tmp_path / "a.safetensors")
+    with pytest.raises(CorruptFileError, match=r"a\.safetensors holds numbers that numpy lacks"):
+        files.read_tensors(tmp_path / "a.safetensors")
 
 
 def test_missing_tensors(tmp_path):

@@ -54,3 +54,13 @@ def test_pick_and_encoder_name():
 def test_an_encoder_may_be_a_folder(tmp_path):
     (tmp_path / "postcards").mkdir()
     assert Settings(encoder=str(tmp_path / "postcards")).encoder_name == (str(tmp_path / "postcards"), None)
+
+
+def test_a_folder_hides_no_pair_of_model_and_weights(tmp_path, monkeypatch):
+    (tmp_path / "ViT-L-14" / "openai").mkdir(parents=True)
+    (tmp_path / "mine" / "one").mkdir(parents=True)
+    (tmp_path / "mine" / "one" / "open_clip_config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert Settings(encoder="ViT-L-14/openai").encoder_name == ("ViT-L-14", "openai")
+    for folder in ("mine/one", "./ViT-L-14/openai", "../x", "~/x", str(tmp_path / "gone")):
+        assert Settings(encoder=folder).encoder_name == (folder, None)

@@ -1,9 +1,11 @@
 """Where weights come from: a model folder, or the Hugging Face hub through its real client and a local server."""
 
 import hashlib
+import logging
 import os
 import re
 import shutil
+from pathlib import Path
 
 import huggingface_hub
 import numpy as np
@@ -83,6 +85,20 @@ def test_a_damaged_model_folder_is_refused(tmp_path, damage, error, message):
     assert str(tmp_path) in str(caught.value)
 
 
+def test_a_folder_hides_no_model_of_its_name(tmp_path, monkeypatch, tiny):
+    write_encoder(tmp_path / "tiny", seed=3)
+    write_encoder(tmp_path / "postcards", seed=3)
+    shipped = load("postcards").fingerprint
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(UserWarning, match="tiny has random weights"):
+        by_name = load("tiny")
+    assert (by_name.name, load("postcards").fingerprint) == ("tiny", shipped)
+    folder = load("./tiny")
+    assert folder.name == str(tmp_path / "tiny") and folder.fingerprint != by_name.fingerprint
+    for written in (tmp_path / "tiny", Path("tiny"), "postcards/", "../" + tmp_path.name + "/tiny"):
+        assert load(written).fingerprint == folder.fingerprint
+
+
 # Names that open_clip knows
 
 
@@ -97,9 +113,10 @@ def tiny(monkeypatch):
     return "tiny"
 
 
-def test_random_weights_are_always_the_same_and_give_a_warning(tiny):
+def test_random_weights_are_always_the_same_and_give_a_warning(tiny, caplog):
     with pytest.warns(UserWarning, match="tiny has random weights"):
         first = load(tiny)
+    assert "initialized randomly" not in caplog.text, "open_clip's own alarm"
     with torch.random.fork_rng(devices=[]), pytest.warns(UserWarning, match="random weights"):
         torch.manual_seed(99)
         second = load(tiny)
@@ -285,13 +302,16 @@ def test_a_file_that_is_not_weights_is_refused(hub, tiny, content):
         load(tiny, "openai")
 
 
-def test_without_network_the_error_says_what_to_do(monkeypatch, tmp_path):
+def test_without_network_the_error_says_what_to_do_and_nothing_alarms_before(monkeypatch, tmp_path, caplog):
     # Through the real huggingface_hub, which the tests' guard keeps off the network.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(MissingDataError) as caught:
         load("ViT-L-14", "openai")
     command = "`geolib fetch encoder ViT-L-14/openai` fetches about 1.7 GB"
     assert f"{command} from timm/vit_large_patch14_clip_224.openai" in str(caught.value)
+    assert "initialized randomly" not in caplog.text
+    logging.warning("Model initialized randomly")
+    assert "initialized randomly" in caplog.text, "what others say is not silenced"
 
 
 # Pickles

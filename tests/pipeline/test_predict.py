@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
@@ -29,6 +30,7 @@ from geolib.cells import GeocellTree
 from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import data_path, read_json, sha256_file, write_json
 from geolib.common.settings import Settings
+from geolib.common.sources import code_hash
 from geolib.datasets import Dataset, open_dataset
 from geolib.datasets.splits import split_photos
 from geolib.decoding import decode
@@ -818,11 +820,20 @@ def test_a_shipped_store_of_other_photos_is_refused(dataset, encoder):
 # The default model
 
 
-def test_the_default_model_is_fitted_once_and_then_loaded(dataset, encoder, monkeypatch, tmp_path, photo):
+@pytest.fixture
+def settings(dataset, encoder, monkeypatch, tmp_path):
+    """Settings for which the default model is fitted, on the small dataset, with a cache of their own."""
     monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(predict, "open_dataset", lambda name: dataset)
-    settings = Settings(encoder=encoder.name, device="cpu")
     monkeypatch.setattr(Settings, "encoder_name", (encoder.name, None))
+    return Settings(encoder=encoder.name, device="cpu")
+
+
+def files_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_default_model_is_fitted_once_and_then_loaded(settings, monkeypatch, tmp_path, photo):
     first = predict.default_model(settings)
     (folder,) = (tmp_path / "cache" / "models").iterdir()
     assert json.loads((folder / "model.json").read_text())["training"]["dataset"] == "small"
@@ -831,6 +842,60 @@ def test_the_default_model_is_fitted_once_and_then_loaded(dataset, encoder, monk
         assert same(predict.default_model(settings).predict(photo), first.predict(photo))
     (folder / "heads.safetensors").write_bytes(b"damaged")
     assert same(predict.default_model(settings).predict(photo), first.predict(photo)), "a damaged cache is made again"
+
+
+def test_other_training_code_makes_another_default_model(settings, monkeypatch, tmp_path):
+    predict.default_model(settings)
+    before = files_in(tmp_path / "cache")
+    real = Path.read_text
+
+    def edited(path, *given, **options):
+        return real(path, *given, **options) + ("\nEPOCHS = 31\n" if path.name == "heads.py" else "")
+
+    monkeypatch.setattr(Path, "read_text", edited)
+    predict.default_model(settings)
+    after = files_in(tmp_path / "cache")
+    assert len(list((tmp_path / "cache" / "models").iterdir())) == 2
+    assert before.items() < after.items(), "the model of the old code is still there"
+
+
+@pytest.mark.parametrize("error", [MemoryError, PermissionError, OSError, RuntimeError, MismatchError])
+def test_an_error_that_may_pass_deletes_no_default_model(settings, monkeypatch, tmp_path, error):
+    predict.default_model(settings)
+    before = files_in(tmp_path / "cache")
+
+    def fail(*_, **__):
+        raise error("for now")
+
+    with monkeypatch.context() as now:
+        now.setattr(Geolocator, "load", fail)
+        now.setattr(Geolocator, "save", fail)
+        with warnings.catch_warnings(action="ignore"), suppress(error):
+            predict.default_model(settings)
+    assert files_in(tmp_path / "cache") == before
+    monkeypatch.setattr(Geolocator, "fit", lambda *_, **__: pytest.fail("fitted again"))
+    predict.default_model(settings)
+
+
+def test_a_cache_that_cannot_be_written_is_named_once_and_the_model_kept(settings, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("no folder can be made in a file")
+    monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.warns(UserWarning, match="GEOLIB_CACHE to a folder that can be written") as said:
+        first = predict.default_model(settings)
+    assert len(said) == 1
+    monkeypatch.setattr(Geolocator, "fit", lambda *_, **__: pytest.fail("fitted again"))
+    assert predict.default_model(settings) is first, "without a second warning, which would be an error here"
+
+
+def test_a_folder_of_somebody_else_in_the_cache_is_not_replaced(settings, tmp_path):
+    predict.default_model(settings)
+    (folder,) = (tmp_path / "cache" / "models").iterdir()
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.warns(UserWarning, match=r"holds notes\.txt"):
+        predict.default_model(settings)
+    assert (folder / "notes.txt").read_text() == "mine"
 
 
 def test_locate_needs_no_training_in_a_fresh_clone(monkeypatch, tmp_path):
@@ -867,11 +932,12 @@ def test_the_shipped_model_belongs_to_this_code_and_this_data():
 
 
 def test_a_reworded_docstring_does_not_make_the_model_stale_and_code_does():
-    code_hash = default_model_tool.code_hash
     one = code_hash('"""Old."""\n\n\ndef f(x):\n    """Old."""\n    return x + 1  # old\n')
     assert one == code_hash('"""New."""\ndef f(x):\n    """New\n\n    words."""\n    return (x +\n        1)\n')
     assert one != code_hash('"""Old."""\n\n\ndef f(x):\n    """Old."""\n    return x + 2  # old\n')
-    two = "def f():\n    return 1\n\n\ndef g():\n    return {}\n"
+    two = "A = {0}\nB: int = 1\n\n\ndef f():\n    return 1\n\n\ndef g():\n    return {0}\n"
+    assert code_hash(two.format(1), ["B"]) == code_hash(two.format(2), ["B"])
+    assert code_hash(two.format(1), ["A"]) != code_hash(two.format(2), ["A"])
     assert code_hash(two.format(1), ["f"]) == code_hash(two.format(2), ["f"])
     assert code_hash(two.format(1), ["g"]) != code_hash(two.format(2), ["g"])
 
