@@ -41,7 +41,7 @@ from geolib.common.settings import Settings
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
-from geolib.datasets.splits import split_photos
+from geolib.datasets.splits import BUFFER_KM, split_photos
 from geolib.decoding import decode
 from geolib.encoder import Encoder
 from geolib.familiar import PERCENTILE, Familiarity
@@ -290,7 +290,7 @@ class Geolocator:
         return model
 
     @classmethod
-    def fit_dataset(cls, dataset: Dataset, encoder: Encoder, *, split: str = "safe", **options: Any) -> Geolocator:
+    def fit_dataset(cls, dataset: Dataset, encoder: Encoder, *, split: str = "auto", **options: Any) -> Geolocator:
         """Fit on a dataset's training photos and calibrate on its calibration photos. Test photos stay unseen.
 
         `options` are those of `fit`; the seed also draws the split. Raises `ValueError` if it leaves none to train on.
@@ -300,7 +300,8 @@ class Geolocator:
             raise ValueError(f"the {split} split of {dataset.name} leaves no photo to train on: use more photos")
         held_out = parts["calibration"][:3] if "calibration" in parts else None
         model = cls.fit(encoder, *parts["train"][:3], calibration=held_out, **options)
-        model.training |= {"dataset_key": dataset.labels_key(encoder), "split": split} | describe_data(dataset, parts)
+        model.training |= {"dataset_key": dataset.labels_key(encoder), "split": split, "buffer_km": BUFFER_KM}
+        model.training |= describe_data(dataset, parts)
         return model
 
     def save(self, folder: str | os.PathLike[str]) -> None:

@@ -24,6 +24,7 @@ from geolib.common.errors import ImageError
 from geolib.common.files import data_path
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
+from geolib.datasets.splits import fitted_split
 from geolib.images import ImageSource, open_rgb
 from geolib.plots import maps
 from geolib.plots.ground import Place
@@ -246,7 +247,7 @@ class PredictionDemo:
 
 def default_samples(model: Geolocator, dataset: Dataset) -> list[str]:
     """Ids of photos of the test sides: all postcards that ship with the clone, or at most 40 photos at random."""
-    sides = dataset.split(model.training.get("split", "safe"), model.training.get("seed", 0))
+    sides = dataset.split(**fitted_split(dataset, model.training))
     test = pd.Series(sides.index[sides.str.startswith("test")])
     if dataset.name == "postcards":
         return list(test[test.isin([path.stem for path in data_path("postcards", "samples").glob("*.jpg")])])

@@ -16,7 +16,6 @@ from PIL import ExifTags
 from geolib.common.errors import ImageError, MissingDataError
 from geolib.common.files import atomic_path, cache_path
 from geolib.common.texts import one_line
-from geolib.datasets.splits import can_be_kept_apart
 from geolib.datasets.tables import PICTURES, AnyPath, checked, file_stamp, with_files
 from geolib.images import decoder_of
 
@@ -28,9 +27,8 @@ _CAMERA_OWNER = 0xA430
 def folder(path: AnyPath) -> dict[str, Any]:
     """Open the photos below a folder that have GPS coordinates in their EXIF. The id is the path below the folder.
 
-    Photographer and author are the EXIF's artist, else the camera's owner; the licence is its copyright notice. If the
-    photographers are too few for a split that separates them, a warning says so and they are left out. The EXIF of a
-    file is cached until the file changes.
+    Photographer and author are the EXIF's artist, else the camera's owner; the licence is its copyright notice. The
+    EXIF of a file is cached until the file changes.
 
     Raises `MissingDataError` if there is no such folder or no picture, `ValueError` if no picture has coordinates.
     """
@@ -44,15 +42,6 @@ def folder(path: AnyPath) -> dict[str, Any]:
     if unread := refused.get(_UNREAD_HEIC):
         warnings.warn(f"{path}: {unread:,} left out: {_UNREAD_HEIC}", stacklevel=2)
     photos = checked(photos.assign(photographer=photos["author"], source=photos.index), path)
-    names = set(photos["photographer"]) - {""}
-    if names and not can_be_kept_apart(photos):
-        warnings.warn(
-            f"{path}: its photographers ({len(names):,}) are too few, or their photos in too many places, to have "
-            "different ones in training and test. The safe split separates places (1-degree blocks) only: results do "
-            "not hold for new photographers, and intervals are too narrow",
-            stacklevel=2,
-        )
-        photos = photos.assign(photographer="")
     return with_files(photos, root, list(photos.index)) | {"refused": refused}
 
 

@@ -248,16 +248,18 @@ def test_two_shards_of_each_side_come_and_open_as_a_dataset(hub, tmp_path):
     assert photos.loc[photos["published_side"] == "test", "split"].eq("test").all()
 
 
-def test_calibration_shares_no_photographer_and_no_block_with_train(hub, tmp_path):
+def test_calibration_shares_no_photographer_with_train_and_keeps_a_distance(hub, tmp_path):
     fetch(hub, tmp_path)
     photos = open_dataset(f"osv5m:{tmp_path}").photos
     side, train = photos["split"], photos["published_side"] == "train"
-    assert set(side[train]) <= {"train", "calibration", "left_out"} and side[train].eq("calibration").any()
-    kept = photos[side.isin(["train", "calibration"])]
+    assert set(side[train]) <= {"train", "calibration", "development", "left_out"}
+    assert side[train].eq("calibration").any()
+    kept = photos[train & (side != "left_out")]
     named = kept[kept["photographer"] != ""]
     assert (named.groupby("photographer")["split"].nunique() == 1).all()
-    blocks = np.floor(kept["lat"]) * 1000 + np.floor(kept["lon"])
-    assert (kept.groupby(blocks)["split"].nunique() == 1).all()
+    ours, others = kept[kept["split"] == "train"], kept[kept["split"] != "train"]
+    km = haversine_km(*others[["lat", "lon"]].to_numpy().T[..., None], ours["lat"].to_numpy(), ours["lon"].to_numpy())
+    assert km.min() > 0.5
 
 
 def test_a_second_call_fetches_only_what_is_new_at_the_same_commit(hub, tmp_path):
