@@ -69,12 +69,13 @@ def fitted_split(dataset: Dataset, training: Mapping[str, Any]) -> dict[str, Any
     Raises `MismatchError` if an older version drew that split. It cannot be repeated, and another split would put
     training photos among the test photos. A published split stays what it was.
     """
-    if "buffer_km" not in training and "split" not in dataset.photos:
+    kind = training.get("split", "auto")
+    if "buffer_km" not in training and not ("split" in dataset.photos and kind in ("auto", "safe")):
         raise MismatchError(
             f"this model does not record how {dataset.name} was split, or an older version split it in another way, so "
             "its training photos could be among the test photos: fit it again with `Geolocator.fit_dataset`"
         )
-    asked = training.get("split", "auto"), training.get("seed", 0), training.get("buffer_km", BUFFER_KM)
+    asked = kind, training.get("seed", 0), training.get("buffer_km", BUFFER_KM)
     return dict(zip(("kind", "seed", "buffer_km"), asked, strict=True))
 
 

@@ -23,6 +23,7 @@ from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.datasets import archives, open_dataset, osv5m
 from geolib.datasets.archives import unpack_pictures
 from geolib.datasets.osv5m import fetch_osv5m, format_osv5m
+from geolib.sphere import haversine_km
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 # The columns of the published tables, as the dataset's own loader names them.

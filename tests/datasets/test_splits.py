@@ -249,8 +249,11 @@ def test_the_split_of_a_fitted_model_is_repeated_or_refused():
     for older in ({"split": "safe", "seed": 0}, {"split": "places"}, {}):
         with pytest.raises(MismatchError, match="fit it again"):
             fitted_split(dataset, older)
-        published = Dataset("x", photos.assign(split="train"), Path)
-        assert (published.split(**fitted_split(published, older | {"split": "safe"})) == "train").all()
+    published = Dataset("x", photos.assign(split="train"), Path)
+    for older in ({"split": "safe", "seed": 0}, {"split": "auto"}, {}):
+        assert (published.split(**fitted_split(published, older)) == "train").all()
+    with pytest.raises(MismatchError, match="fit it again"):
+        fitted_split(published, {"split": "places"})
 
 
 def test_real_places_have_no_test_photo_near_a_training_photo():

@@ -40,6 +40,7 @@ from geolib.judge.model import evaluate, record
 from geolib.plots import prediction as plots_prediction
 from geolib.predict import Geolocator, Prediction, cells_for
 from geolib.sharing import model_folder
+from geolib.sphere import haversine_km
 
 SAMPLE = data_path("postcards", "samples", "postcard-00338.jpg")
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "default_model.py"
