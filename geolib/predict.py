@@ -45,7 +45,7 @@ from geolib.datasets.splits import BUFFER_KM, split_photos
 from geolib.decoding import decode
 from geolib.encoder import Encoder
 from geolib.familiar import PERCENTILE, Familiarity
-from geolib.fusion import fuse, marginals
+from geolib.fusion import OPTIONS, fuse, marginals
 from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_heads
 from geolib.images import Failure, ImageSource, name_of, open_rgb
 from geolib.sharing.card import describe_data, model_card
@@ -185,8 +185,12 @@ class Geolocator:
         """
         if top_k < 1:
             raise ValueError(f"top_k={top_k}: expected at least 1")
-        options = self.fusion_options | ({} if levels is None else {"levels": levels})
-        posterior = fuse(seen.logits, self.tree, fusion or self.fusion, **options)
+        rule, options = fusion or self.fusion, self.fusion_options | ({} if levels is None else {"levels": levels})
+        if rule != self.fusion:  # the model's options are those of its own rule
+            options = {
+                name: value for name, value in options.items() if name == "levels" or name in OPTIONS.get(rule, ())
+            }
+        posterior = fuse(seen.logits, self.tree, rule, **options)
         (lat,), (lon,) = decode(posterior, self.tree, self.decoding)
         mass, limit = posterior[0].astype(np.float64), self.familiarity.threshold
         cells = self._cells.assign(probability=mass)

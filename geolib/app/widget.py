@@ -110,10 +110,11 @@ class PredictionDemo:
 
     def _draw(self, _: Any = None) -> None:
         """Fuse, decode and show; the encoder does not run again."""
-        levels = [level for level, tick in enumerate(self.levels) if tick.value]
+        alone = self.rule.value in ("finest", "leaf")
+        levels = None if alone else [level for level, tick in enumerate(self.levels) if tick.value]
         self.prediction = self.model.answer(self._seen, self.top_k.value, fusion=self.rule.value, levels=levels)
         for tick in self.levels[:-1]:
-            tick.disabled = self.rule.value in ("finest", "leaf")
+            tick.disabled = alone
         fig = self._map()
         self.map.value = img_tag(plots.png(fig, dpi=100), plots.alt_text(fig))
         self.rule_note.value = page.note(_RULES[self.rule.value][1])
