@@ -136,7 +136,7 @@ def safe_split(
         warnings.warn(f"the split by {attrs['kind']} gave up: {'; '.join(gave_up)}", stacklevel=2)
     texts = np.array([*parts, "left_out"], dtype=object)[sides]  # -1 is the last
     result: pd.Series[str] = pd.Series(texts, index=ordered.index, name="split").reindex(photos.index)
-    result.attrs = attrs
+    result.attrs.update(attrs)
     return result
 
 
