@@ -46,8 +46,7 @@ def fuse(
     rule : "consistency" (the article's filter) or "product": see the function of that name. "finest" and "leaf" both
         take the finest head alone; "leaf" names models whose coarse logits are sums over it (leaf sums, OSV-5M: Astruc
         et al., CVPR 2024, section 4), so that the coarse levels cannot contradict it.
-    top_k, penalty : of `consistency`: length of each shortlist, default 5, and factor for a cell that is not on it,
-        default 0.3.
+    top_k, penalty : of `consistency`: length of each shortlist (5), and factor for a cell that is not on it (0.3).
     level_weights : of `product`: one number >= 0 per level, default 1.
     temperatures : one per level, default 1: logits are divided by it first (`geolib.judge.calibrate.fit_temperatures`).
     levels : of `consistency` and `product`: coarse levels that take part, 0 the coarsest; default all. The finest level
@@ -63,10 +62,7 @@ def fuse(
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule!r} is not a fusion rule; available: {', '.join(RULES)}")
-    given = {"top_k": top_k, "penalty": penalty, "level_weights": level_weights, "levels": levels}
-    for name in [name for name, value in given.items() if value is not None and name not in OPTIONS[rule]]:
-        others = " and ".join(other for other in RULES if name in OPTIONS[other])
-        raise ValueError(f"rule={rule!r} does not use {name}, an option of {others}: leave it out, or change the rule")
+    _check_options(rule, top_k=top_k, penalty=penalty, level_weights=level_weights, levels=levels)
     scores = [check_logits(level, logits, tree) for level in range(len(logits))]
     if len(scores) != tree.n_levels:
         raise ValueError(f"{len(scores)} levels of logits for a tree of {tree.n_levels}: expected one array per level")
@@ -172,6 +168,13 @@ def _normalised(log_posterior: Array) -> Any:
     """exp(x) / sum(exp(x)) of each row, summed in float64: over 50,000 cells float32's own sum is off by 1e-5."""
     p = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
     return np.divide(p, p.sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32))
+
+
+def _check_options(rule: str, **options: Any) -> None:
+    """Refuse options that the rule does not use: silence would look like an effect."""
+    for name in [name for name, value in options.items() if value is not None and name not in OPTIONS[rule]]:
+        others = " and ".join(other for other in RULES if name in OPTIONS[other])
+        raise ValueError(f"rule={rule!r} does not use {name}, an option of {others}: leave it out, or change the rule")
 
 
 def _per_level(name: str, values: Sequence[float] | None, tree: Partition, lowest: float) -> list[float]:

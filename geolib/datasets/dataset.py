@@ -34,7 +34,7 @@ class Dataset:
     --------
     >>> from geolib import open_dataset
     >>> open_dataset("gallery").split().value_counts(normalize=True).round(2).to_dict()
-    {'train': 0.67, 'test': 0.1, 'calibration': 0.1, 'development': 0.1, 'left_out': 0.03}
+    {'train': 0.65, 'test': 0.1, 'calibration': 0.1, 'development': 0.1, 'left_out': 0.05}
     """
 
     name: str
