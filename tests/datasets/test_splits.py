@@ -57,15 +57,15 @@ def nearest_by_hand(photos, sides, side):
 
 near_a_seam = st.tuples(
     st.sampled_from([(0, 180), (0, -180), (65, 180), (90, 0), (-90, 12), (48, 16)]),
-    st.floats(-3, 3),
-    st.floats(-3, 3),
+    st.floats(-9, 9),
+    st.floats(-9, 9),
     st.sampled_from(["", "a", "b", "c", "d"]),
 )
 
 
 @st.composite
 def photographs(draw):
-    rows = draw(st.lists(near_a_seam, min_size=1, max_size=60))
+    rows = draw(st.lists(near_a_seam, min_size=1, max_size=90))
     lat = [float(np.clip(centre[0] + up, -90, 90)) for centre, up, _, _ in rows]
     lon = [(centre[1] + right + 180) % 360 - 180 for centre, _, right, _ in rows]
     return table_of(lat, lon, [who for *_, who in rows])
