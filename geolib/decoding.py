@@ -6,7 +6,8 @@ and `geoscore` look for the best point under a cost, first among all cell centre
 - The search is exact. Both objectives change slowly from place to place: over r km an expected distance by at most r,
   an expected GeoScore by at most a factor exp(r / 1492.7). So one centre that stands for a block of neighbours bounds
   them all, and most blocks are never opened (branch and bound, Land and Doig 1960).
-- The refinement takes five steps over the sphere from the best centre, and keeps the end only if it is better there.
+- The refinement walks over the sphere from the best centre until its steps are short, and keeps the end only if it is
+  better there.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ RULES = ("argmax", "mean", "mode", "distance", "geoscore")
 CLOSE_KM = 750.0  # an answer within this distance counts as right where a `confidence` is given
 _MODE_CELLS, _MODE_KM = 16, 1000.0
 BLOCK = 128  # centres in a block of the search
-_STEPS, _GUIDES = 5, 2048  # of the refinement: its steps, and the likeliest points that lead them
+_STEPS, _GUIDES = 200, 2048  # of the refinement: at most so many steps, and the likeliest points that lead them
+_STILL, _LONGEST = 1e-6, 16.0  # a step under so many radians, 6 m, ends it; the longest is so many plain steps
 _CHUNK = 2**18  # numbers at a time: they stay in the processor's cache
 _NEAR = 0.01  # radians, 64 km: nearer than that the cosine alone is off by more than 40 m
-_AT_POINT = 4e-4  # radians, 2.5 km: nearer than that the refinement is at the point, where its formula divides by 0
+_AT_POINT = 1e-6  # radians, 6 m: nearer than that the refinement is at the point, where its formula divides by 0
 
 
 def decode(
@@ -91,9 +93,8 @@ def decode_points(
     places = np.stack([np.asarray(lat, np.float64), np.asarray(lon, np.float64)], axis=-1)
     answer = _take(_per_row(places, share), best)
     if refine and rule != "argmax":
-        unit = _per_row(unit, share)
-        start = _take(unit, best)
-        at = _climb(share, unit, start, rule)
+        start = _take(_per_row(points, share), best)
+        at = _climb(share, _per_row(points, share), start, rule)
         moved = (at != start).any(axis=1)  # a centre that is best is answered as it is
         answer[moved] = np.stack(to_lat_lon(at[moved]), axis=-1)
     return answer[:, 0], answer[:, 1]
@@ -309,29 +310,49 @@ def _blocks(points: Array) -> list[Array]:
 
 
 def _climb(share: Array, points: Array, start: Array, rule: str) -> Any:
-    """Five steps over the sphere from `start` (n, 3): unit vectors (n, 3); `start` itself where the end is no better.
+    """Steps over the sphere from `start` (n, 3) until they are short: unit vectors (n, 3), none worse than its start.
 
-    Weiszfeld's algorithm on the sphere (Fletcher, Venkatasubramanian, Joshi, NeuroImage 2009), corrected as by Vardi
-    and Zhang (PNAS 2000) for starts that are one of the points, as all are here. For the GeoScore each weight is also
-    multiplied by the slope of the score. The likeliest points decide the steps; all points judge the result.
+    Weiszfeld's algorithm on the sphere (Fletcher, Venkatasubramanian, Joshi, NeuroImage 2009). All starts here are one
+    of the points: it is left only if the others pull harder than its own mass holds (Vardi and Zhang, PNAS 2000). For
+    the GeoScore each weight is also multiplied by the slope of the score. The likeliest points decide the steps; all
+    points judge the result.
     """
     columns = top_columns(share, _GUIDES)
-    weights = np.take_along_axis(share, columns, axis=1)
-    ends = []
+    weights = np.take_along_axis(share, columns, axis=1).astype(np.float64)
     step = max(1, _CHUNK // columns.shape[1])
-    for mass, numbers, own, at in zip(*(pieces(rows, step) for rows in (weights, columns, points, start)), strict=True):
-        guides = _take(own, numbers)
-        for _ in range(_STEPS):
-            at = _step(mass, guides, at, rule)
-        ends.append(at)
-    at = np.concatenate(ends)
+    parts = zip(*(pieces(rows, step) for rows in (weights, columns, points, start)), strict=True)
+    at = np.concatenate([_walk(mass, _take(own, numbers), first, rule) for mass, numbers, own, first in parts])
     better = _value(share, points, at, rule) > _value(share, points, start, rule)
     return np.where(better[:, None], at, start)
 
 
-def _step(share: Array, points: Array, at: Array, rule: str) -> Any:
-    """The next points of the iteration, unit vectors (n, 3), under mass (n, m) on points (n, m, 3)."""
+def _walk(share: Array, points: Array, start: Array, rule: str) -> FloatArray:
+    """Where the steps from `start` (n, 3) end, under mass (n, m) on points (n, m, 3).
+
+    Plain steps are tiny close to a point, and too long when they leave one. So a step that ends higher makes the next
+    one twice as long, in plain steps; one that does not is taken back and tried shorter.
+    """
+    at, way, trial, moving = start.copy(), start.copy(), start.copy(), np.arange(len(start))
+    worth, length, factor = np.full(len(at), -np.inf), np.zeros(len(at)), np.full(len(at), 0.5)
+    for _ in range(_STEPS):
+        value, ahead, size = _step(share[moving], points[moving], trial[moving], rule)
+        higher = value > worth[moving]
+        rows, back = moving[higher], moving[~higher]
+        at[rows], worth[rows], way[rows], length[rows] = trial[rows], value[higher], ahead[higher], size[higher]
+        factor[rows] = np.minimum(2 * factor[rows], _LONGEST)
+        factor[back] = np.where(factor[back] > 1, 1, factor[back] / 4)
+        moving = moving[length[moving] * factor[moving] > _STILL]
+        if not len(moving):
+            break
+        angle = (length * factor)[moving, None]
+        trial[moving] = at[moving] * np.cos(angle) + way[moving] * np.sin(angle)
+    return at
+
+
+def _step(share: Array, points: Array, at: Array, rule: str) -> tuple[Array, Array, Array]:
+    """Expected gain at `at` (n, 3); direction (n, 3) and length in radians of a plain step. The rest as in `_walk`."""
     arc = _arc(at, points)
+    value = (share * _gain(arc, rule)).sum(axis=1)
     weight = share * np.exp(arc * (-EARTH_RADIUS_KM / GEOSCORE_SCALE_KM)) if rule == "geoscore" else share
     here = arc < _AT_POINT
     held = (weight * here).sum(axis=1)
@@ -339,5 +360,5 @@ def _step(share: Array, points: Array, at: Array, rule: str) -> Any:
     pull = ((weight / np.clip(np.sin(arc), _AT_POINT, None))[:, None] @ points)[:, 0]
     pull = pull - (pull * at).sum(axis=1)[:, None] * at  # tangent to the sphere; its length is the force
     force = np.clip(np.sqrt((pull * pull).sum(axis=1)), 1e-30, None)
-    step = (np.clip(force - held, 0, None) / np.clip((weight / arc).sum(axis=1), 1e-30, None))[:, None]
-    return at * np.cos(step) + pull / force[:, None] * np.sin(step)
+    length = np.where(force > held, force, 0) / np.clip((weight / arc).sum(axis=1), 1e-30, None)
+    return value, pull / force[:, None], length

@@ -18,6 +18,9 @@ from geolib.common.arrays import Vectors, group_sums, to_numpy, top_columns
 
 Array = npt.NDArray[Any]
 RULES = ("finest", "consistency", "product", "leaf")
+OPTIONS: dict[str, tuple[str, ...]] = dict.fromkeys(RULES, ("temperatures",))  # of each rule
+OPTIONS |= {"consistency": ("temperatures", "levels", "top_k", "penalty")}
+OPTIONS |= {"product": ("temperatures", "levels", "level_weights")}
 EXCLUDED = -1e30  # log-probability of an excluded cell: sums of it stay finite, and its exponential is 0
 
 
@@ -26,16 +29,16 @@ def fuse(
     tree: Partition,
     rule: str = "consistency",
     *,
-    top_k: int = 5,
-    penalty: float = 0.3,
+    top_k: int | None = None,
+    penalty: float | None = None,
     level_weights: Sequence[float] | None = None,
     temperatures: Sequence[float] | None = None,
     levels: Sequence[int] | None = None,
 ) -> Array:
     """Fuse the scores of all levels into one posterior over the finest cells, float32 (n, n_finest), rows sum to 1.
 
-    Raises `ValueError` for an unknown rule, logits that do not fit the tree, NaN, +inf, a row of only -inf, and options
-    out of range.
+    Raises `ValueError` for an unknown rule, logits that do not fit the tree, NaN, +inf, a row of only -inf, options out
+    of range, and options of another rule.
 
     Parameters
     ----------
@@ -43,10 +46,11 @@ def fuse(
     rule : "consistency" (the article's filter) or "product": see the function of that name. "finest" and "leaf" both
         take the finest head alone; "leaf" names models whose coarse logits are sums over it (leaf sums, OSV-5M: Astruc
         et al., CVPR 2024, section 4), so that the coarse levels cannot contradict it.
-    top_k, penalty : of `consistency`: length of each shortlist, and factor for a cell that is not on it.
+    top_k, penalty : of `consistency`: length of each shortlist (5), and factor for a cell that is not on it (0.3).
     level_weights : of `product`: one number >= 0 per level, default 1.
     temperatures : one per level, default 1: logits are divided by it first (`geolib.judge.calibrate.fit_temperatures`).
-    levels : coarse levels that take part, 0 the coarsest; default all. The finest level always takes part.
+    levels : of `consistency` and `product`: coarse levels that take part, 0 the coarsest; default all. The finest level
+        always takes part.
 
     Examples
     --------
@@ -58,11 +62,13 @@ def fuse(
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule!r} is not a fusion rule; available: {', '.join(RULES)}")
+    _check_options(rule, top_k=top_k, penalty=penalty, level_weights=level_weights, levels=levels)
     scores = [check_logits(level, logits, tree) for level in range(len(logits))]
     if len(scores) != tree.n_levels:
         raise ValueError(f"{len(scores)} levels of logits for a tree of {tree.n_levels}: expected one array per level")
     heat = _per_level("temperatures", temperatures, tree, lowest=1e-3)
     weights = _per_level("level_weights", level_weights, tree, lowest=0.0)
+    top_k, penalty = 5 if top_k is None else top_k, 0.3 if penalty is None else penalty
     if not 0 < penalty <= 1 or top_k < 1:
         raise ValueError(f"{penalty=}, {top_k=}: expected a penalty in (0, 1] and top_k of at least 1")
     finest: int = tree.n_levels - 1
@@ -111,7 +117,7 @@ def product(log_p: Sequence[Array], above: IntArray, weights: Sequence[float]) -
     >>> np.exp(product([coarse, fine], above, weights=[1, 1])).round(2)
     array([[0.18, 0.08]])
     """
-    total = weights[-1] * log_p[-1]
+    total = np.where(log_p[-1] > EXCLUDED, weights[-1] * log_p[-1], EXCLUDED)  # with weight 0, too
     for level, weight in enumerate(weights[:-1]):
         total += np.take(weight * log_p[level], above[:, level], axis=1)
     return total
@@ -162,6 +168,13 @@ def _normalised(log_posterior: Array) -> Any:
     """exp(x) / sum(exp(x)) of each row, summed in float64: over 50,000 cells float32's own sum is off by 1e-5."""
     p = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
     return np.divide(p, p.sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32))
+
+
+def _check_options(rule: str, **options: Any) -> None:
+    """Refuse options that the rule does not use: silence would look like an effect."""
+    for name in [name for name, value in options.items() if value is not None and name not in OPTIONS[rule]]:
+        others = " and ".join(other for other in RULES if name in OPTIONS[other])
+        raise ValueError(f"rule={rule!r} does not use {name}, an option of {others}: leave it out, or change the rule")
 
 
 def _per_level(name: str, values: Sequence[float] | None, tree: Partition, lowest: float) -> list[float]:

@@ -321,6 +321,8 @@ def level_targets(tree: Partition, options: TrainOptions, device: torch.device) 
     return out
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def train_heads(
     vectors: Vectors,
     lat: npt.ArrayLike,

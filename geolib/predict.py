@@ -41,11 +41,11 @@ from geolib.common.sources import code_digest
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
-from geolib.datasets.splits import split_photos
+from geolib.datasets.splits import BUFFER_KM, split_photos
 from geolib.decoding import CLOSE_KM, confidence, decode, radius_km
 from geolib.encoder import Encoder
 from geolib.familiar import PERCENTILE, Familiarity
-from geolib.fusion import fuse, marginals
+from geolib.fusion import OPTIONS, fuse, marginals
 from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_heads
 from geolib.images import Failure, ImageSource, name_of, open_rgb
 from geolib.sharing.card import describe_data, model_card
@@ -204,8 +204,12 @@ class Geolocator:
         """
         if top_k < 1:
             raise ValueError(f"top_k={top_k}: expected at least 1")
-        options = self.fusion_options | ({} if levels is None else {"levels": levels})
-        posterior = fuse(seen.logits, self.tree, fusion or self.fusion, **options)
+        rule, options = fusion or self.fusion, self.fusion_options | ({} if levels is None else {"levels": levels})
+        if rule != self.fusion:  # the model's options are those of its own rule
+            options = {
+                name: value for name, value in options.items() if name == "levels" or name in OPTIONS.get(rule, ())
+            }
+        posterior = fuse(seen.logits, self.tree, rule, **options)
         lat, lon = decode(posterior, self.tree, self.decoding)
         mass, limit = posterior[0].astype(np.float64), self.familiarity.threshold
         familiar = None if limit is None else seen.distance <= limit
@@ -327,7 +331,7 @@ class Geolocator:
         return cls(encoder, tree, heads, familiarity, fusion, decoding, dict(fusion_options or {}), record, history)
 
     @classmethod
-    def fit_dataset(cls, dataset: Dataset, encoder: Encoder, *, split: str = "safe", **options: Any) -> Geolocator:
+    def fit_dataset(cls, dataset: Dataset, encoder: Encoder, *, split: str = "auto", **options: Any) -> Geolocator:
         """Fit on a dataset's training photos and calibrate on its calibration photos. Test photos stay unseen.
 
         `options` are those of `fit`; the seed also draws the split. Raises `ValueError` if it leaves none to train on.
@@ -337,7 +341,8 @@ class Geolocator:
             raise ValueError(f"the {split} split of {dataset.name} leaves no photo to train on: use more photos")
         held_out = parts["calibration"][:3] if "calibration" in parts else None
         model = cls.fit(encoder, *parts["train"][:3], calibration=held_out, **options)
-        model.training |= {"dataset_key": dataset.labels_key(encoder), "split": split} | describe_data(dataset, parts)
+        model.training |= {"dataset_key": dataset.labels_key(encoder), "split": split, "buffer_km": BUFFER_KM}
+        model.training |= describe_data(dataset, parts)
         return model
 
     def save(self, folder: str | os.PathLike[str]) -> None:

@@ -26,6 +26,11 @@ _MODEL_HELP = (
     "folder of a saved model (default: the one that ships, or one fitted on GEOLIB_DATASET with GEOLIB_ENCODER)"
 )
 
+_SPLIT_HELP = (
+    "what is new in the test photos: their photographers, or also their places, 50 km from any training photo "
+    "(default: the dataset's own split, else photographers where they are known, else places)"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, `argv` without the program's name (default: that of the process); returns its exit status.
@@ -79,8 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     fit = command("fit", _fit, "Fit geocells and heads on a dataset, and save the model.")
     _add_names(fit, "dataset", "encoder")
-    split = "safe: new photographers and new places (default); places: new places only, for photos of one person"
-    fit.add_argument("--split", choices=("safe", "places"), default="safe", help=split)
+    fit.add_argument("--split", choices=("auto", "photographers", "places"), default="auto", help=_SPLIT_HELP)
     fit.add_argument("--cells", metavar="N,N,...", help="cells per level, coarse first (default: by number of photos)")
     preset = "default, or article: its four linear heads, consistency filter, and centre of the likeliest cell"
     fit.add_argument("--preset", choices=("default", "article"), default="default", help=preset)

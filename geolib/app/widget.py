@@ -24,6 +24,7 @@ from geolib.common.errors import ImageError
 from geolib.common.files import data_path
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
+from geolib.datasets.splits import fitted_split
 from geolib.datasets.tables import PICTURES
 from geolib.images import ImageSource, open_rgb
 from geolib.plots import maps
@@ -111,10 +112,11 @@ class PredictionDemo:
 
     def _draw(self, _: Any = None) -> None:
         """Fuse, decode and show; the encoder does not run again."""
-        levels = [level for level, tick in enumerate(self.levels) if tick.value]
+        alone = self.rule.value in ("finest", "leaf")
+        levels = None if alone else [level for level, tick in enumerate(self.levels) if tick.value]
         self.prediction = self.model.answer(self._seen, self.top_k.value, fusion=self.rule.value, levels=levels)
         for tick in self.levels[:-1]:
-            tick.disabled = self.rule.value in ("finest", "leaf")
+            tick.disabled = alone
         fig = self._map()
         self.map.value = img_tag(plots.png(fig, dpi=100), plots.alt_text(fig))
         self.rule_note.value = page.note(_RULES[self.rule.value][1])
@@ -248,7 +250,7 @@ class PredictionDemo:
 
 def default_samples(model: Geolocator, dataset: Dataset) -> list[str]:
     """Ids of photos of the test sides: all postcards that ship with the clone, or at most 40 photos at random."""
-    sides = dataset.split(model.training.get("split", "safe"), model.training.get("seed", 0))
+    sides = dataset.split(**fitted_split(dataset, model.training))
     test = pd.Series(sides.index[sides.str.startswith("test")])
     if dataset.name == "postcards":
         return list(test[test.isin([path.stem for path in data_path("postcards", "samples").glob("*.jpg")])])

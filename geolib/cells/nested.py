@@ -147,8 +147,8 @@ class Partition(ABC):
     def border_km(self, lat: npt.ArrayLike, lon: npt.ArrayLike, level: int = -1) -> FloatArray:
         """Distance in km from each point (n,) in degrees to the nearest edge of its cell's polygon, float64 (n,).
 
-        Exact for the quadtree, where the dateline always counts as an edge. For other kinds, edges are sampled every
-        0.02 degrees (too large by at most 1.2 km, never too small), and the dateline counts only where two cells meet.
+        The dateline counts only where two cells meet; half the Earth's circumference if there is no edge. Exact for the
+        quadtree. For other kinds, edges are sampled every 0.02 degrees: too large by at most 1.2 km, never too small.
         """
         lat, lon = check_lat_lon(lat, lon)
         own, shapes, km = self.assign(lat, lon)[:, level], self.polygons(level), np.empty(len(lat))

@@ -28,7 +28,7 @@ import numpy.typing as npt
 import shapely
 
 from geolib.cells.nested import Arrays, ArrayTypes, IntArray, Partition, join_pieces
-from geolib.sphere import FloatArray, check_lat_lon, haversine_km, rectangle_area_km2
+from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, haversine_km, rectangle_area_km2
 
 __all__ = ["GeocellTree", "IntArray", "Partition", "aligned_blocks", "join_thin", "quadrant_keys"]
 
@@ -172,7 +172,14 @@ class GeocellTree(Partition):
         """
         rings = map(shapely.get_coordinates, shapely.get_parts(shapely.boundary(shape)))
         ends = np.concatenate([np.stack([ring[:-1].T, ring[1:].T]) for ring in rings], axis=2)
-        (x, y), (x2, y2) = ends[..., np.abs(ends[:, 1].sum(axis=0)) < 180]  # the poles are points, not edges
+        ends = ends[..., np.abs(ends[:, 1].sum(axis=0)) < 180]  # the poles are points, not edges
+        at_dateline = (np.abs(ends[:, 0]) == 180).all(axis=0)
+        south, north = np.sort(ends[:, 1, at_dateline], axis=0)
+        cuts = np.unique([south, north])
+        middle = (cuts[:-1] + cuts[1:])[:, None] / 2
+        once = ((south < middle) & (middle < north)).sum(axis=1) == 1  # twice: the cell is on both sides of it
+        seam = np.stack([[np.full(once.sum(), 180.0), end[once]] for end in (cuts[:-1], cuts[1:])])
+        (x, y), (x2, y2) = np.concatenate([ends[..., ~at_dateline], seam], axis=2)
         lat, lon = lat[:, None], lon[:, None]
         km = np.minimum(haversine_km(lat, lon, y, x), haversine_km(lat, lon, y2, x2))
         # On a parallel the nearest point has the same longitude.
@@ -182,7 +189,7 @@ class GeocellTree(Partition):
         foot = np.degrees(np.arctan2(np.tan(np.radians(lat)), np.cos(np.radians(lon - x))))
         beside = (x == x2) & (foot > np.minimum(y, y2)) & (foot < np.maximum(y, y2))  # behind the pole: foot > 90
         km = np.where(beside, np.minimum(km, haversine_km(lat, lon, np.clip(foot, -90, 90), x)), km)
-        nearest: FloatArray = km.min(axis=1)
+        nearest: FloatArray = km.min(axis=1, initial=np.pi * EARTH_RADIUS_KM)  # the whole Earth has no edge
         return nearest
 
 

@@ -2,6 +2,6 @@
 
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
-from geolib.datasets.splits import degree_blocks, safe_split
+from geolib.datasets.splits import describe_split, safe_split
 
-__all__ = ["Dataset", "degree_blocks", "open_dataset", "safe_split"]
+__all__ = ["Dataset", "describe_split", "open_dataset", "safe_split"]

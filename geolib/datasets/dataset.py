@@ -15,7 +15,7 @@ import pandas as pd
 
 from geolib.common.errors import MismatchError, MissingDataError
 from geolib.common.files import cache_path
-from geolib.datasets.splits import SHARES, assign_sides, safe_split
+from geolib.datasets.splits import BUFFER_KM, random_split, safe_split
 from geolib.evaluate import places
 from geolib.images import load_rgb
 
@@ -35,7 +35,7 @@ class Dataset:
     --------
     >>> from geolib import open_dataset
     >>> open_dataset("gallery").split().value_counts(normalize=True).round(2).to_dict()
-    {'train': 0.8, 'test': 0.1, 'calibration': 0.1}
+    {'train': 0.65, 'test': 0.1, 'calibration': 0.1, 'development': 0.1, 'left_out': 0.05}
     """
 
     name: str
@@ -101,22 +101,24 @@ class Dataset:
                 digest.update("\n".join(map(str, self.photos[column])).encode())
         return f"{self.name}-{digest.hexdigest()[:16]}"
 
-    def split(self, kind: str = "safe", seed: int = 0) -> pd.Series[str]:
-        """Split the photos: a Series id -> "train", "calibration", "test" or "left_out".
+    def split(self, kind: str = "auto", seed: int = 0, *, buffer_km: float = BUFFER_KM) -> pd.Series[str]:
+        """Split the photos: a Series id -> "train", "calibration", "development", "test" or "left_out".
 
-        "safe" keeps photographers and 1-degree blocks apart (`safe_split`), or returns the published split, if there is
-        one (column `split`, perhaps with more test sets such as "test_balanced"). "places" keeps blocks apart, but not
-        photographers. "random" splits photo by photo, 80 / 10 / 10 %: it shows what leaks; do not measure with it.
+        "auto" returns the published split, if there is one (column `split`, perhaps without a development side, or with
+        more test sets such as "test_balanced"); else it is the "auto" of `safe_split`. "photographers" asks about new
+        photographers, "places" about regions that lie `buffer_km` from training photos: `safe_split` explains both.
+        "random" splits photo by photo and shows what leaks; do not measure with it. What a split gave up on a small set
+        is warned of and stands in `attrs["gave_up"]`. ("safe", the name in older models, is "auto".)
+
+        Raises `ValueError` for another kind.
         """
-        if kind == "safe" and "split" in self.photos:
-            return self.photos["split"].copy()
+        if kind in ("auto", "safe") and "split" in self.photos:
+            published = self.photos["split"].copy()
+            published.attrs = {"kind": "published", "gave_up": []}
+            return published
         if kind == "random":
-            single_photos = pd.Series(1, index=self.photos.index.sort_values())
-            sides = assign_sides(single_photos, np.random.default_rng(seed), SHARES)
-            return sides.reindex(self.photos.index).rename("split")
-        if kind not in ("safe", "places"):
-            raise ValueError(f"kind={kind!r}: expected 'safe', 'places' or 'random'")
-        return safe_split(self.photos if kind == "safe" else self.photos.assign(photographer=""), seed)
+            return random_split(self.photos, seed)
+        return safe_split(self.photos, "auto" if kind == "safe" else kind, buffer_km=buffer_km, seed=seed)
 
     def photographers(self, photos: Iterable[str]) -> pd.Series[str]:
         """Photographer of each photo, for intervals and splits; unknown ones count as one per photo (its id)."""

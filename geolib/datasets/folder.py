@@ -17,7 +17,6 @@ from PIL import ExifTags, Image
 from geolib.common.errors import ImageError, MissingDataError
 from geolib.common.files import atomic_path, cache_path
 from geolib.common.texts import one_line
-from geolib.datasets.splits import can_be_kept_apart
 from geolib.datasets.tables import PICTURES, AnyPath, checked, file_stamp, with_files
 from geolib.images import decoder_of, opened
 
@@ -32,10 +31,9 @@ _RULES = 2  # raise it when `read_label` reads a file differently: cached labels
 def folder(path: AnyPath) -> dict[str, Any]:
     """Open the photos below a folder that have GPS coordinates in their EXIF. The id is the path below the folder.
 
-    Photographer and author are the EXIF's artist, else the camera's owner; the licence is its copyright notice. If the
-    photographers are too few for a split that separates them, a warning says so and they are left out. The EXIF of a
-    file is cached until the file changes. Refused files are counted by reason in `Dataset.refused`; a warning names
-    the reasons, except for photos without coordinates.
+    Photographer and author are the EXIF's artist, else the camera's owner; the licence is its copyright notice. The
+    EXIF of a file is cached until the file changes. Refused files are counted by reason in `Dataset.refused`; a warning
+    names the reasons, except for photos without coordinates.
 
     Raises `MissingDataError` if there is no such folder or no picture, `ValueError` if no picture has coordinates.
     """
@@ -51,15 +49,6 @@ def folder(path: AnyPath) -> dict[str, Any]:
             example = one_line(labels.index[labels["refused"] == reason][0])
             warnings.warn(f"{path}: {n:,} left out: {reason}, such as {example}", stacklevel=2)
     photos = checked(photos.assign(photographer=photos["author"], source=photos.index), path)
-    names = set(photos["photographer"]) - {""}
-    if names and not can_be_kept_apart(photos):
-        warnings.warn(
-            f"{path}: its photographers ({len(names):,}) are too few, or their photos in too many places, to have "
-            "different ones in training and test. The safe split separates places (1-degree blocks) only: results do "
-            "not hold for new photographers, and intervals are too narrow",
-            stacklevel=2,
-        )
-        photos = photos.assign(photographer="")
     return with_files(photos, root, list(photos.index)) | {"refused": refused}
 
 

@@ -258,7 +258,8 @@ def _build_table(home: Path, shards: list[str], tables: dict[str, Path]) -> tupl
         raise CorruptFileError(f"no picture in {home} has a row with coordinates: {dict(unmatched)}; fetch again")
     train = photos["published_side"] == "train"
     if train.any():
-        photos.loc[train, "split"] = safe_split(photos[train], seed=0, shares={"calibration": 0.1})
+        shares = {"calibration": 0.1, "development": 0.1}
+        photos.loc[train, "split"] = safe_split(photos[train], "places", shares=shares)
     with atomic_path(home / "photos.parquet") as temporary:
         photos.reset_index().to_parquet(temporary, index=False)
     return photos, unmatched

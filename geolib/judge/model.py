@@ -9,7 +9,7 @@ import pandas as pd
 
 from geolib.common.errors import MismatchError
 from geolib.datasets.dataset import Dataset
-from geolib.datasets.splits import Photos, photographer_overlap, split_photos
+from geolib.datasets.splits import Photos, fitted_split, photographer_overlap, split_photos
 from geolib.evaluate import Coordinates, compare, difference, errors_km, verdict
 from geolib.predict import Geolocator
 from geolib.retrieve import NearestNeighbour, constant_guess
@@ -102,10 +102,11 @@ def _photos(model: Geolocator, dataset: Dataset, gallery: Dataset | None, other:
                 f"the photos of {fitted_on.name}, or their labels, are not those that the model was fitted on, so its "
                 "training photos could be among the test photos: fit it again, or give its own photos as the gallery"
             )
-        kind, seed = model.training.get("split", "safe"), model.training.get("seed", 0)
-        parts = split_photos(fitted_on, model.encoder, kind, seed)
+        how = fitted_split(fitted_on, model.training)
+        parts = split_photos(fitted_on, model.encoder, **how)
         if "train" not in parts or not (other or "test" in parts):
-            raise ValueError(f"the {kind} split of {fitted_on.name} has no training or no test photos: use more photos")
+            what = f"the split {how['kind']!r} of {fitted_on.name}"
+            raise ValueError(f"{what} has no training or no test photos: use more photos")
     if not other:
         return parts["train"], parts["test"]
     store = dataset.embeddings(model.encoder)

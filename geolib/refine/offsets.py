@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 import torch
 from torch import Tensor, nn
 
@@ -29,9 +30,10 @@ class OffsetHead(nn.Module):
 
     def __init__(self, dim: int, tree: Partition) -> None:
         super().__init__()
-        south_west, north_east = np.stack(tree.bounds(-1), axis=1).reshape(-1, 2, 2).swapaxes(0, 1)
-        middle, half = (south_west + north_east) / 2, (north_east - south_west) / 2
-        start = np.arctanh(np.clip((np.stack(tree.centers(-1), axis=1) - middle) / half, -_EDGE, _EDGE))
+        middle, half = _boxes(tree)
+        from_middle = np.stack(tree.centers(-1), axis=1) - middle
+        from_middle[:, 1] = (from_middle[:, 1] + 180) % 360 - 180
+        start = np.arctanh(np.clip(from_middle / half, -_EDGE, _EDGE))
         self.dim = dim
         self.slope = nn.Parameter(torch.zeros(tree.n_cells[-1], 2, dim))
         self.start = nn.Parameter(torch.from_numpy(start).float())
@@ -39,7 +41,10 @@ class OffsetHead(nn.Module):
         self.mean = torch.zeros(dim)
 
     def forward(self, x: Tensor, cells: Tensor) -> Tensor:
-        """Latitude and longitude in degrees, (n, 2), of embeddings (n, dim) in the finest cells (n,)."""
+        """Latitude and longitude in degrees, (n, 2), of embeddings (n, dim) in the finest cells (n,).
+
+        East of the dateline, longitudes of a cell that lies on both sides of it go on above 180.
+        """
         o = torch.einsum("nd,nkd->nk", (x - self.mean) * math.sqrt(self.dim), self.slope[cells]) + self.start[cells]
         return self.middle[cells] + o.tanh() * self.reach[cells]
 
@@ -53,9 +58,12 @@ class OffsetHead(nn.Module):
         if chosen.shape != rows.shape[:1] or chosen.min() < 0 or chosen.max() > last:
             raise ValueError(f"{len(chosen)} cells for {len(rows)} photos: expected one of 0 to {last} per photo")
         lat, lon = self(rows.float(), chosen).double().numpy().T
+        lon = np.where(lon > 180 + 1e-4, lon - 360, lon)  # float32 is off by less on the dateline itself
         return np.clip(lat, -90, 90), np.clip(lon, -180, 180)
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def train_offsets(
     vectors: Vectors,
     lat: npt.ArrayLike,
@@ -102,6 +110,22 @@ def train_offsets(
     return head
 
 
+def _boxes(tree: Partition) -> tuple[FloatArray, FloatArray]:
+    """Middle and half the size (n_cells, 2), in degrees, of each finest cell's box; across the dateline if narrower."""
+    shapes, cells = shapely.get_parts(tree.polygons(-1), return_index=True)
+    west, south, east, north = shapely.bounds(shapes).T
+    boxes = []
+    for turn in (0, 360):
+        shift = np.where(west < 0, turn, 0)
+        edges = [(np.minimum, south), (np.minimum, west + shift), (np.maximum, north), (np.maximum, east + shift)]
+        boxes.append(
+            np.stack([grow.reduceat(edge, np.flatnonzero(np.diff(cells, prepend=-1))) for grow, edge in edges])
+        )
+    plain, across = boxes
+    box = np.where(across[3] - across[1] < plain[3] - plain[1], across, plain).T
+    return (box[:, :2] + box[:, 2:]) / 2, (box[:, 2:] - box[:, :2]) / 2
+
+
 def _sample(
     vectors: Vectors, lat: npt.ArrayLike, lon: npt.ArrayLike, tree: Partition, head: OffsetHead
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -119,6 +143,8 @@ def _relative_error(head: OffsetHead, x: Tensor, places: Tensor, cells: Tensor) 
     """
     shrink = torch.stack([torch.ones_like(places[:, 0]), places[:, 0].deg2rad().cos().clamp_min(1e-3)], dim=1)
     km = shrink * (math.pi / 180 * EARTH_RADIUS_KM)
-    error = ((head(x, cells) - places) * km).square().sum(dim=1).add(1e-6).sqrt()
+    off = head(x, cells) - places
+    off = torch.stack([off[:, 0], (off[:, 1] + 180) % 360 - 180], dim=1)  # the short way round
+    error = (off * km).square().sum(dim=1).add(1e-6).sqrt()
     relative: Tensor = error / (head.reach[cells] * km).square().sum(dim=1).sqrt()
     return relative.mean()

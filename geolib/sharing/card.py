@@ -118,7 +118,7 @@ def _splits(training: Mapping[str, Any]) -> str:
     if not training.get("sides"):
         return f"Not recorded; {_count(training.get('calibration_photos'))} photos decided when to stop the training."
     overlap = training.get("overlap") or {}
-    people, places = overlap.get("by_training_photographers"), overlap.get("in_training_blocks")
+    people, places = overlap.get("by_training_photographers"), overlap.get("within_25_km")
     leak = " Such overlap makes the figures look better." if people or places else ""
     sides = _table("side | photos", [[_plain(side), _count(number)] for side, number in training["sides"].items()])
     shared = "It is not known how many test photos are by photographers of training photos"
@@ -126,7 +126,7 @@ def _splits(training: Mapping[str, Any]) -> str:
         shared = f"{_count(people)} test photos are by photographers of training photos"
     return (
         f"{sides}\n\nSplit `{_plain(training.get('split', ''))}`, seed {training.get('seed', 0)}. {shared}; "
-        f"{_count(places)} are within a degree block that holds training photos.{leak}"
+        f"{_count(places)} are within 25 km of a training photo.{leak}"
     )
 
 

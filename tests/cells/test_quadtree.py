@@ -431,8 +431,9 @@ def test_repr_says_what_it_is(tree):
 def test_the_border_is_as_far_as_border_km_says(level):
     rng = np.random.default_rng(3)
     lat, lon = np.degrees(np.arcsin(rng.uniform(-1, 1, 800))), rng.uniform(-180, 180, 800)
-    tree = GeocellTree.fit(lat, lon, (8, 60))
-    lat, lon = lat[:60], lon[:60]
+    photos = (lat > 0) | (lon > 0)  # the quarter without photos is joined to one across the dateline
+    tree = GeocellTree.fit(lat[photos], lon[photos], (3, 60))
+    lat, lon = np.append(lat[:60], np.linspace(-85, 85, 40)), np.append(lon[:60], np.tile([179.9, -179.5], 20))
     km = tree.border_km(lat, lon, level)
     own = tree.assign(lat, lon)[:, level]
     crossed = []
@@ -446,6 +447,30 @@ def test_the_border_is_as_far_as_border_km_says(level):
         crossed.append((cells != own[:, None]).any(axis=1))
     assert not crossed[0].any(), "a circle a little smaller stays in the cell"
     assert crossed[1].all(), "a circle a little larger leaves it"
+
+
+def test_the_dateline_is_a_border_only_where_two_cells_meet():
+    rng = np.random.default_rng(0)
+    lat = np.append(rng.uniform(-60, -20, 40), rng.uniform(20, 60, 200))
+    lon = np.append(rng.uniform(100, 170, 40), rng.uniform(-180, 180, 200))
+    tree = GeocellTree.fit(
+        lat, lon, (3, 12), min_photos=5
+    )  # no photos in the south-west: it is joined to the south-east
+    there = rng.uniform(-85, 85, 200)
+    sides = [tree.assign(there, np.full(200, west)) for west in (179.99999, -179.99999)]
+    km = [tree.border_km(there, np.full(200, 180.0), level) for level in (0, 1)]
+    for level in (0, 1):
+        joined = (sides[0] == sides[1])[:, level]
+        assert joined.any(), "the test needs a cell on both sides"
+        assert (km[level][joined] > 0.01).all() and (km[level][~joined] < 0.01).all()
+    either = [tree.border_km(there, np.full(200, west), 0) for west in (180.0, -180.0)]
+    same = (sides[0] == sides[1])[:, 0]
+    np.testing.assert_allclose(either[0][same], either[1][same], atol=1e-6)
+
+
+def test_one_cell_for_the_whole_earth_has_no_border():
+    tree = GeocellTree.fit([10.0, -10], [10.0, -10], (1,))
+    np.testing.assert_allclose(tree.border_km([0.0, 89, -90], [180.0, -180, 0]), np.pi * EARTH_RADIUS_KM)
 
 
 def test_a_point_on_an_edge_is_at_the_border():

@@ -733,7 +733,7 @@ def test_the_split_keeps_one_account_on_one_side(wiki, tmp_path):
     dataset = open_dataset("commons", path=tmp_path / "c")
     sides = dataset.photos.assign(side=dataset.split())
     sides = sides[sides["side"] != "left_out"]
-    assert sides["side"].nunique() == 3 and sides["uploader"].nunique() == 20 and sides["author"].nunique() > 60
+    assert sides["side"].nunique() == 4 and sides["uploader"].nunique() == 20 and sides["author"].nunique() > 60
     assert (sides.groupby("uploader")["side"].nunique() == 1).all()
 
 

@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.common.files import data_path
-from geolib.datasets import Dataset, folder, open_dataset, safe_split
+from geolib.datasets import Dataset, folder, open_dataset
 from geolib.images import load_rgb
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,7 +111,8 @@ def test_a_folder_gives_the_photos_that_carry_gps(tmp_path):
     assert photos["author"].tolist() == photos["photographer"].tolist() == ["Ada", ""]
     assert dataset.refused == {"without coordinates in the EXIF": 1, "not a JPEG, PNG or WEBP file": 1}
     assert dataset.image("trip/b.JPG").shape == (12, 16, 3)
-    assert (dataset.split() != "").all()
+    with pytest.warns(UserWarning, match="no calibration side"):
+        assert set(dataset.split()) == {"train", "test"}
 
 
 @pytest.mark.parametrize(
@@ -154,13 +153,14 @@ def test_the_photographers_of_a_folder_are_kept_apart(tmp_path):
     assert (side.groupby(dataset.photos["photographer"]).nunique() == 1).all()
 
 
-def test_where_photographers_cannot_be_kept_apart_places_are_and_a_warning_says_so(tmp_path):
+def test_the_photos_of_one_person_are_split_by_places_and_a_warning_says_so(tmp_path):
     for n in range(60):
         write_photo(tmp_path / f"{n:02}.jpg", **at(n, n + 1), artist="Ada")
-    with pytest.warns(UserWarning, match=r"photographers \(1\) are too few, .* different ones in training and test"):
-        dataset = open_dataset(f"folder:{tmp_path}")
-    assert set(dataset.split()) == {"train", "calibration", "test"}
-    assert set(dataset.photos["photographer"]) == {""} and set(dataset.photos["author"]) == {"Ada"}
+    dataset = open_dataset(f"folder:{tmp_path}")
+    with pytest.warns(UserWarning, match="photographers are on several sides"):
+        side = dataset.split()
+    assert {"train", "calibration", "development", "test"} <= set(side)
+    assert set(dataset.photos["photographer"]) == {"Ada"}, "intervals still know that one person took them all"
 
 
 def test_the_exif_of_a_folder_is_read_once(tmp_path, monkeypatch):
@@ -304,71 +304,21 @@ def table_of(lat, lon, photographer):
     return pd.DataFrame({"lat": lat, "lon": lon, "photographer": photographer}, index=pd.Index(ids, name="id"))
 
 
-photographs = st.lists(
-    st.tuples(st.integers(-90, 90), st.integers(-180, 180), st.sampled_from(["", "a", "b", "c", "d"])), min_size=1
-)
-
-
-@settings(max_examples=25)
-@given(photographs, st.integers(0, 5))
-def test_a_safe_split_separates_photographers_and_blocks(rows, seed):
-    photos = table_of(*map(list, zip(*rows, strict=True)))
-    side = safe_split(photos, seed)
-    kept = photos.assign(side=side)[side != "left_out"]
-    assert set(side) <= {"train", "calibration", "test", "left_out"}
-    assert (kept.groupby(["lat", "lon"])["side"].nunique() <= 1).all()
-    assert (kept[kept["photographer"] != ""].groupby("photographer")["side"].nunique() <= 1).all()
-    assert not side[photos["photographer"] == ""].eq("left_out").any()
-    shuffled = photos.sample(frac=1, random_state=seed)
-    pd.testing.assert_series_equal(safe_split(shuffled, seed).sort_index(), side.sort_index())
-
-
-def test_a_safe_split_has_the_promised_sizes_when_photographers_stay_at_home():
-    rng = np.random.default_rng(0)
-    lat, lon = rng.integers(-60, 70, 5000), rng.integers(-180, 180, 5000)
-    side = safe_split(table_of(lat + 0.5, lon + 0.5, [f"{a}/{b}" for a, b in zip(lat, lon, strict=True)]))
-    assert side.value_counts(normalize=True).to_dict() == pytest.approx(
-        {"train": 0.8, "test": 0.1, "calibration": 0.1}, abs=0.01
-    )
-    other = safe_split(table_of(lat + 0.5, lon + 0.5, [""] * 5000), seed=1)
-    assert (side != other).any(), "another seed deals other blocks"
-
-
-def test_few_photographers_who_go_everywhere_are_kept_apart_too():
-    rng = np.random.default_rng(0)
-    lat, lon = rng.integers(-60, 70, 2000) + 0.5, rng.integers(-180, 180, 2000) + 0.5
-    photos = table_of(lat, lon, [f"who {n}" for n in rng.integers(0, 9, 2000)])
-    side = safe_split(photos)
-    share = side.value_counts(normalize=True)
-    assert share["train"] > 0.5 and share["test"] > 0.05 and share["calibration"] > 0.05
-    kept = photos.assign(side=side)[side != "left_out"]
-    assert (kept.groupby("photographer")["side"].nunique() == 1).all()
-    assert (kept.groupby(["lat", "lon"])["side"].nunique() == 1).all()
-
-
-def test_a_split_by_places_lets_photographers_be_on_any_side():
-    rng = np.random.default_rng(0)
-    lat, lon = rng.integers(-60, 70, 2000) + 0.5, rng.integers(-180, 180, 2000) + 0.5
-    dataset = Dataset("x", table_of(lat, lon, ["Ada"] * 2000), Path)
-    assert set(dataset.split()) == {"train", "left_out"}, "one photographer cannot be apart from herself"
-    side = dataset.split("places")
-    assert side.value_counts(normalize=True).to_dict() == pytest.approx(
-        {"train": 0.8, "test": 0.1, "calibration": 0.1}, abs=0.02
-    )
-    assert (side.groupby([dataset.photos["lat"], dataset.photos["lon"]]).nunique() == 1).all()
-
-
 def test_splits_of_a_dataset():
     photos = table_of([0.5] * 10, [0.5] * 10, [""] * 10)
     published = Dataset("x", photos.assign(split=["test"] * 10), Path)
-    assert published.split().tolist() == ["test"] * 10
-    assert Dataset("x", photos, Path).split().nunique() == 1, "one block is never cut"
-    assert Dataset("x", photos, Path).split("random").value_counts().to_dict() == {
-        "train": 8,
+    for kind in ("auto", "safe"):  # the name in older models
+        assert published.split(kind).tolist() == ["test"] * 10
+        assert published.split(kind).attrs == {"kind": "published", "gave_up": []}
+    with pytest.warns(UserWarning, match="no test side"):
+        assert Dataset("x", photos, Path).split().nunique() == 1, "one spot is never cut"
+    assert published.split("random").value_counts().to_dict() == {
+        "train": 7,
         "calibration": 1,
+        "development": 1,
         "test": 1,
     }
-    with pytest.raises(ValueError, match="expected 'safe', 'places' or 'random'"):
+    with pytest.raises(ValueError, match="expected one of 'auto', 'photographers', 'places'"):
         published.split("careful")
 
 

@@ -23,6 +23,7 @@ from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 from geolib.datasets import archives, open_dataset, osv5m
 from geolib.datasets.archives import unpack_pictures
 from geolib.datasets.osv5m import fetch_osv5m, format_osv5m
+from geolib.sphere import haversine_km
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 # The columns of the published tables, as the dataset's own loader names them.
@@ -248,16 +249,18 @@ def test_two_shards_of_each_side_come_and_open_as_a_dataset(hub, tmp_path):
     assert photos.loc[photos["published_side"] == "test", "split"].eq("test").all()
 
 
-def test_calibration_shares_no_photographer_and_no_block_with_train(hub, tmp_path):
+def test_calibration_shares_no_photographer_with_train_and_keeps_a_distance(hub, tmp_path):
     fetch(hub, tmp_path)
     photos = open_dataset(f"osv5m:{tmp_path}").photos
     side, train = photos["split"], photos["published_side"] == "train"
-    assert set(side[train]) <= {"train", "calibration", "left_out"} and side[train].eq("calibration").any()
-    kept = photos[side.isin(["train", "calibration"])]
+    assert set(side[train]) <= {"train", "calibration", "development", "left_out"}
+    assert side[train].eq("calibration").any()
+    kept = photos[train & (side != "left_out")]
     named = kept[kept["photographer"] != ""]
     assert (named.groupby("photographer")["split"].nunique() == 1).all()
-    blocks = np.floor(kept["lat"]) * 1000 + np.floor(kept["lon"])
-    assert (kept.groupby(blocks)["split"].nunique() == 1).all()
+    ours, others = kept[kept["split"] == "train"], kept[kept["split"] != "train"]
+    km = haversine_km(*others[["lat", "lon"]].to_numpy().T[..., None], ours["lat"].to_numpy(), ours["lon"].to_numpy())
+    assert km.min() > 0.5
 
 
 def test_a_second_call_fetches_only_what_is_new_at_the_same_commit(hub, tmp_path):
@@ -442,7 +445,8 @@ def test_a_hostile_shard_is_unpacked_without_leaving_its_folder(hub, tmp_path):
         for name in entries:
             opened.writestr(f"{name}.jpg", entries[name])
     hub.listing["images/train/00.zip"] = hub.files["images/train/00.zip"] = content.getvalue()
-    report = fetch(hub, tmp_path / "deep" / "home", 1)
+    with pytest.warns(UserWarning, match="no calibration side"):  # a single photo trains
+        report = fetch(hub, tmp_path / "deep" / "home", 1)
     refused = {"a name that leads out of the folder": 1, "an absolute name": 1, "a name that is no id": 1}
     assert report["refused"].items() >= refused.items()
     assert (

@@ -316,3 +316,35 @@ def test_expected_refuses_what_does_not_fit():
         expected(POSTERIOR, LAT, LON, (LAT[:2], LON[:2]))
     with pytest.raises(ValueError, match=r"expected \(n, "):
         decode_points(POSTERIOR, LAT[:5], LON[:5])
+
+
+@pytest.mark.parametrize("rule", ["distance", "geoscore"])
+def test_no_place_around_the_refined_answer_is_better(rule):
+    """Nelder-Mead from the answer, in the plane that touches the sphere there, finds metres, not kilometres."""
+    rng = np.random.default_rng(2)
+    lat, lon = np.degrees(np.arcsin(rng.uniform(-1, 1, 300))), rng.uniform(-180, 180, 300)
+    lat[:100], lon[:100] = 45 + rng.normal(0, 4, 100), (179 + rng.normal(0, 6, 100) + 180) % 360 - 180
+    mass = rng.gamma(np.repeat([0.02, 0.1, 1.0], 8)[:, None], size=(24, 300)) + 1e-12
+    places = np.transpose(decode_points(mass, lat, lon, rule))
+    sign = 1 if rule == "distance" else -1
+    for row, (up, right) in enumerate(places):
+        there = sphere.unit_vectors(up, right)
+        axes = np.linalg.svd(there[None])[2][1:]  # two directions along the ground
+
+        def cost(step, row=row, there=there, axes=axes):
+            at = sphere.to_lat_lon(there + step @ axes)
+            return sign * expected(mass[[row]], lat, lon, ([at[0]], [at[1]]), rule)[0]
+
+        around = [[0, 0], [0.02, 0], [0, 0.02]]
+        better = minimize(cost, [0, 0], method="Nelder-Mead", options={"initial_simplex": around, "fatol": 1e-8})
+        assert cost(np.zeros(2)) - better.fun < 0.01
+
+
+def test_a_centre_is_left_only_if_the_others_pull_harder_than_it_holds():
+    lat, lon = np.array([0.0, 0.0, 8.0]), np.array([0.0, 10.0, 5.0])
+    weights = np.array([[0.6, 0.2, 0.2], [0.44, 0.26, 0.3]])  # at the first point: 0.6 holds, 0.44 does not
+    found = np.transpose(decode_points(weights, lat, lon, "distance"))
+    assert found[0].tolist() == [0.0, 0.0]
+    assert sphere.haversine_km(*found[1], 0, 0) > 50
+    values = expected(weights[[1]], lat, lon, (found[1, :1], found[1, 1:]), "distance")
+    assert values < expected(weights[[1]], lat, lon, ([0.0], [0.0]), "distance")

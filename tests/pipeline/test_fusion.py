@@ -96,6 +96,40 @@ def test_a_level_that_takes_no_part_might_say_anything(rule):
         assert np.array_equal(fuse(logits, TREE, rule, level_weights=(1, 0, 1)), without)
 
 
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        ("finest", {}),
+        ("leaf", {}),
+        ("consistency", {"top_k": 1}),
+        ("product", {"level_weights": (1, 1, 0)}),
+        ("product", {"level_weights": (1, 1, 1e-29)}),
+        ("product", {"level_weights": (1e3, 1e3, 1)}),
+    ],
+)
+def test_an_excluded_cell_stays_excluded_under_every_rule(rule, options):
+    logits = random_logits()
+    logits[-1][:, ::2] = -np.inf
+    posterior = fuse(logits, TREE, rule, **options)
+    assert (posterior[:, ::2] == 0).all() and (posterior[:, 1::2].sum(axis=1) > 0.999).all()
+
+
+@pytest.mark.parametrize("size", [100.0, 1e4, 1e30])
+@pytest.mark.parametrize("rule", RULES)
+def test_large_logits_decide_and_do_not_overflow(rule, size):
+    """exp(100) is too large for float32, exp(710) for float64; differences of 1e30 must not become NaN."""
+    logits = [np.zeros((2, count), np.float32) for count in TREE.n_cells]
+    cell = TREE.n_cells[-1] - 1
+    for level in LEVELS:
+        logits[level][0, TREE.ancestors[cell, level]] = size
+        logits[level][1] = size  # no cell is better than another
+    with np.errstate(all="raise", under="ignore"):
+        posterior = fuse(logits, TREE, rule, temperatures=(0.5, 0.5, 0.5))
+    assert posterior[0].argmax() == cell and posterior[0, cell] > 0.999
+    assert np.ptp(posterior[1]) < 1e-6 or rule in ("product", "consistency")
+    assert np.isfinite(posterior).all() and posterior.sum(axis=1) == pytest.approx(1)
+
+
 def test_heads_that_exclude_each_other_leave_a_distribution():
     """Every level is sure, and no finest cell agrees with both: the product still has to answer."""
     logits = [np.full((1, count), -np.inf, np.float32) for count in TREE.n_cells]
@@ -166,12 +200,21 @@ def only_excluded():
         (random_logits(), {"penalty": 0.0}, r"penalty=0.0.*expected a penalty in \(0, 1\]"),
         (random_logits(), {"penalty": 1.5}, "penalty=1.5"),
         (random_logits(), {"top_k": 0}, "top_k=0"),
-        (random_logits(), {"level_weights": (0, 0, 0)}, "not all of weight 0"),
+        (random_logits(), {"rule": "product", "level_weights": (0, 0, 0)}, "not all of weight 0"),
         (random_logits(), {"levels": [3]}, "levels.*from 0 to 2"),
         (random_logits(), {"rule": "product", "levels": [0], "level_weights": (0, 1, 0)}, "not all of weight 0"),
-        (random_logits(), {"level_weights": (1, 1)}, "level_weights.*expected 3"),
-        (random_logits(), {"level_weights": (1, 1, -1)}, "level_weights"),
-        (random_logits(), {"level_weights": 0.25}, "level_weights=0.25: expected 3"),
+        (random_logits(), {"rule": "product", "level_weights": (1, 1)}, "level_weights.*expected 3"),
+        (random_logits(), {"rule": "product", "level_weights": (1, 1, -1)}, "level_weights"),
+        (random_logits(), {"rule": "product", "level_weights": 0.25}, "level_weights=0.25: expected 3"),
+        (
+            random_logits(),
+            {"level_weights": (1, 1, 1)},
+            "'consistency' does not use level_weights, an option of product",
+        ),
+        (random_logits(), {"rule": "product", "top_k": 5}, "'product' does not use top_k, an option of consistency"),
+        (random_logits(), {"rule": "product", "penalty": 0.3}, "'product' does not use penalty"),
+        (random_logits(), {"rule": "finest", "levels": []}, "levels, an option of consistency and product"),
+        (random_logits(), {"rule": "leaf", "penalty": 0.3}, "'leaf' does not use penalty"),
         (random_logits(), {"temperatures": (1, 1, 0)}, "temperatures"),
         (random_logits(), {"temperatures": (1, np.nan, 1)}, "temperatures"),
     ],

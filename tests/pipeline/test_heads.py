@@ -385,6 +385,46 @@ def test_options_have_their_effect():
     assert [row["epoch"] for row in seen] == [1, 2] and seen[1]["train_loss"] == watched["train_loss"][1]
 
 
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_training_learns_in_a_context_without_gradients(context):
+    options = TrainOptions(epochs=2)
+    with context():
+        inside, history = train_heads(*TRAIN, TREE, options=options)
+        assert not torch.is_grad_enabled(), "the caller's context goes on"
+    outside, _ = train_heads(*TRAIN, TREE, options=options)
+    assert torch.equal(inside.heads[1].weight, outside.heads[1].weight)
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1, 0.5, 0.8])
+def test_dropout_keeps_the_mean_of_what_it_drops_from(dropout):
+    """The loss of a sure and wrong answer is its logit, and the mean logit must be that without dropout."""
+    dim, n = 400, 600
+    heads, ones = HierarchicalHeads(dim, (2,)), torch.ones(n, dim)
+    with torch.no_grad():
+        heads.heads[0].weight.copy_(torch.tensor([[10.0], [-10.0]]) / heads.standardise(ones[:1]).sum())
+        heads.heads[0].bias.zero_()
+    known = TrainingPhotos(ones, torch.ones(n, 1, dtype=torch.int64), torch.zeros(n, 3))
+    levels, generator = [LevelTargets(1.0, torch.zeros(2, 3), None)], torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        loss, _ = batch_loss(heads, known, torch.arange(n), levels, dropout, generator)
+    assert float(loss[0]) / n == pytest.approx(20, rel=0.02)
+
+
+def test_weights_decay_and_biases_do_not():
+    heads = random_heads(6, (3, 4))
+    before = {name: value.detach().clone() for name, value in heads.heads.named_parameters()}
+    optimiser = make_optimiser(heads, weight_decay=0.5)
+    for parameter in heads.heads.parameters():
+        parameter.grad = torch.zeros_like(parameter)  # nothing to learn: only the decay acts
+    for group in optimiser.param_groups:
+        group["lr"] = 0.1
+    optimiser.step()
+    for name, value in heads.heads.named_parameters():
+        factor = 0.95 if name.endswith("weight") else 1.0
+        torch.testing.assert_close(value.detach(), before[name] * factor)
+
+
 def test_the_rate_rises_then_falls():
     rates = list(learning_rates(1000, 3.0, warmup=0.1))
     assert rates[0] == pytest.approx(3 * 0.5 / 100) and max(rates) == pytest.approx(3, rel=1e-4)

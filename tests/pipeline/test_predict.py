@@ -47,6 +47,7 @@ from geolib.plots import prediction as plots_prediction
 from geolib.predict import Geolocator, Prediction, cells_for
 from geolib.retrieve import NearestNeighbour
 from geolib.sharing import model_folder
+from geolib.sphere import haversine_km
 
 SAMPLE = data_path("postcards", "samples", "postcard-00338.jpg")
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "default_model.py"
@@ -603,7 +604,7 @@ def test_a_dataset_is_fitted_on_its_training_photos_only(dataset, encoder):
     model = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=2), device="cpu")
     assert model.training["photos"] == 80
     assert model.training["calibration_photos"] == 20
-    assert (model.training["dataset"], model.training["split"]) == ("small", "safe")
+    assert (model.training["dataset"], model.training["split"]) == ("small", "auto")
     assert model.tree.counts(-1).sum() == 80
 
 
@@ -635,12 +636,12 @@ def test_photos_without_an_embedding_are_counted_on_the_card(dataset, encoder, t
 
 def test_what_test_and_training_photos_share_is_counted_for_the_card(dataset, encoder):
     photos, test = dataset.photos, dataset.split() == "test"
-    degree = np.floor(photos[["lat", "lon"]]).apply(tuple, axis=1)
-    blocks, people = degree[~test][:80], photos["photographer"][:80]
+    trained, people = photos[~test][:80], photos["photographer"][:80]
+    km = haversine_km(*photos.loc[test, ["lat", "lon"]].to_numpy().T[..., None], trained["lat"], trained["lon"])
     told = Geolocator.fit_dataset(dataset, encoder, options=TrainOptions(epochs=1), device="cpu").training["overlap"]
     assert told == {
         "by_training_photographers": int(photos["photographer"][test].isin(set(people)).sum()),
-        "in_training_blocks": int(degree[test].isin(set(blocks)).sum()),
+        "within_25_km": int((km.min(axis=1) <= 25).sum()),
     }
     assert told["by_training_photographers"] == 20
     strangers = replace(dataset, photos=photos.assign(photographer=""))

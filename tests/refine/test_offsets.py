@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 from tiny import world
 
 from geolib import sphere
 from geolib.cells import GeocellTree
 from geolib.cells.kinds import floor_km
+from geolib.cells.semantic import SemanticCells
 from geolib.refine.offsets import OffsetHead, train_offsets
 
 TRAIN, HELD_OUT = world(1500, seed=1), world(500, seed=2)
@@ -68,3 +70,46 @@ def test_cells_that_do_not_fit_are_refused(tree):
 def test_vectors_of_another_encoder_are_refused(tree):
     with pytest.raises(ValueError, match="same encoder"):
         OffsetHead(24, tree).place(HELD_OUT[0], np.zeros(500, np.int64))
+
+
+@pytest.fixture(scope="module")
+def fiji():
+    """Photos on both sides of the dateline, and the vectors that tell where; few elsewhere, so one cell holds them."""
+    rng = np.random.default_rng(0)
+    lat, lon = rng.uniform(-20, -15, 600), (180 + rng.uniform(-3, 3, 600) + 180) % 360 - 180
+    lat, lon = np.append(lat, rng.uniform(-60, 60, 4)), np.append(lon, rng.uniform(-90, 90, 4))
+    vectors = sphere.unit_vectors(lat, lon) @ np.random.default_rng(1).normal(size=(3, 16)) * 3
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), lat, lon
+
+
+def test_the_dateline_is_no_edge_for_offsets(fiji):
+    _, lat, lon = fiji
+    tree = SemanticCells.fit(lat, lon, 100, 700)
+    cells = tree.assign(lat, lon)[:, -1]
+    on_both = np.isin(cells, np.intersect1d(cells[lon > 170], cells[lon < -170]))
+    assert on_both.sum() > 100, "the test needs a cell on both sides"
+    centres = np.transpose(tree.centers(-1))[cells].T
+    from_centre = sphere.haversine_km(*centres, lat, lon)
+    at_start = sphere.haversine_km(*OffsetHead(16, tree).place(fiji[0], cells), *centres)
+    assert at_start[on_both].max() < 1, "an untrained head answers with the centre"
+    found_lat, found_lon = train_offsets(*fiji, tree, epochs=20).place(fiji[0], cells)
+    assert (np.abs(found_lon) <= 180).all()
+    error = sphere.haversine_km(found_lat, found_lon, lat, lon)
+    assert error[on_both].mean() < 0.9 * from_centre[on_both].mean()
+
+
+def test_offsets_learn_in_a_context_without_gradients(tree):
+    with torch.no_grad():
+        inside = train_offsets(*TRAIN, tree, epochs=2)
+    assert torch.equal(inside.slope, train_offsets(*TRAIN, tree, epochs=2).slope) and inside.slope.any()
+
+
+def test_a_degree_of_longitude_is_short_near_the_pole():
+    """Three places at the corners of a triangle near 80 north: where nothing is learnt, the best answer has the least
+    distance to all. Measured in degrees the triangle is flat and the best answer is its tip, 400 km away."""
+    lat, lon = np.tile([78.0, 78.0, 83.0], 500), np.tile([0.0, 20.0, 10.0], 500)
+    tree = GeocellTree.fit(lat, lon, (1,))
+    head = train_offsets(np.ones((1500, 4), np.float32) / 2, lat, lon, tree, epochs=250)
+    found = np.concatenate(head.place(np.ones((1, 4), np.float32) / 2, np.array([0])))
+    best = minimize(lambda at: sphere.haversine_km(*at, lat, lon).mean(), [80, 10], method="Nelder-Mead").x
+    assert sphere.haversine_km(*found, *best) < 40

@@ -38,11 +38,11 @@ def model(fitted):
     made = copy.copy(fitted)
     made.training = fitted.training | {
         "dataset": "postcards",
-        "split": "safe",
+        "split": "auto",
         "sides": {"train": 300, "test": 40},
         "licences": {"MIT": 200, "": 100},
         "photographers": 12,
-        "overlap": {"by_training_photographers": 0, "in_training_blocks": 0},
+        "overlap": {"by_training_photographers": 0, "within_25_km": 0},
     }
     return made
 
