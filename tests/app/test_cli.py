@@ -323,6 +323,23 @@ def test_a_model_with_other_rules_is_fitted_and_asked(album, tmp_path, capsys, m
     assert (loaded.fusion, loaded.decoding) == ("leaf", "geoscore")
 
 
+def test_a_preset_is_fitted_and_its_parts_can_be_replaced(album, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GEOLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GEOLIB_DATASET", f"folder:{album}")
+    made = []
+    for number, more in enumerate(([], ["--preset", "article"], ["--preset", "article", "--decoding", "mean"])):
+        folder = str(tmp_path / f"model{number}")
+        assert cli.main(["fit", "--out", folder, "--epochs", "2", *more]) == 0, capsys.readouterr().err
+        loaded = geolib.load(folder)
+        made.append((loaded.fusion, loaded.decoding, loaded.training["settings"]["trunk"] > 0))
+        assert loaded.training["settings"]["epochs"] == 2
+    assert made == [
+        ("finest", "geoscore", True),
+        ("consistency", "argmax", False),
+        ("consistency", "mean", False),
+    ]
+
+
 @pytest.mark.parametrize("option", ["fusion", "decoding"])
 def test_a_misspelt_rule_is_refused_before_fitting(option, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("geolib.Geolocator.fit_dataset", None)
