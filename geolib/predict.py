@@ -38,6 +38,7 @@ from geolib.cells import GeocellTree, Partition
 from geolib.common.errors import GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import cache_path, data_path
 from geolib.common.settings import Settings
+from geolib.common.threads import one_thread
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
@@ -173,7 +174,8 @@ class Geolocator:
         vectors = self.encoder.embed_images([pixels])
         picture = pixels.copy()
         picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-        return Seen(predict_logits(self.heads, vectors), float(self.familiarity.distance(vectors)[0]), picture)
+        with one_thread():
+            return Seen(predict_logits(self.heads, vectors), float(self.familiarity.distance(vectors)[0]), picture)
 
     def answer(
         self, seen: Seen, top_k: int = 5, *, fusion: str | None = None, levels: Sequence[int] | None = None
