@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | os.PathLike[str], seconds: float = 60) -> None:
+    """Remove what killed writers left in a folder: temporary files that nobody has written to for so long."""
+    for path in Path(folder).glob(".*.part"):
+        with suppress(FileNotFoundError):  # another process was faster
+            if time.time() - path.stat().st_mtime > seconds:
+                path.unlink()
+
+
+def file_stamp(path: str | os.PathLike[str]) -> str:
+    """Size and time of a file: they differ when it was changed."""
+    try:
+        return "{0.st_size} {0.st_mtime_ns}".format(Path(path).stat())
+    except (OSError, ValueError):  # the latter for a name that no file can have
+        return "missing"
 
 
 @contextmanager
@@ -73,9 +90,15 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 def write_tensors(
     path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write numpy arrays to one safetensors file."""
+    """Write numpy arrays to one safetensors file. Raises `GeolibError` if they cannot be written: on a full disk."""
+    arrays = {key: np.ascontiguousarray(x) for key, x in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file({key: np.ascontiguousarray(x) for key, x in tensors.items()}, temporary, dict(metadata or {}) or None)
+        try:
+            save_file(arrays, temporary, dict(metadata or {}) or None)
+        except SafetensorError as error:
+            raise GeolibError(
+                f"{path} cannot be written ({error}): free some space, or choose another folder"
+            ) from error
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
