@@ -33,7 +33,7 @@ from geolib.common import files
 from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.processes import why_no_workers
-from geolib.encoder import Encoder, to_numpy
+from geolib.encoder import Encoder, check_list, to_numpy
 from geolib.images import ImageSource
 from geolib.openclip.model import Preprocessing
 
@@ -85,6 +85,7 @@ def embed_photos(
         batch_size = 64 if encoder.device == "cpu" else 256
     if min(batch_size, shard_size) < 1:
         raise ValueError(f"batch_size={batch_size}, shard_size={shard_size}: expected at least 1")
+    check_list(paths, "images", least=0)
     if len(paths) != len(ids):
         raise ValueError(f"{len(paths)} paths and {len(ids)} ids: expected one id per path")
     folder, plan = Path(out), _plan(encoder, list(ids), shard_size, dtype) | {"files_sha256": _stamp(paths)}

@@ -32,6 +32,7 @@ from geolib.openclip.weights import from_folder, from_open_clip
 
 Vectors = npt.NDArray[np.float32]
 _SMALL = 30_000_000  # parameters times images: up to this a pass on a CPU takes one thread (8 postcards, no ViT-B-32)
+_ONE = str | bytes | bytearray | os.PathLike | IOBase | Image.Image  # what is not a list of images or texts
 _SHIPPED = {"postcards": "encoder", "postcards-no-names": "encoder-no-names"}  # folders of data/postcards
 
 
@@ -104,7 +105,7 @@ class Encoder:
 
         Raises `ImageError` for the first image that cannot be read, and `ValueError` for an empty list.
         """
-        _check_list(images, "images", str | bytes | bytearray | os.PathLike | IOBase | Image.Image)
+        check_list(images, "images")
         vectors = []
         for part in pieces(images, batch_size):
             crops = np.stack([self.preprocessing.crop(image) for image in part])
@@ -120,7 +121,7 @@ class Encoder:
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of texts, float32 (n, dim). Their dot product with an image's vector says how well they fit."""
-        _check_list(texts, "texts", str)
+        check_list(texts, "texts")
         tokens = self._tokenizer()(list(texts)).to(self.device)
         with torch.inference_mode(), self._threads(len(texts)), self.autocast():
             return to_numpy(torch.nn.functional.normalize(self.model.encode_text(tokens).float(), dim=-1))
@@ -179,11 +180,12 @@ def choose_device(device: str, precision: str) -> tuple[str, str, str]:
     return device, precision, f"{device}: {why}; {precision}: {how}"
 
 
-def _check_list(items: Any, what: str, single: Any) -> None:
-    one_array = isinstance(items, np.ndarray) and items.ndim == 3  # its rows would pass for images
-    if isinstance(items, single) or one_array or len(items) == 0:
-        got = f"one array of shape {items.shape}" if isinstance(items, np.ndarray) else f"{items!r:.80}"
-        raise ValueError(f"got {got}: expected a list of at least one of the {what}; one alone, put it in a list")
+def check_list(items: Any, what: str, least: int = 1) -> None:
+    """Raise `ValueError` for too few, and for one in place of a list: its letters or rows would pass for several."""
+    one_array = isinstance(items, np.ndarray) and items.ndim == 3
+    if one_array or isinstance(items, _ONE) or len(items) < least:
+        got = f"one array of shape {items.shape}" if one_array else f"{items!r:.80}"
+        raise ValueError(f"got {got}: expected a list of at least {least} of the {what}; one alone, put it in a list")
 
 
 def to_numpy(vectors: torch.Tensor) -> Vectors:

@@ -44,7 +44,7 @@ from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
 from geolib.datasets.splits import split_photos
 from geolib.decoding import decode
-from geolib.encoder import Encoder
+from geolib.encoder import Encoder, check_list
 from geolib.familiar import PERCENTILE, Familiarity
 from geolib.fusion import fuse, marginals
 from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_heads
@@ -214,6 +214,7 @@ class Geolocator:
 
         For thousands of photos use `embed_photos` and `predict_vectors`.
         """
+        check_list(images, "images", least=0)
         answers: list[Prediction | Failure] = []
         for image in images:
             try:
