@@ -32,7 +32,7 @@ from geolib.openclip.weights import from_folder, from_open_clip
 
 Vectors = npt.NDArray[np.float32]
 _SMALL = 30_000_000  # parameters times images: up to this a pass on a CPU takes one thread (8 postcards, no ViT-B-32)
-_ONE = str | bytes | bytearray | os.PathLike | IOBase | Image.Image  # what is not a list of images or texts
+_ONE = (str, bytes, bytearray, os.PathLike, IOBase, Image.Image)  # what is not a list of images or texts
 _SHIPPED = {"postcards": "encoder", "postcards-no-names": "encoder-no-names"}  # folders of data/postcards
 
 
