@@ -185,7 +185,7 @@ def check_list(items: Any, what: str, least: int = 1) -> None:
     one_array = isinstance(items, np.ndarray) and items.ndim == 3
     if one_array or isinstance(items, _ONE) or len(items) < least:
         got = f"one array of shape {items.shape}" if one_array else f"{items!r:.80}"
-        raise ValueError(f"got {got}: expected a list of at least {least} of the {what}; one alone, put it in a list")
+        raise ValueError(f"got {got}: expected a list of {what}{', at least one' * least}; one alone, put it in a list")
 
 
 def to_numpy(vectors: torch.Tensor) -> Vectors:
