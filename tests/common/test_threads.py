@@ -37,7 +37,9 @@ def two_threads():
 
 
 def short_spin():
-    return json.loads(run(f"import geolib\n{ENVIRON}"))
+    found = json.loads(run(f"import geolib\n{ENVIRON}"))
+    assert found["GOMP_SPINCOUNT"] and found["KMP_BLOCKTIME"]
+    return found
 
 
 def test_importing_geolib_shortens_the_spinning_before_torch_reads_it():
