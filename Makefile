@@ -12,6 +12,12 @@ ifdef ENCODER
 export GEOLIB_ENCODER := $(ENCODER)
 endif
 
+# Native threads that wait spin only briefly, also in notebooks that import torch first (geolib/common/threads.py).
+ifeq ($(OMP_WAIT_POLICY)$(GOMP_SPINCOUNT)$(KMP_BLOCKTIME),)
+export GOMP_SPINCOUNT := 10000
+export KMP_BLOCKTIME := 1
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help course notebooks lab test unit lint clean
 
@@ -33,8 +39,7 @@ notebooks: $(READY) ## the same, and put the outputs into the notebooks themselv
 lab: $(READY) ## open JupyterLab at the first notebook
 	$(BIN)/jupyter lab "$$(ls notebooks/[0-9]*.ipynb | head -n 1)"
 
-# One thread per worker: two workers with two threads each on two cores wait for one another.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --ignore-glob='*/conftest.py'
+PYTEST := $(BIN)/python -m pytest -n 2 --ignore-glob='*/conftest.py'
 
 test: $(READY) ## unit and property tests, examples in docstrings, every notebook at its fast setting; no network
 	GEOLIB_FAST=1 $(PYTEST) --doctest-modules --nbmake --nbmake-timeout=600 tests geolib notebooks --ignore=tests/lint

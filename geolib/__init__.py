@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from geolib._version import __version__
+from geolib.common.threads import spin_briefly
 
 if TYPE_CHECKING:
     from geolib.cells import GeocellTree
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from geolib.predict import Geolocator, Prediction, default_model, load, locate, predict_location
     from geolib.retrieve import NearestNeighbour
     from geolib.sphere import geoscore, haversine_km
+
+spin_briefly()  # before torch is imported, which reads it
 
 # Public name -> module, in the order of the pipeline.
 _MODULES = {

@@ -1,11 +1,11 @@
 """Thousands of images to unit vectors, in files that survive a kill.
 
 In `embed_photos`, worker processes decode and crop the images, the encoder turns batches of them into vectors, and a
-second thread writes one file (a shard) per 4,096 images. If the job is killed, the next call computes only the missing
-shards. `EmbeddingStore` reads the folder that it makes:
+second thread writes files, the shards: the first holds 64 images, the next ones twice as many each, up to 4,096. If the
+job is killed, the next call computes only the missing shards. `EmbeddingStore` reads the folder that it makes:
 
     meta.json                    the encoder, the list of images, and at the end the SHA-256 of every shard
-    shard-00000.safetensors ...  vectors, ids and failures of 4,096 images each, in input order
+    shard-00000.safetensors ...  vectors, ids and failures of its images, in input order
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,14 +25,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 from tqdm import tqdm
 
 from geolib._version import __version__
 from geolib.common import files
 from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
-from geolib.encoder import Encoder, to_numpy
+from geolib.common.processes import why_no_workers
+from geolib.encoder import Encoder, check_list, to_numpy
 from geolib.images import ImageSource
 from geolib.openclip.model import Preprocessing
 
@@ -40,6 +42,8 @@ Batch = tuple[torch.Tensor, list[str | None]]  # crops of the readable images; f
 Meta = dict[str, Any]  # the content of meta.json
 _FORMAT = "geolib-embeddings/1"
 _CHUNK = 32  # images that a worker hands over at once; small, so that the first batch comes soon
+_FIRST_SHARD = 64  # images; shards double from there
+_PATIENCE_S = 120  # for a chunk of huge photos on a busy machine
 
 
 def embed_photos(
@@ -59,13 +63,16 @@ def embed_photos(
     Parameters
     ----------
     paths, ids : one image source and one distinct name per image. `paths` may make its images on demand: it is indexed
-        only when an image is decoded. Images that cannot be read become `failures` of the store.
+        only when an image is decoded, and its attribute `version`, if it has one, changes with the images. Images that
+        cannot be read become `failures` of the store.
     batch_size : images per forward pass; default: 256 on a GPU, 64 on a CPU, whose caches are small.
-    workers : processes that decode and crop; 0 does it in this process.
-    shard_size : images per file. A resumed job writes the same bytes.
+    workers : processes that decode and crop; 0 does it in this process. If they fail, it is done in this process, with
+        a warning.
+    shard_size : images per file, at most. A resumed job writes the same bytes.
 
-    Raises `ImageError` if no image can be read, and `MismatchError` if `out` is the store of another encoder, list of
-    ids or dtype (unfinished: also precision or shard size). Images are known by their ids: new pixels need new ids.
+    Raises `ImageError` if no image can be read, `GeolibError` on a full disk, and `MismatchError` if `out` is the store
+    of another encoder, list of ids or dtype (unfinished: also precision or shard size), or if the size or time of a
+    file in a list `paths` has changed. Images that are not files are known by their ids: new pixels need new ids.
 
     >>> from tempfile import TemporaryDirectory
     >>> encoder, image = Encoder.load("postcards", device="cpu"), np.zeros((60, 90, 3), np.uint8)
@@ -78,15 +85,17 @@ def embed_photos(
         batch_size = 64 if encoder.device == "cpu" else 256
     if min(batch_size, shard_size) < 1:
         raise ValueError(f"batch_size={batch_size}, shard_size={shard_size}: expected at least 1")
+    check_list(paths, "images", least=0)
     if len(paths) != len(ids):
         raise ValueError(f"{len(paths)} paths and {len(ids)} ids: expected one id per path")
-    folder, plan = Path(out), _plan(encoder, list(ids), shard_size, dtype)
+    folder, plan = Path(out), _plan(encoder, list(ids), shard_size, dtype) | {"files_sha256": _stamp(paths)}
     if not _start_or_resume(folder, plan):
         todo = {path: rows for path, rows in _shards(folder, plan).items() if not _is_whole(path)}
         batches = _batches(encoder, paths, list(todo.values()), batch_size, workers)
         names = {path: list(ids[rows.start : rows.stop]) for path, rows in todo.items()}
         _embed(encoder, batches, names, plan, progress)
         _complete(folder, plan)
+    files.remove_left_overs(folder, older_than_s=60)  # another run may be writing younger ones
     return EmbeddingStore.open(folder)
 
 
@@ -129,29 +138,49 @@ class _Crops(Dataset[npt.NDArray[np.uint8] | str]):
     def collate(self, items: Sequence[npt.NDArray[np.uint8] | str]) -> Batch:
         size = self.preprocessing.size
         crops = np.array([item for item in items if not isinstance(item, str)], np.uint8).reshape(-1, size, size, 3)
-        return torch.from_numpy(crops), [item if isinstance(item, str) else None for item in items]
+        tensor = torch.from_numpy(crops)
+        if len(crops) and get_worker_info():
+            tensor.untyped_storage().share_memory_()  # if there is no room, it raises here, and the parent hears of it
+        return tensor, [item if isinstance(item, str) else None for item in items]
 
 
 def _batches(
     encoder: Encoder, sources: Sequence[ImageSource], shards: list[range], size: int, workers: int | Literal["auto"]
 ) -> Iterator[Batch]:
     """Batches on the encoder's device. No batch crosses the end of a shard."""
-    crops = _Crops(sources, encoder.preprocessing)
     batches = [batch for shard in shards for batch in pieces(shard, size)]
     chunks = [chunk for batch in batches for chunk in pieces(batch, _CHUNK)]
-    loader = DataLoader(
-        crops,
-        batch_sampler=chunks,
-        num_workers=_worker_count(encoder, len(chunks)) if workers == "auto" else workers,
-        collate_fn=crops.collate,
-        pin_memory=encoder.device == "cuda",
-        generator=torch.Generator(),  # otherwise it draws from torch's global generator
-    )
-    ready = iter(loader)
+    ready = _decoded(encoder, sources, chunks, _worker_count(encoder, len(chunks)) if workers == "auto" else workers)
     for batch in batches:
         parts = [next(ready) for _ in pieces(batch, _CHUNK)]
         on_device = [part.to(encoder.device, non_blocking=encoder.device == "cuda") for part, _ in parts]
         yield torch.cat(on_device), [problem for _, problems in parts for problem in problems]
+
+
+def _decoded(encoder: Encoder, sources: Sequence[ImageSource], chunks: list[Any], workers: int) -> Iterator[Batch]:
+    """Each chunk, by workers. If there cannot be any or they fail, the remaining chunks are decoded in this process."""
+    crops, done = _Crops(sources, encoder.preprocessing), 0
+    problem = why_no_workers() if workers else ""
+    if workers and not problem:
+        loader = DataLoader(
+            crops,
+            batch_sampler=chunks,
+            num_workers=workers,
+            collate_fn=crops.collate,
+            pin_memory=encoder.device == "cuda",
+            timeout=_PATIENCE_S,  # otherwise a chunk that gets lost on its way is waited for without end
+            generator=torch.Generator(),  # otherwise it draws from torch's global generator
+        )
+        try:
+            for batch in loader:
+                yield batch
+                done += 1
+        except Exception as error:  # killed, no memory, not picklable; an error of `sources` comes again below
+            problem = str(error).strip().rpartition("\n")[2] or type(error).__name__
+    if problem:
+        warnings.warn(f"no worker processes, so decoding is slower: {problem}", stacklevel=2)
+    for chunk in chunks[done:]:
+        yield crops.collate([crops[position] for position in chunk])
 
 
 def _worker_count(encoder: Encoder, chunks: int) -> int:
@@ -244,6 +273,7 @@ def _plan(encoder: Encoder, ids: list[str], shard_size: int, dtype: str) -> Meta
         "photos": len(ids),
         "photos_sha256": hashlib.sha256(json.dumps(ids).encode()).hexdigest(),
         "shard_size": shard_size,
+        "first_shard": min(_FIRST_SHARD, shard_size),
     }
 
 
@@ -256,13 +286,15 @@ def _start_or_resume(folder: Path, plan: Meta) -> bool:
         return False
     meta = _read_meta(folder)
     done = bool(meta["complete"]) and all(path.exists() for path in _shards(folder, meta))
-    ours, theirs = plan | plan["encoder"], meta | meta["encoder"]
-    agreed = ["preprocessing", "fingerprint", "decode", "photos", "photos_sha256", "dtype"]
+    plan["first_shard"] = meta.get("first_shard", meta["shard_size"])  # earlier versions recorded neither this
+    ours, theirs = plan | plan["encoder"], {"files_sha256": plan["files_sha256"]} | meta | meta["encoder"]  # nor that
+    agreed = ["preprocessing", "fingerprint", "decode", "photos", "photos_sha256", "dtype", "files_sha256"]
     for key in agreed if done else [*agreed, "precision", "shard_size"]:
         if ours[key] != theirs[key]:
+            changed = " (a file was replaced since: its size or time is another)" if key == "files_sha256" else ""
             raise MismatchError(
                 f"{folder} was made with {key} {theirs[key]} (encoder {theirs['name']}), this run has {ours[key]} "
-                f"(encoder {ours['name']}): choose another folder, or delete that one"
+                f"(encoder {ours['name']}){changed}: choose another folder, or delete that one"
             )
     return done
 
@@ -295,8 +327,22 @@ def _read_meta(folder: Path) -> Meta:
 
 def _shards(folder: Path, meta: Meta) -> dict[Path, range]:
     """The file of each shard, and the positions of its images in the input."""
-    parts = pieces(range(meta["photos"]), meta["shard_size"])
-    return {folder / f"shard-{number:05d}.safetensors": rows for number, rows in enumerate(parts)}
+    largest: int = meta["shard_size"]
+    rows, size, parts = range(meta["photos"]), int(meta.get("first_shard", largest)), []
+    if min(size, largest) < 1:
+        raise ValueError(f"{folder} has shards of {size} images")
+    while rows:
+        parts.append(rows[:size])
+        rows, size = rows[size:], min(2 * size, largest)
+    return {folder / f"shard-{number:05d}.safetensors": part for number, part in enumerate(parts)}
+
+
+def _stamp(paths: Sequence[ImageSource]) -> str:
+    """SHA-256 of the sizes and times of the files in a list, or of the `version` of images that are made on demand."""
+    stamps = [str(getattr(paths, "version", ""))]
+    if isinstance(paths, list | tuple):
+        stamps = [files.file_stamp(path) if isinstance(path, str | os.PathLike) else "" for path in paths]
+    return hashlib.sha256("\n".join(stamps).encode()).hexdigest()
 
 
 def _write_shard(path: Path, problems: dict[str, str | None], parts: list[torch.Tensor], plan: Meta) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cache, cached_property
+from io import IOBase
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,14 @@ from PIL import Image
 from geolib.common import files
 from geolib.common.arrays import pieces
 from geolib.common.errors import CorruptFileError
+from geolib.common.threads import one_thread
 from geolib.images import ImageSource
 from geolib.openclip.model import ClipModel
 from geolib.openclip.weights import from_folder, from_open_clip
 
 Vectors = npt.NDArray[np.float32]
+_SMALL = 30_000_000  # parameters times images: up to this a pass on a CPU takes one thread (8 postcards, no ViT-B-32)
+_ONE = (str, bytes, bytearray, os.PathLike, IOBase, Image.Image)  # what is not a list of images or texts
 _SHIPPED = {"postcards": "encoder", "postcards-no-names": "encoder-no-names"}  # folders of data/postcards
 
 
@@ -53,6 +57,7 @@ class Encoder:
         self.name, self.pretrained, self.image_size = name, pretrained, model.preprocessing.size
         self.dim, self.preprocessing, self.quick_gelu = model.dim, model.preprocessing, model.quick_gelu
         self.model = model.module.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+        self._parameters = sum(weights.numel() for weights in self.model.parameters())
         self._tokenizer = cache(model.make_tokenizer)
         self.weights: dict[str, Any] = dict(model.weights)
 
@@ -104,7 +109,7 @@ class Encoder:
 
         Raises `ImageError` for the first image that cannot be read, and `ValueError` for an empty list.
         """
-        _check_list(images, "images", str | bytes | os.PathLike | Image.Image)
+        check_list(images, "images")
         vectors = []
         for part in pieces(images, batch_size):
             crops = np.stack([self.preprocessing.crop(image) for image in part])
@@ -114,15 +119,15 @@ class Encoder:
     @torch.inference_mode()
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         """Unit vectors, float32 (n, dim) on the device, of crops uint8 (n, size, size, 3)."""
-        inputs = self.preprocessing.normalise(crops.to(self.device))
-        with self.autocast():
+        with self._threads(len(crops)), self.autocast():
+            inputs = self.preprocessing.normalise(crops.to(self.device))
             return torch.nn.functional.normalize(self.model.encode_image(inputs).float(), dim=-1)
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of texts, float32 (n, dim). Their dot product with an image's vector says how well they fit."""
-        _check_list(texts, "texts", str)
+        check_list(texts, "texts")
         tokens = self._tokenizer()(list(texts)).to(self.device)
-        with torch.inference_mode(), self.autocast():
+        with torch.inference_mode(), self._threads(len(texts)), self.autocast():
             return to_numpy(torch.nn.functional.normalize(self.model.encode_text(tokens).float(), dim=-1))
 
     def preprocess(self, image: ImageSource) -> torch.Tensor:
@@ -132,6 +137,10 @@ class Encoder:
     def autocast(self) -> AbstractContextManager[Any]:
         """What a forward pass runs under: bfloat16 or nothing."""
         return torch.autocast(self.device, torch.bfloat16) if self.precision == "bf16" else nullcontext()
+
+    def _threads(self, n: int) -> AbstractContextManager[Any]:
+        """One thread for a pass of `n` images or texts that is small, so that other programs do not hold it up."""
+        return one_thread() if self.device == "cpu" and n * self._parameters <= _SMALL else nullcontext()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -182,11 +191,12 @@ def _folder_of(name: str | os.PathLike[str]) -> Path | None:
     return files.data_path("postcards", _SHIPPED[name]) if name in _SHIPPED else None
 
 
-def _check_list(items: Any, what: str, single: Any) -> None:
-    if isinstance(items, single) or len(items) == 0:
-        raise ValueError(
-            f"got {items!r:.80}: expected a list of at least one of the {what}; one alone, put it in a list"
-        )
+def check_list(items: Any, what: str, least: int = 1) -> None:
+    """Raise `ValueError` for too few, and for one in place of a list: its letters or rows would pass for several."""
+    one_array = isinstance(items, np.ndarray) and items.ndim == 3
+    if one_array or isinstance(items, _ONE) or len(items) < least:
+        got = f"one array of shape {items.shape}" if one_array else f"{items!r:.80}"
+        raise ValueError(f"got {got}: expected a list of {what}{', at least one' * least}; one alone, put it in a list")
 
 
 def to_numpy(vectors: torch.Tensor) -> Vectors:

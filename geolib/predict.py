@@ -38,12 +38,13 @@ from geolib.common.errors import CorruptFileError, GeolibError, ImageError, Mism
 from geolib.common.files import cache_path, data_path
 from geolib.common.settings import Settings
 from geolib.common.sources import code_digest
+from geolib.common.threads import one_thread
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.openers import open_dataset
 from geolib.datasets.splits import BUFFER_KM, split_photos
 from geolib.decoding import CLOSE_KM, confidence, decode, radius_km
-from geolib.encoder import Encoder
+from geolib.encoder import Encoder, check_list
 from geolib.familiar import PERCENTILE, Familiarity
 from geolib.fusion import OPTIONS, fuse, marginals
 from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_heads
@@ -192,7 +193,8 @@ class Geolocator:
         vectors = self.encoder.embed_images([pixels])
         picture = pixels.copy()
         picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-        return Seen(predict_logits(self.heads, vectors), float(self.familiarity.distance(vectors)[0]), picture)
+        with one_thread():
+            return Seen(predict_logits(self.heads, vectors), float(self.familiarity.distance(vectors)[0]), picture)
 
     def answer(
         self, seen: Seen, top_k: int = 5, *, fusion: str | None = None, levels: Sequence[int] | None = None
@@ -237,6 +239,7 @@ class Geolocator:
 
         For thousands of photos use `embed_photos` and `predict_vectors`.
         """
+        check_list(images, "images", least=0)
         answers: list[Prediction | Failure] = []
         for image in images:
             try:

@@ -10,6 +10,8 @@ import hypothesis
 import matplotlib
 import pytest
 
+import geolib  # noqa: F401  before torch is imported: its threads then spin only briefly
+
 OFFLINE = Path(__file__).resolve().parent / "offline"
 sys.path.insert(0, str(OFFLINE))
 sys.modules.pop("sitecustomize", None)  # some systems have one of their own, loaded when Python started
@@ -22,6 +24,10 @@ os.environ["JUPYTER_PLATFORM_DIRS"] = "1"  # the coming default; without it jupy
 # Tests run on the defaults, whatever the shell that starts them has set for a notebook.
 for name in ("DATASET", "ENCODER", "DEVICE", "SEED", "DATA"):
     os.environ.pop(f"GEOLIB_{name}", None)
+
+# Workers of pytest-xdist take one thread each, also in the processes that they start: more would wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # One cache a session, shared by the workers of pytest-xdist (they inherit it), so that no test sees the user's cache.
 _OWNS_CACHE = "PYTEST_XDIST_WORKER" not in os.environ

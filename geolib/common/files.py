@@ -61,6 +61,14 @@ def remove_left_overs(folder: Path, older_than_s: float = 0.0) -> None:
                 path.unlink()
 
 
+def file_stamp(path: str | os.PathLike[str]) -> str:
+    """Size and time of a file: they differ when it was changed."""
+    try:
+        return "{0.st_size} {0.st_mtime_ns}".format(Path(path).stat())
+    except (OSError, ValueError):  # the latter for a name that no file can have
+        return "missing"
+
+
 @contextmanager
 def _naming_the_cache(path: Path) -> Iterator[None]:
     """Name the variable that moves geolib's cache in errors of writing there."""
@@ -114,9 +122,15 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 def write_tensors(
     path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write numpy arrays to one safetensors file."""
+    """Write numpy arrays to one safetensors file. Raises `GeolibError` if they cannot be written: on a full disk."""
+    arrays = {key: np.ascontiguousarray(x) for key, x in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file({key: np.ascontiguousarray(x) for key, x in tensors.items()}, temporary, dict(metadata or {}) or None)
+        try:
+            save_file(arrays, temporary, dict(metadata or {}) or None)
+        except SafetensorError as error:
+            raise GeolibError(
+                f"{path} cannot be written ({error}): free some space, or choose another folder"
+            ) from error
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:

@@ -156,6 +156,10 @@ class Dataset:
 class _Paths(Sequence[Path]):
     dataset: Dataset
 
+    @property
+    def version(self) -> str:
+        return self.dataset._version
+
     def __len__(self) -> int:
         return len(self.dataset)
 

@@ -15,9 +15,9 @@ import pandas as pd
 from PIL import ExifTags, Image
 
 from geolib.common.errors import ImageError, MissingDataError
-from geolib.common.files import atomic_path, cache_path
+from geolib.common.files import atomic_path, cache_path, file_stamp
 from geolib.common.texts import one_line
-from geolib.datasets.tables import PICTURES, AnyPath, checked, file_stamp, with_files
+from geolib.datasets.tables import PICTURES, AnyPath, checked, with_files
 from geolib.images import decoder_of, opened
 
 Label = tuple[float, float, str, str, str]

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
-from geolib.common.files import cache_path
+from geolib.common.files import cache_path, file_stamp
 from geolib.datasets.reference import LAYOUTS, apply_layout
 
 AnyPath = str | os.PathLike[str]
@@ -72,14 +72,6 @@ def file_below(root: Path, names: Mapping[str, str], photo: str) -> Path:
     if name.is_absolute() or ".." in name.parts:
         raise ImageError(f"photo {photo!r} has a name that leads out of its folder: {names[photo]!r} is not in {root}")
     return root / name
-
-
-def file_stamp(path: Path) -> str:
-    """Size and time of a file: they differ when it was changed."""
-    try:
-        return "{0.st_size} {0.st_mtime_ns}".format(path.stat())
-    except OSError:
-        return "missing"
 
 
 def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:

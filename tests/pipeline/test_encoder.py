@@ -1,5 +1,6 @@
 """The encoder against open_clip's model called by hand."""
 
+import io
 import random
 import shutil
 
@@ -94,6 +95,20 @@ def test_a_list_is_expected_and_not_an_empty_one(encoder, method):
         getattr(encoder, method)([])
     with pytest.raises(ValueError, match="put it in a list"):
         getattr(encoder, method)("one")
+
+
+def test_one_image_is_not_a_list_of_images(encoder, tmp_path):
+    pixels = np.full((60, 90, 3), 128, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    content = (tmp_path / "one.png").read_bytes()
+    several = encoder.embed_images(np.stack([pixels, pixels]))  # an array of images is a list of images
+    assert several.shape == (2, encoder.dim)
+    with pytest.raises(ValueError, match=r"one array of shape \(60, 90, 3\).*put it in a list"):
+        encoder.embed_images(pixels)
+    for one in (tmp_path / "one.png", content, bytearray(content), io.BytesIO(content), Image.fromarray(pixels)):
+        with pytest.raises(ValueError, match="put it in a list"):
+            encoder.embed_images(one)
+        np.testing.assert_array_equal(encoder.embed_images([one]), encoder.embed_images([pixels]))
 
 
 def test_an_unreadable_image_is_named(encoder, tmp_path):

@@ -392,6 +392,13 @@ def test_top_k_beyond_the_cells_gives_them_all(model, photo):
     assert len(model.predict(photo, 10**9).top) == model.tree.n_cells[-1]
 
 
+def test_one_photo_is_not_many(model, photo):
+    for one in (str(photo), photo, photo.read_bytes(), geolib.load_rgb(photo)):
+        with pytest.raises(ValueError, match="put it in a list"):
+            model.predict_many(one)
+    assert model.predict_many([]) == []
+
+
 def test_many_photos_with_failures_as_data(model, photo, tmp_path):
     (tmp_path / "text.jpg").write_text("not a photo")
     images = [photo, tmp_path / "text.jpg", tmp_path / "none.jpg", b"", photo]
