@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -24,11 +24,13 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from geolib.common.errors import ImageError
+from geolib.common.formats import Patient, check_jpeg, check_size, clean_png, header_size
 
 ImageSource = str | os.PathLike[str] | bytes | IO[bytes] | npt.NDArray[np.uint8] | Image.Image
-Decoder = Callable[[IO[bytes]], ImageFile.ImageFile]
+Decoder = Callable[[Any], ImageFile.ImageFile]
 
-MAX_PIXELS = 210_000_000  # the largest phone sensors write 16,320 x 12,240, about 200 million
+MAX_PIXELS = 50_000_000  # decoded at once: up to 1 GB with the copies. Phones write HEIC files of 49 million
+MAX_JPEG_PIXELS = 210_000_000  # above MAX_PIXELS, decoded at a fraction: phones write JPEGs of 16,320 x 12,240
 # First bytes of a file and its decoder, called directly: `Image.open` has one pixel limit for the whole process, below
 # the sizes of phone photos. An MPO file is a JPEG followed by further images.
 _DECODERS: tuple[tuple[bytes, Decoder], ...] = (
@@ -36,7 +38,8 @@ _DECODERS: tuple[tuple[bytes, Decoder], ...] = (
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
     (b"RIFF", WebPImageFile),
 )
-_HEIC = {b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1")}  # bytes 4 to 12 of a phone's HEIC
+_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+_HEIC = {b"ftyp" + brand for brand in _BRANDS}  # bytes 4 to 12 of a phone's HEIC
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}
 T = Image.Transpose
 _TURNS = (T.FLIP_LEFT_RIGHT, T.ROTATE_180, T.FLIP_TOP_BOTTOM, T.TRANSPOSE, T.ROTATE_270, T.TRANSVERSE, T.ROTATE_90)
@@ -55,6 +58,9 @@ def load_rgb(source: ImageSource) -> npt.NDArray[np.uint8]:
 def open_rgb(source: ImageSource, *, min_side: int | None = None) -> Image.Image:
     """Decode an image to upright RGB without metadata. Transparency becomes white; of 16 bits the upper 8 are kept.
 
+    A damaged PNG is refused, because it has checksums. JPEG, WEBP and HEIC have none: they are refused where they are
+    cut short or cannot be decoded, but a file with some wrong bytes gives wrong pixels.
+
     Parameters
     ----------
     source : a path, the bytes of a file, a binary file object, a uint8 array (height, width, 3), or a Pillow image.
@@ -62,7 +68,8 @@ def open_rgb(source: ImageSource, *, min_side: int | None = None) -> Image.Image
     min_side : decode a JPEG at 1/2, 1/4 or 1/8 of its size if its short side keeps at least this many pixels: several
         times faster, with slightly other pixels than a full decode that is scaled down.
 
-    Raises `ImageError` with the name of the file, if it is not a complete image or has more than `MAX_PIXELS`.
+    Raises `ImageError` with the name of the file, if it is not a complete image or has more than `MAX_PIXELS`. A JPEG
+    with more than that, up to `MAX_JPEG_PIXELS`, is decoded at 1/2 of its size or less.
 
     >>> open_rgb(np.zeros((2, 4, 3), np.uint8)).size
     (4, 2)
@@ -70,23 +77,30 @@ def open_rgb(source: ImageSource, *, min_side: int | None = None) -> Image.Image
     Traceback (most recent call last):
     geolib.common.errors.ImageError: the bytes given is empty; copy or download it again
     """
+    with opened(source) as image:
+        if isinstance(image, JpegImageFile) and image is not source:
+            width, height = image.size
+            part = next(n for n in (1, 2, 4, 8) if width * height <= MAX_PIXELS * n * n)
+            image.draft(None, (min(width // part, min_side or width), min(height // part, min_side or height)))
+        image.load()
+        return _turn_upright(_to_rgb(image), image)
+
+
+@contextmanager
+def opened(source: ImageSource, *, pixels: bool = True) -> Iterator[Image.Image]:
+    """An image of which the header is read and the size is checked; without `pixels`, it can only give its metadata.
+
+    Takes and raises what `open_rgb` does, and names the file in errors of the `with` block, too.
+    """
     name = name_of(source)
     with ExitStack() as stack:
         try:
-            image = _open(source, stack)
-            width, height = image.size
-            if width * height == 0:
-                raise ImageError(f"has no pixels ({width} x {height}); save it again")
-            if width * height > MAX_PIXELS:
-                raise ImageError(f"is {width:,} x {height:,} pixels, over the limit of {MAX_PIXELS:,}; make it smaller")
-            if min_side and isinstance(image, JpegImageFile) and image is not source:
-                image.draft(None, (min_side, min_side))
-            image.load()
-            return _turn_upright(_to_rgb(image), image)
+            image = _open(source, stack, pixels)
+            by_rows = isinstance(image, JpegImageFile) and image is not source and check_jpeg(image, pixels)
+            check_size(image.size, MAX_JPEG_PIXELS if by_rows else MAX_PIXELS)
+            yield image
         except ImageError as error:
             raise ImageError(f"{name} {error}") from error.__cause__
-        except Image.DecompressionBombError as error:  # the WEBP decoder raises it before it tells the size
-            raise ImageError(f"{name} has too many pixels ({error}); make it smaller") from error
         except Exception as error:  # on hostile bytes the decoders raise nearly anything
             reason = error or type(error).__name__
             raise ImageError(f"{name} is damaged or cut short ({reason}); copy or download it again") from error
@@ -104,7 +118,7 @@ def decoder_of(head: bytes) -> Decoder | None:
     return next((decoder for magic, decoder in _DECODERS if head.startswith(magic)), None)
 
 
-def _open(source: Any, stack: ExitStack) -> Image.Image:
+def _open(source: Any, stack: ExitStack, pixels: bool) -> Image.Image:
     """An image of which only the header has been read; `stack` closes its file."""
     if isinstance(source, Image.Image):
         return source
@@ -114,13 +128,15 @@ def _open(source: Any, stack: ExitStack) -> Image.Image:
         return Image.fromarray(np.ascontiguousarray(source))
     stream = _stream(source, stack)
     stream.seek(0)
-    head = stream.read(12)
+    head = stream.read(30)
     stream.seek(0)
     if not head:
         raise ImageError("is empty; copy or download it again")
     if (decoder := decoder_of(head)) is None:
-        raise ImageError(f"is not a JPEG, PNG or WEBP file (it begins with {head!r}); convert it to one of these")
-    return stack.enter_context(decoder(stream))
+        raise ImageError(f"is not a JPEG, PNG or WEBP file (it begins with {head[:12]!r}); convert it to one of these")
+    if size := header_size(head):
+        check_size(size, MAX_PIXELS)
+    return stack.enter_context(decoder(clean_png(stream, pixels) if decoder is PngImageFile else Patient(stream)))
 
 
 def _stream(source: Any, stack: ExitStack) -> IO[bytes]:

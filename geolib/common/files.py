@@ -25,10 +25,11 @@ from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` if the block ends without an error."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
+    with _naming_the_cache(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
+    try:
         mode = temporary.stat().st_mode  # follows the user's umask; safetensors would make the file private
         yield temporary
         temporary.chmod(mode)
@@ -38,9 +39,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
+def _naming_the_cache(path: Path) -> Iterator[None]:
+    """Name the variable that moves geolib's cache in errors of writing there."""
+    try:
+        yield
+    except OSError as error:
+        if not path.is_relative_to(cache_path()):
+            raise
+        what = f"geolib's cache cannot be written ({error.strerror}): set GEOLIB_CACHE to a folder that can be"
+        raise OSError(error.errno, what, str(path)) from error
+
+
+@contextmanager
 def alone_in(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Lock a folder, created if needed, for this process. Raises `GeolibError` if another process holds the lock."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    with _naming_the_cache(Path(folder)):
+        Path(folder).mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(Path(folder) / ".lock", timeout=0):
             yield

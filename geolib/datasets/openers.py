@@ -49,6 +49,7 @@ def open_dataset(name: str | None = None, **options: Any) -> Dataset:
     kind, _, path = asked.partition(":")
     if path:
         options = _path_and_options(path) | options
+    options |= {key: Path(options[key]).expanduser() for key in ("path", "folder") if options.get(key)}
     if kind not in OPENERS:
         hint = f"; for a folder of pictures write folder:{asked}" if Path(asked).is_dir() else ""
         raise ValueError(f"dataset {asked!r} is not known; available: {', '.join(OPENERS)}{hint}")
@@ -63,7 +64,7 @@ def open_dataset(name: str | None = None, **options: Any) -> Dataset:
 
 def _path_and_options(text: str) -> dict[str, Any]:
     """Options in `/path/table.csv?id=IMG_ID&folder=/pictures`: path, folder, and the names of columns."""
-    path, _, query = (text, "", "") if Path(text).exists() else text.partition("?")
+    path, _, query = (text, "", "") if Path(text).expanduser().exists() else text.partition("?")
     try:
         columns = dict(parse_qsl(query, strict_parsing=True)) if query else {}
     except ValueError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from geolib.common.errors import ImageError
 from geolib.countries import country_of
 from geolib.datasets.duplicates import average_hash, count_near_duplicates
+from geolib.datasets.folder import reason_of
 from geolib.images import open_rgb
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def survey(dataset: Dataset, progress: bool = False) -> dict[str, Any]:
             name = str(path)
             rows[photo] = average_hash(open_rgb(path, min_side=64)), path.stat().st_size
         except (ImageError, OSError) as error:
-            # The part of the message that is the same for all files with this fault:
-            refused[re.split(r" \(|;|:", str(error).removeprefix(name))[0].strip()] += 1
+            refused[reason_of(error, name)] += 1
     hashes, sizes = zip(*rows.values(), strict=True) if rows else ((), ())
     table = dataset.photos.loc[list(rows)].assign(bytes=sizes)
     if "country" not in table:

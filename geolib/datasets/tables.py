@@ -22,7 +22,7 @@ from geolib.datasets.labels import degrees, exchanged_rows, refusals, texts_of
 from geolib.datasets.reference import LAYOUTS, apply_layout
 
 AnyPath = str | os.PathLike[str]
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
+PICTURES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif"}
 _TEXTS = ("photographer", "licence", "author", "source")
 # Names in published tables (Im2GPS3k, YFCC4k, OSV-5M), in lower case; the last one found is used.
 _ALIASES = {"id": ("img_id", "id"), "lat": ("latitude", "lat"), "lon": ("longitude", "lng", "lon"), "path": ("path",)}
@@ -114,9 +114,9 @@ def with_files(photos: pd.DataFrame, root: Path, files: Iterable[str], version: 
 
 
 def file_below(root: Path, names: Mapping[str, str], photo: str) -> Path:
-    """File of a photo, perhaps a link to elsewhere. Raises `ImageError` for a name that leads out of the folder."""
-    name = Path(os.path.normpath(names[photo]))
-    if name.is_absolute() or name.parts[:1] == ("..",):
+    """File of a photo. Raises `ImageError` for a name that leads out of the folder `root`; a link in it may do so."""
+    name = Path(names[photo])
+    if name.is_absolute() or ".." in name.parts:
         raise ImageError(f"photo {photo!r} has a name that leads out of its folder: {names[photo]!r} is not in {root}")
     return root / name
 

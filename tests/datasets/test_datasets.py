@@ -104,13 +104,14 @@ def test_a_folder_gives_the_photos_that_carry_gps(tmp_path):
     write_photo(tmp_path / "trip" / "b.JPG", (33.0, 51.0, 0.0), (151.0, 12.0, 36.0), ref=("S", "E"))
     write_photo(tmp_path / "no-gps.png")
     (tmp_path / "text.jpg").write_text("not a picture")
-    photos = open_dataset("folder", path=tmp_path).photos
+    with pytest.warns(UserWarning, match="1 left out: is not a JPEG, PNG or WEBP file, such as text.jpg"):
+        dataset = open_dataset(f"folder:{tmp_path}")
+    photos = dataset.photos
     assert list(photos.index) == photos["source"].tolist() == ["a.jpg", "trip/b.JPG"]
     assert photos["lat"].tolist() == pytest.approx([46.51, -33.85])
     assert photos["lon"].tolist() == pytest.approx([6.0, 151.21])
     assert photos["author"].tolist() == photos["photographer"].tolist() == ["Ada", ""]
-    dataset = open_dataset(f"folder:{tmp_path}")
-    assert dataset.refused == {"without coordinates in the EXIF": 1, "not a JPEG, PNG or WEBP file": 1}
+    assert dataset.refused == {"without coordinates in the EXIF": 1, "is not a JPEG, PNG or WEBP file": 1}
     assert dataset.image("trip/b.JPG").shape == (12, 16, 3)
     assert (dataset.split() != "").all()
 
@@ -146,7 +147,7 @@ def test_exif_says_who_took_a_photo_and_whose_it_is(tmp_path):
 
 def test_the_photographers_of_a_folder_are_kept_apart(tmp_path):
     for n in range(60):
-        write_photo(tmp_path / f"{n:02}.jpg", **at(n % 12, n // 12), artist=f"who {n % 12}")
+        write_photo(tmp_path / f"{n:02}.jpg", **at(n % 12, 1 + n // 12), artist=f"who {n % 12}")
     dataset = open_dataset(f"folder:{tmp_path}")
     side = dataset.split()
     assert {"train", "calibration", "test"} <= set(side)
@@ -155,7 +156,7 @@ def test_the_photographers_of_a_folder_are_kept_apart(tmp_path):
 
 def test_where_photographers_cannot_be_kept_apart_places_are_and_a_warning_says_so(tmp_path):
     for n in range(60):
-        write_photo(tmp_path / f"{n:02}.jpg", **at(n, n), artist="Ada")
+        write_photo(tmp_path / f"{n:02}.jpg", **at(n, n + 1), artist="Ada")
     with pytest.warns(UserWarning, match=r"photographers \(1\) are too few, .* different ones in training and test"):
         dataset = open_dataset(f"folder:{tmp_path}")
     assert set(dataset.split()) == {"train", "calibration", "test"}

@@ -324,7 +324,7 @@ def test_links_to_pictures_and_folders_elsewhere_are_followed(tmp_path):
     Image.new("RGB", (8, 6), "teal").save(tmp_path / "elsewhere" / "a.jpg")
     (tmp_path / "t" / "link.jpg").symlink_to(tmp_path / "elsewhere" / "a.jpg")
     (tmp_path / "t" / "deep").symlink_to(tmp_path / "elsewhere")
-    rows = [("a", *VIENNA, "link.jpg"), ("b", *VIENNA, "deep/a.jpg"), ("c", *VIENNA, "./deep/../link.jpg")]
+    rows = [("a", *VIENNA, "link.jpg"), ("b", *VIENNA, "deep/a.jpg"), ("c", *VIENNA, "./link.jpg")]
     dataset, _ = opened(write(tmp_path / "t" / "t.csv", "id,lat,lon,path", *rows))
     assert [dataset.image(photo).shape for photo in "abc"] == [(6, 8, 3)] * 3
 
