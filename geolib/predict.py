@@ -428,14 +428,17 @@ class Prediction:
         return order[: np.searchsorted(held, confidence * held[-1]) + 1]
 
     def to_frame(self) -> pd.DataFrame:
-        """A copy of `top`; its `attrs` hold `familiar` and `distance`."""
+        """A copy of `top`, without probabilities (NaN) for an unfamiliar image; `attrs`: `familiar` and `distance`."""
         frame = self.top.copy()
+        if self.familiar is False:
+            frame["probability"] = np.nan
         frame.attrs.update(familiar=self.familiar, distance=self.distance)
         return frame
 
     def geojson(self) -> dict[str, Any]:
         """The answer and the top places as a GeoJSON FeatureCollection of points, ready for `json.dumps`."""
-        rows: list[Any] = self.top.reset_index().assign(role="place").to_dict("records")  # of Python's own types
+        places = self.to_frame().reset_index().assign(role="place").astype(object)
+        rows: list[Any] = places.where(places.notna(), None).to_dict("records")  # of Python's own types
         said = {"sentence": self.sentence(), "familiar": self.familiar, "radius_km": self.radius_km}
         rows.insert(0, {"lat": self.lat, "lon": self.lon, "role": "answer", **said})
         features = []

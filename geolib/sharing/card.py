@@ -129,7 +129,7 @@ def _figures(figures: Mapping[str, Any] | None) -> str:
             shares = [_figure(row, f"within_{km}_km", 100, ".1f", " %") for km in _RADII_KM]
             median = _figure(row, "median_km", 1, ",.0f", " km")
             lines.append([_plain(method), _count(row.get("photos")), *shares, median])
-        intervals = _plain("; ".join(sorted({str(row.get("interval", "")) for row in methods.values()})))
+        intervals = _plain("; ".join(sorted({_interval(row) for row in methods.values()})))
         head = f"method | photos | {' | '.join(f'{km:,} km' for km in _RADII_KM)} | median"
         tables.append(f"On {_plain(title)}; in brackets: {intervals}.\n\n{_table(head, lines)}")
     return "\n\n".join(tables)
@@ -141,6 +141,12 @@ def _figure(row: Mapping[str, Any], key: str, factor: int, style: str, unit: str
         return "-"
     interval = f" [{factor * low:{style}}, {factor * high:{style}}]" if low is not None and high is not None else ""
     return f"{factor * value:{style}}{unit}{interval}"
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    """What was resampled: photos, where each counts as a photographer because none is known."""
+    alone = row.get("clusters") is not None and row["clusters"] == row.get("photos")
+    return str(row.get("interval", "")).replace(" photographers", " photos" if alone else " photographers")
 
 
 def _list(items: Mapping[str, str]) -> str:
