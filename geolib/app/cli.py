@@ -212,8 +212,9 @@ def _print_row(row: dict[str, Any]) -> None:
 
 def _embed(options: argparse.Namespace) -> int:
     from geolib.datasets.folder import pictures
+    from geolib.datasets.openers import OPENERS
 
-    if Path(options.photos).is_dir():
+    if Path(options.photos).is_dir() and options.photos not in OPENERS:  # the clone has a folder called postcards
         paths: Any = pictures(options.photos)
         ids = [path.relative_to(options.photos).as_posix() for path in paths]
     else:

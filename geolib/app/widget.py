@@ -103,7 +103,8 @@ class PredictionDemo:
     def _refusal(self, data: bytes, name: str) -> str:
         """Show a picture, or return why it cannot be shown."""
         if not isinstance(data, bytes | bytearray | memoryview):
-            raise ValueError(f"open({data!r}): expected the bytes of an image file; `choose` shows a sample by its id")
+            given = type(data).__name__
+            raise ValueError(f"{given}: expected the bytes of an image file; `choose` shows a sample by its id")
         data = bytes(data)
         try:
             if len(data) > UPLOAD_BYTES:
