@@ -100,7 +100,7 @@ class PredictionDemo:
         if reason := self._refusal(data, name):
             self._refuse([reason])
 
-    def _refusal(self, data: bytes, name: str) -> str:
+    def _refusal(self, data: Any, name: str) -> str:
         """Show a picture, or return why it cannot be shown."""
         if not isinstance(data, bytes | bytearray | memoryview):
             given = type(data).__name__

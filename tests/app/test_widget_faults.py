@@ -101,7 +101,9 @@ def test_every_refusal_of_an_upload_is_said(demo):
 @pytest.mark.parametrize("what", [None, "photo.jpg", 5, np.zeros((4, 4, 3), np.uint8)])
 def test_what_is_not_bytes_is_a_clear_error(demo, what):
     before = demo.picture.value
-    with pytest.raises(ValueError, match=f"^{type(what).__name__}: expected the bytes of an image file; `choose` shows a sample"):
+    with pytest.raises(
+        ValueError, match=f"^{type(what).__name__}: expected the bytes of an image file; `choose` shows a sample"
+    ):
         demo.open(what)
     assert demo.picture.value == before
 

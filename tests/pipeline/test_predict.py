@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+import re
 import shutil
 import warnings
 from dataclasses import replace
@@ -23,7 +24,7 @@ from PIL import ExifTags, Image
 from tiny import world, write_encoder, write_store
 
 import geolib
-from geolib import predict, predict_location
+from geolib import plots, predict, predict_location
 from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import data_path, read_json, sha256_file, write_json
 from geolib.common.settings import Settings
@@ -874,7 +875,9 @@ def test_an_unfamiliar_picture_has_places_without_probabilities(model, photo):
     for alt, expected in ((plots.alt_text(known.plot()), True), (plots.alt_text(found.plot()), False)):
         assert ("%" in alt) == expected
     html = found._repr_html_()
-    assert "%" not in re.sub(r"<style>.*?</style>|base64,[^\"]*|\d+ % of the calibration images", "", html, flags=re.DOTALL)
+    assert "%" not in re.sub(
+        r"<style>.*?</style>|base64,[^\"]*|\d+ % of the calibration images", "", html, flags=re.DOTALL
+    )
 
 
 @given(arrays.arrays(np.float32, st.integers(1, 12), elements=st.floats(0, 1, width=32)), st.floats(0.01, 1))
