@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         message("interrupted")
         return 130
     except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
-        _drop_output()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if options.debug:
@@ -58,15 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         expected = isinstance(error, GeolibError | ValueError | OSError)
         fault = f"{type(error).__name__}: {one_line(error, 500)}. The same command with --debug shows where"
         message(f"error: {error}" if expected else f"error: {fault}")
-        try:
-            sys.stdout.flush()
-        except OSError:  # on a full disk, and Python would try again when it ends
-            _drop_output()
         return 2 if expected else 1
-
-
-def _drop_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def make_parser() -> argparse.ArgumentParser:
