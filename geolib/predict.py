@@ -479,14 +479,20 @@ class Prediction:
         return order[: np.searchsorted(held, confidence * held[-1]) + 1]
 
     def to_frame(self) -> pd.DataFrame:
-        """A copy of `top`; its `attrs` hold `familiar`, `distance` and `confidence`."""
+        """A copy of `top`, without probabilities (NaN) for an unfamiliar image.
+
+        Its `attrs` hold `familiar`, `distance` and `confidence`.
+        """
         frame = self.top.copy()
+        if self.familiar is False:
+            frame["probability"] = np.nan
         frame.attrs.update(familiar=self.familiar, distance=self.distance, confidence=self.confidence)
         return frame
 
     def geojson(self) -> dict[str, Any]:
         """The answer and the top places as a GeoJSON FeatureCollection of points, ready for `json.dumps`."""
-        rows: list[Any] = self.top.reset_index().assign(role="place").to_dict("records")  # of Python's own types
+        places = self.to_frame().reset_index().assign(role="place").astype(object)
+        rows: list[Any] = places.where(places.notna(), None).to_dict("records")  # of Python's own types
         said = {name: getattr(self, name) for name in ("familiar", "confidence", "radius_km")}
         said["sentence"] = self.sentence()
         rows.insert(0, {"lat": self.lat, "lon": self.lon, "role": "answer", **said})

@@ -1,7 +1,8 @@
 """The command `geolib` (also `python -m geolib`): predict, embed, fit, evaluate, ablate, fetch, push, pull, info.
 
-Exit status: 0 when everything worked; 1 when some photos could not be read; 2 when a command cannot be carried out; 130
-when it was interrupted. Errors are one line on stderr.
+Exit status: 0 when everything worked; 1 when some photos could not be read, or at a fault that geolib does not expect;
+2 when a command cannot be carried out; 130 when it was interrupted. Errors are one line on stderr; `--debug` adds the
+traceback.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -17,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import geolib
-from geolib.app.fetch import add_fetch
+from geolib.app.fetch import DEBUG_HELP, add_fetch
 from geolib.app.terminal import message, printable, show_epoch, show_warning
-from geolib.common.errors import GeolibError, MissingDataError
+from geolib.common.errors import GeolibError, MismatchError, MissingDataError
 from geolib.common.settings import Settings
+from geolib.common.texts import one_line
 
 _MODEL_HELP = (
     "folder of a saved model (default: the one that ships, or one fitted on GEOLIB_DATASET with GEOLIB_ENCODER)"
@@ -54,20 +57,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (GeolibError, ValueError, OSError) as error:
-        message(f"error: {error}")
-        return 2
+    except Exception as error:
+        if options.debug:
+            traceback.print_exc()
+        expected = isinstance(error, GeolibError | ValueError | OSError)
+        fault = f"{type(error).__name__}: {one_line(error, 500)}. The same command with --debug shows where"
+        message(f"error: {error}" if expected else f"error: {fault}")
+        return 2 if expected else 1
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="geolib", description="Photo geolocation in the open.")
     parser.add_argument("--version", action="version", version=f"geolib {geolib.__version__}")
+    parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         made: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
         made.set_defaults(run=run)
+        made.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG_HELP)
         return made
 
     predict = command("predict", _predict, "Estimate where photos were taken.")
@@ -127,6 +136,8 @@ def _add_names(parser: argparse.ArgumentParser, *names: str) -> None:
 def _predict(options: argparse.Namespace) -> int:
     if options.top_k < 1:
         raise ValueError(f"--top-k {options.top_k}: expected at least 1")
+    if options.map and options.map.suffix.lower() != ".png":
+        raise ValueError(f"--map {options.map}: maps are PNG files; expected a name that ends in .png")
     photos = [photo for name in options.photos for photo in _expand(name)]
     if options.map and len(photos) != 1:
         raise ValueError(f"--map draws one photo, {len(photos)} were given")
@@ -168,15 +179,17 @@ def _as_json(name: str, answer: geolib.Prediction | geolib.Failure) -> dict[str,
     if isinstance(answer, geolib.Failure):
         return {"photo": name, "refused": answer.reason}
     fields = ("familiar", "distance", "familiar_below", "warning", "lat", "lon", "confidence", "radius_km")
-    names = [country_name(code) or "open sea" for code in answer.top["country"]]
-    return {
+    top = answer.to_frame()[["lat", "lon", "probability", "country"]].astype(object)
+    top["country"] = [country_name(code) or "open sea" for code in top["country"]]
+    row = {
         "photo": name,
         **{field: getattr(answer, field) for field in fields},
         "entropy_bits": answer.entropy,
         "sentence": answer.sentence(),
-        "top": answer.top[["lat", "lon", "probability"]].assign(country=names).to_dict("records"),
+        "top": top.where(top.notna(), None).to_dict("records"),
         "credit": credit(Path(name)),
     }
+    return row | (dict.fromkeys(("radius_km", "entropy_bits")) if answer.familiar is False else {})
 
 
 def _print_row(row: dict[str, Any]) -> None:
@@ -189,7 +202,7 @@ def _print_row(row: dict[str, Any]) -> None:
     for line in filter(None, (row["warning"], guess)):
         print(f"  {line}")
     for rank, place in enumerate(row["top"], start=1):
-        share = "     ?" if row["familiar"] is False else f"{place['probability']:6.1%}"
+        share = "     ?" if place["probability"] is None else f"{place['probability']:6.1%}"
         print(f"  {rank:2}  {place['lat']:7.2f} {place['lon']:8.2f}  {share}  {place['country']}")
     if row["credit"]:
         print(printable(f"  photo: {row['credit']}"))
@@ -197,8 +210,9 @@ def _print_row(row: dict[str, Any]) -> None:
 
 def _embed(options: argparse.Namespace) -> int:
     from geolib.datasets.folder import pictures
+    from geolib.datasets.openers import OPENERS
 
-    if Path(options.photos).is_dir():
+    if Path(options.photos).is_dir() and options.photos not in OPENERS:  # the clone has a folder called postcards
         paths: Any = pictures(options.photos)
         ids = [path.relative_to(options.photos).as_posix() for path in paths]
     else:
@@ -298,6 +312,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     other = options.gallery is not None or fitted_on != kind
     gallery = _find_gallery(model, options.gallery, settings) if other else None
     dataset = geolib.open_dataset(asked)
+    if not other and model.training.get("dataset_key") not in (None, dataset.labels_key(model.encoder)):
+        raise MismatchError(
+            f"the photos of {asked}, or their labels, are not those that the model was fitted on: name these with "
+            f"--gallery, as in --gallery {kind}:PATH. They tell which photos the model has seen, and the baselines "
+            "need them. If they have changed since, fit the model again"
+        )
     table = judge.evaluate(model, dataset, gallery=gallery)
     _report_unreadable(dataset, model.encoder)
     print(f"{'all' if other else 'test'} photos of {asked}; the model was fitted on {fitted_on}")

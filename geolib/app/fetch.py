@@ -9,6 +9,8 @@ from typing import Any
 import geolib
 from geolib.app.terminal import message, print_lines, printable
 
+DEBUG_HELP = "show the traceback of an error"
+
 
 def add_fetch(commands: Any) -> None:
     """Add `fetch` and its sub-commands to the parser of `geolib`."""
@@ -16,6 +18,7 @@ def add_fetch(commands: Any) -> None:
     def source(name: str, run: Any, text: str, out: bool = False) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = sources.add_parser(name, help=text, description=text)
         parser.set_defaults(run=run)
+        parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG_HELP)
         if out:
             parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to put it (default: geolib's cache)")
         return parser

@@ -73,10 +73,17 @@ def note(words: str) -> str:
 
 
 def level_table(name: str, rows: Sequence[tuple[str, float, float]]) -> str:
-    """Return the candidates of one level as (country, probability after fusion, probability by the head alone)."""
+    """Return the candidates of one level as (country, probability after fusion, probability by the head alone).
+
+    Probabilities of NaN, for an unfamiliar image, are shown as "?".
+    """
     body = ""
     for country, fused, head in rows:
-        cells = f'<td style="{_BAR.format(100 * fused)}">{escape(percent(fused))}</td><td>{escape(percent(head))}</td>'
+        known = fused == fused
+        bar = f' style="{_BAR.format(100 * fused)}"' if known else ""
+        cells = "".join(
+            f"<td{look}>{escape(percent(p)) if known else '?'}</td>" for look, p in ((bar, fused), ("", head))
+        )
         body += f'<tr><th scope="row">{escape(country)}</th>{cells}</tr>'
     titles = '<tr><td></td><th scope="col">Fused</th><th scope="col">Head</th></tr>'
     return f"<table><caption>{name}</caption><thead>{titles}</thead><tbody>{body}</tbody></table>"

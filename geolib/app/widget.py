@@ -20,7 +20,7 @@ from scipy.special import softmax
 
 from geolib import plots
 from geolib.app import page
-from geolib.common.errors import ImageError
+from geolib.common.errors import GeolibError, ImageError
 from geolib.common.files import data_path
 from geolib.countries import country_name, country_of
 from geolib.datasets.dataset import Dataset
@@ -33,8 +33,8 @@ from geolib.plots.prediction import img_tag
 from geolib.predict import Geolocator
 from geolib.sphere import geoscore, haversine_km, in_words
 
-_UPLOAD_PIXELS = 25_000_000  # 0.2 to 0.4 GB of memory; phones write 12 or 24 million
 UPLOAD_BYTES = 10_000_000  # Jupyter's web socket takes 10 MiB per message and drops larger ones
+UPLOAD_PIXELS = 25_000_000  # 0.2 to 0.4 GB of memory; phones write 12 or 24 million
 _PER_PAGE, _MOST_SAMPLES = 10, 40
 _SIDE, _THUMB = 512, 96  # pixels of the picture shown and of a thumbnail
 _RULES = {  # name, explanation
@@ -67,7 +67,12 @@ class PredictionDemo:
             widgets.HTML(layout=widgets.Layout(width="100%", margin="0")) for _ in range(7)
         )
         self.box = self._arranged()
-        self.choose(self.samples[0])
+        for photo in self.samples:  # the first whose file can be read
+            self.choose(photo)
+            if self.picture.value:
+                break
+        else:
+            raise ImageError(f"none of the {len(self.samples)} samples of {dataset.name} can be read")
         self._show_page()
         for button in self.thumbs:
             button.on_click(self._clicked)
@@ -77,23 +82,41 @@ class PredictionDemo:
             control.observe(self._draw, "value")
 
     def choose(self, photo: str) -> None:
-        """Show a photo of the dataset. Raises `ValueError` for an unknown id."""
-        path = self.dataset.path(photo)
-        lat, lon = self.dataset.photos.loc[photo, ["lat", "lon"]].to_numpy(dtype=float)
+        """Show a photo of the dataset; `message` explains why one cannot be. Raises `ValueError` for other ids."""
         number = f"Sample {self.samples.index(photo) + 1}" if photo in self.samples else "Sample"
-        credit = self.dataset.credits([photo]).removeprefix("1 photo: ")
-        self._take(path, f"{number} ({credit})", photo, (float(lat), float(lon)))
+        try:
+            path = self.dataset.path(photo)
+            lat, lon = self.dataset.photos.loc[photo, ["lat", "lon"]].to_numpy(dtype=float)
+            credit = self.dataset.credits([photo]).removeprefix("1 photo: ")
+            self._take(path, f"{number} ({credit})", photo, (float(lat), float(lon)))
+        except (GeolibError, OSError) as error:
+            self._refuse([f"{number} cannot be shown: {error}."])
 
     def open(self, data: bytes, name: str = "your picture") -> None:
-        """Show a picture given as the bytes of a file; `message` explains why one cannot be shown."""
+        """Show a picture given as the bytes of a file; `message` explains why one cannot be shown.
+
+        Raises `ValueError` for what is not bytes.
+        """
+        if reason := self._refusal(data, name):
+            self._refuse([reason])
+
+    def _refusal(self, data: Any, name: str) -> str:
+        """Show a picture, or return why it cannot be shown."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            given = type(data).__name__
+            raise ValueError(f"{given}: expected the bytes of an image file; `choose` shows a sample by its id")
+        data = bytes(data)
         try:
             if len(data) > UPLOAD_BYTES:
                 size = f"{len(data) / 1e6:.1f} MB; the limit is {UPLOAD_BYTES / 1e6:.0f} MB"
                 raise ImageError(f"is too large ({size}): save it smaller, 1,000 pixels across are enough")
-            self._take(open_rgb(data, max_pixels=_UPLOAD_PIXELS), f"Your picture: {name}")
+            self._take(open_rgb(data, max_pixels=UPLOAD_PIXELS), f"Your picture: {name}")
         except ImageError as error:
-            reason = str(error).removeprefix("the bytes given ")
-            self.message.value = page.alert(f"{name} {reason}. The picture below is still the previous one.")
+            return f"{name} {str(error).removeprefix('the bytes given ')}."
+        return ""
+
+    def _refuse(self, reasons: Sequence[str], shown: str = "The picture below is still the previous one.") -> None:
+        self.message.value = page.alert(" ".join([*reasons, shown]))
 
     def _take(self, source: ImageSource, title: str, photo: str | None = None, truth: Place | None = None) -> None:
         """See a picture and show the prediction. An `ImageError` leaves the previous picture on show."""
@@ -127,7 +150,7 @@ class PredictionDemo:
 
     def _map(self, image: Image.Image | None = None) -> Figure:
         found, truth = self.prediction, self._true_place if self.truth.value else None
-        how: dict[str, Any] = {"truth": truth, "top": found.top, "image": image, "zoom": self.closeup.value}
+        how: dict[str, Any] = {"truth": truth, "top": found.to_frame(), "image": image, "zoom": self.closeup.value}
         return maps.plot_prediction(found.posterior, self.model.tree, **how)[0]
 
     def _truth_words(self) -> str:
@@ -145,20 +168,25 @@ class PredictionDemo:
         tree = self.model.tree
         temperatures = self.model.fusion_options.get("temperatures") or [1.0] * tree.n_levels
         tables = []
+        hidden = np.nan if self.prediction.familiar is False else 0.0  # an unfamiliar image gets no probabilities
         for level, mass in enumerate(self.prediction.levels):
             alone = softmax(self._seen.logits[level][0].astype(float) / temperatures[level])
             in_country = pd.Series(self.prediction.posterior).groupby([tree.ancestors[:, level], self._codes]).sum()
             code = dict(in_country.groupby(level=0).idxmax().tolist())  # cell -> likeliest country
             best = np.argsort(-mass, kind="stable")[: self.top_k.value]
-            rows = [(country_name(code[cell]) or "open sea", mass[cell], alone[cell]) for cell in best]
+            named = [country_name(code[cell]) or "open sea" for cell in best]
+            rows = list(zip(named, mass[best] + hidden, alone[best] + hidden, strict=True))
             end = ", finest" if level == tree.n_levels - 1 else ", coarsest" if level == 0 else ""
             tables.append(page.level_table(f"{tree.n_cells[level]:,} cells{end}", rows))
         note = page.note("A cell has the name of its likeliest country. <b>Head</b>: the head alone, before fusion.")
         return f"<h4>Candidates by level</h4>{note}<div class='geolib-levels'>{''.join(tables)}</div>"
 
     def _uploaded(self, change: Mapping[str, Any]) -> None:
-        for file in change["new"]:
-            self.open(bytes(file["content"]), str(file["name"]))
+        names = [str(file["name"]) for file in change["new"]]
+        reasons = [self._refusal(file["content"], name) for file, name in zip(change["new"], names, strict=True)]
+        shown = [name for name, reason in zip(names, reasons, strict=True) if not reason]
+        if any(reasons):
+            self._refuse([*filter(None, reasons)], *(f"The picture below is {name}." for name in shown[-1:]))
         if change["new"]:
             self.upload.value = ()  # so that the same file can be chosen again, and nothing is kept
 
@@ -177,8 +205,13 @@ class PredictionDemo:
         for place, (photo, button) in enumerate(zip_longest(self._page_ids(), self.thumbs)):
             button.layout.display = "none" if photo is None else None
             if photo is not None:
-                button.tooltip = f"Show sample {self._page * _PER_PAGE + place + 1}"
-                address = page.data_uri(_reduced(self.dataset.path(photo), _THUMB))
+                number = self._page * _PER_PAGE + place + 1
+                try:
+                    address = page.data_uri(_reduced(self.dataset.path(photo), _THUMB))
+                except (GeolibError, OSError):
+                    button.tooltip = f"Sample {number} cannot be shown"
+                    continue
+                button.tooltip = f"Show sample {number}"
                 rules.append(f".{self._thumb_class(place)} {{background-image: url({address}) !important}}")
         self.thumb_style.value = f"<style>{''.join(rules)}</style>"
         self._mark_chosen()
@@ -221,7 +254,8 @@ class PredictionDemo:
 
     def _arranged(self) -> Any:
         """Everything in its place: two columns where there is room, else one."""
-        limit = f"JPEG, PNG, WEBP or HEIC, up to {UPLOAD_BYTES / 1e6:.0f} MB: Jupyter drops larger files silently."
+        kinds = "JPEG, PNG, WEBP, or HEIC if pillow-heif is installed"
+        limit = f"{kinds}, up to {UPLOAD_BYTES / 1e6:.0f} MB: Jupyter drops larger files silently."
         hint = widgets.HTML(page.note(f"{limit} It stays in this notebook's memory; only its pixels are used."))
         label = widgets.HTML("<span class='geolib-label'>Levels</span>", layout=widgets.Layout(margin="2px 0"))
         ticks = widgets.HBox([label, widgets.Box(self.levels).add_class("geolib-ticks")])

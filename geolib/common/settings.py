@@ -9,6 +9,7 @@ from pathlib import Path
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"", "0", "false", "no", "off"}
+_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read `environ` (default: the process environment). Raises `ValueError` for a bad seed or fast switch."""
+        """Read `environ` (default: the process environment). Raises `ValueError` for another seed, device or switch."""
         env = os.environ if environ is None else environ
         seed = env.get("GEOLIB_SEED") or str(cls.seed)
         if not seed.isdecimal() or int(seed) >= 2**32:
@@ -42,6 +43,8 @@ class Settings:
         if fast not in _TRUE | _FALSE:
             raise ValueError(f"GEOLIB_FAST={fast!r}: expected 1 or 0")
         names = {key: env.get(f"GEOLIB_{key.upper()}") or getattr(cls, key) for key in ("dataset", "encoder", "device")}
+        if names["device"] not in _DEVICES:
+            raise ValueError(f"GEOLIB_DEVICE={names['device']!r}: expected one of {', '.join(_DEVICES)}")
         return cls(**names, seed=int(seed), fast=fast in _TRUE)
 
     @property

@@ -99,7 +99,9 @@ def commons(path: AnyPath | None = None) -> dict[str, Any]:
     root = Path(path or cache_path("commons"))
     table = root / "photos.parquet"
     if not table.is_file():
-        state = "was begun and is not finished" if (root / "journal.jsonl").is_file() else "does not exist"
+        journal = root / "journal.jsonl"
+        begun = journal.is_file() and b'{"photo"' in journal.read_bytes()  # one photo at least was fetched
+        state = "was begun and is not finished" if begun else "does not exist"
         raise MissingDataError(
             f"{table} {state}: `geolib fetch commons --contact YOUR_ADDRESS` fetches 10,000 photographs of "
             "500 pixels: about 0.7 GB and some hours; `--photos 1000` a tenth of that. It resumes an interrupted run"

@@ -39,7 +39,7 @@ def survey(dataset: Dataset, progress: bool = False) -> dict[str, Any]:
     hashes, sizes = zip(*rows.values(), strict=True) if rows else ((), ())
     table = dataset.photos.loc[list(rows)].assign(bytes=sizes)
     if "country" not in table:
-        table = table.assign(country=country_of(table["lat"], table["lon"]))
+        table = table.assign(country=country_of(table["lat"], table["lon"]) if rows else "")
     return describe(table, count_near_duplicates(hashes)) | {"refused": dict(refused.most_common())}
 
 

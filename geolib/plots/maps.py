@@ -166,7 +166,8 @@ def plot_prediction(
     posterior : (n_finest,) probabilities
         One that does not fit the tree raises `ValueError`.
     top
-        How many cells to mark, or a table of guesses with `lat`, `lon`, `probability`, best first.
+        How many cells to mark, or a table of guesses with `lat`, `lon`, `probability`, best first. If probabilities are
+        NaN, as in `Prediction.to_frame` of an unfamiliar image, the map names none.
     image
         Anything that `imshow` takes; shown in a corner.
     zoom
@@ -181,10 +182,11 @@ def plot_prediction(
     places = guesses if truth is None else np.hstack([guesses, check_lat_lon(*truth)])
     bulk = order[: np.searchsorted(np.cumsum(p[order]), 0.9 * p.sum()) + 1]
     fig, ax = ground.canvas(ground.close_up(*np.hstack([places, centers[:, bulk]])) if zoom else None)
-    _shade_posteriors(fig, [ax], [p], tree)
+    known = bool(np.isfinite(shares).all())
+    _shade_posteriors(fig, [ax], [p], tree, scale=known)
 
     names = [country_name(code) or "open sea" for code in country_of(*places)]
-    told = [f"{i + 1} {names[i]} {percent(share)}" for i, share in enumerate(shares)]
+    told = [f"{i + 1} {names[i]} {percent(share) if known else ''}".rstrip() for i, share in enumerate(shares)]
     words = f"Map of one prediction; best guesses: {', '.join(told)}."
     if truth is not None:
         first = (guesses[0, 0], guesses[1, 0])
@@ -194,7 +196,7 @@ def plot_prediction(
         marks.draw_mark(ax, truth, TRUTH, zorder=4)
         words += f" The truth, in {names[-1]}, is {km} from the first."
         told = [*told[:5], f"★ truth: {names[-1]}"]
-    marks.draw_guesses(ax, (guesses[0], guesses[1]), shares)
+    marks.draw_guesses(ax, (guesses[0], guesses[1]), np.nan_to_num(shares))
     if image is not None:
         marks.inset(fig, ax, image, (places[0], places[1]))
     ground.caption(fig, "\n".join(" · ".join(told[i : i + 3]) for i in (0, 3) if told[i:]))
@@ -209,7 +211,9 @@ def _distribution(name: str, given: npt.ArrayLike, sizes: Sequence[int]) -> Floa
     return p
 
 
-def _shade_posteriors(fig: Figure, axes: Sequence[Any], values: Sequence[FloatArray], tree: Partition) -> None:
+def _shade_posteriors(
+    fig: Figure, axes: Sequence[Any], values: Sequence[FloatArray], tree: Partition, scale: bool = True
+) -> None:
     """Shade cells by their probabilities, one map per distribution, on one scale down to a thousandth of its top."""
     peak = max(p.max() for p in values)
     oranges = ListedColormap(matplotlib.colormaps["Oranges"](np.linspace(0.1, 0.8, 256)))
@@ -219,7 +223,8 @@ def _shade_posteriors(fig: Figure, axes: Sequence[Any], values: Sequence[FloatAr
         shown, polygons = p >= peak / 1000, np.array(tree.polygons(tree.n_cells.index(p.size)), dtype=object)
         drawn = ground.add_shapes(ax, polygons[shown], array=p[shown], **style)
         ground.add_ground(ax, "coast", edgecolor=COAST, linewidth=0.5, zorder=2.5)
-    ground.color_bar(fig, drawn, "probability of the cell", as_percent=True)
+    if scale:
+        ground.color_bar(fig, drawn, "probability of the cell", as_percent=True)
 
 
 @matplotlib.rc_context(RC)

@@ -38,7 +38,7 @@ _STYLE = """<style>
 
 def prediction_map(prediction: Prediction) -> Figure:
     """A map of the posterior and the top places, under a warning for an unfamiliar image."""
-    fig, _ = plot_prediction(prediction.posterior, prediction.tree, top=prediction.top)
+    fig, _ = plot_prediction(prediction.posterior, prediction.tree, top=prediction.to_frame())
     if prediction.familiar is False:
         box = {"facecolor": "white", "edgecolor": "firebrick"}
         fig.suptitle(prediction.warning.partition(" (")[0], y=0.985, fontsize=11, color="firebrick", bbox=box)

@@ -140,7 +140,7 @@ def _figures(figures: Mapping[str, Any] | None) -> str:
             shares = [_share(row, f"within_{km}_km") for km in THRESHOLDS_KM]
             median = _figure(row, "median_km", 1, ",.0f", " km")
             lines.append([_plain(method), _count(row.get("photos")), *shares, median])
-        intervals = _plain("; ".join(sorted({str(row.get("interval", "")) for row in methods.values()})))
+        intervals = _plain("; ".join(sorted({_interval(row) for row in methods.values()})))
         head = f"method | photos | {' | '.join(f'{km:,} km' for km in THRESHOLDS_KM)} | median"
         tables.append(f"On {_plain(title)}; in brackets: {intervals}.\n\n{_table(head, lines)}")
         paired = {name: row for method in methods.values() for name, row in (method.get("against") or {}).items()}
@@ -162,6 +162,12 @@ def _share(row: Mapping[str, Any], key: str) -> str:
     part = row.get(f"{key}_place") or 0
     place = f", {100 * part:.0f} % of it one place" if part > LARGE_PLACE else ""
     return _figure(row, key, 100, ".1f", " %") + place
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    """What was resampled: photos, where each counts as a photographer because none is known."""
+    alone = row.get("clusters") is not None and row["clusters"] == row.get("photos")
+    return str(row.get("interval", "")).replace(" photographers", " photos" if alone else " photographers")
 
 
 def _list(items: Mapping[str, str]) -> str:

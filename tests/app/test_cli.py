@@ -360,7 +360,7 @@ def test_embed_a_folder_and_a_dataset(album, tmp_path, capsys):
     store = EmbeddingStore.open(tmp_path / "a")
     assert store.ids[:2] == ["00.jpg", "01.jpg"]
     assert store.failures[0][0] == "text.png"
-    pd.DataFrame({"id": ["00.jpg", "01.jpg"], "lat": [0, 1], "lon": [0, 1]}).to_csv(album / "t.csv")
+    pd.DataFrame({"id": ["00.jpg", "01.jpg"], "lat": [1, 2], "lon": [0, 1]}).to_csv(album / "t.csv")
     assert cli.main(["embed", f"table:{album / 't.csv'}", "--out", str(tmp_path / "b")]) == 0
     both = EmbeddingStore.open(tmp_path / "b")
     assert np.array_equal(both.vectors, store.subset(both.ids))

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+import re
 import shutil
 import warnings
 from contextlib import suppress
@@ -25,7 +26,7 @@ from PIL import ExifTags, Image
 from tiny import world, write_encoder, write_store
 
 import geolib
-from geolib import predict, predict_location
+from geolib import plots, predict, predict_location
 from geolib.cells import GeocellTree
 from geolib.common.errors import CorruptFileError, GeolibError, ImageError, MismatchError, MissingDataError
 from geolib.common.files import data_path, read_json, sha256_file, write_json
@@ -1065,7 +1066,7 @@ def test_the_page_of_an_unfamiliar_picture_warns_and_folds_the_guess(model, phot
 
 
 def test_geojson_holds_the_answer_and_the_places(model, photo):
-    found = model.predict(photo, 3)
+    found = replace(model.predict(photo, 3), familiar=True)
     back = json.loads(json.dumps(found.geojson(), allow_nan=False))
     assert back["type"] == "FeatureCollection"
     answer, *places = back["features"]
@@ -1074,6 +1075,21 @@ def test_geojson_holds_the_answer_and_the_places(model, photo):
     assert [place["properties"]["rank"] for place in places] == [1, 2, 3]
     assert [place["geometry"]["coordinates"] for place in places] == found.top[["lon", "lat"]].to_numpy().tolist()
     assert [place["properties"]["probability"] for place in places] == found.top["probability"].tolist()
+
+
+def test_an_unfamiliar_picture_has_places_without_probabilities(model, photo):
+    found = model.predict(photo, 3)
+    assert found.familiar is False and found.to_frame()["probability"].isna().all()
+    assert found.to_frame()["lat"].tolist() == found.top["lat"].tolist() and found.top["probability"].notna().all()
+    back = json.loads(json.dumps(found.geojson(), allow_nan=False))
+    assert [place["properties"]["probability"] for place in back["features"][1:]] == [None] * 3
+    known = replace(found, familiar=True)
+    for alt, expected in ((plots.alt_text(known.plot()), True), (plots.alt_text(found.plot()), False)):
+        assert ("%" in alt) == expected
+    html = found._repr_html_()
+    assert "%" not in re.sub(
+        r"<style>.*?</style>|base64,[^\"]*|\d+ % of the calibration images", "", html, flags=re.DOTALL
+    )
 
 
 @given(arrays.arrays(np.float32, st.integers(1, 12), elements=st.floats(0, 1, width=32)), st.floats(0.01, 1))

@@ -16,8 +16,10 @@ from matplotlib.colors import LogNorm, to_hex
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from PIL import Image
 
+from geolib import plots
 from geolib.cells import GeocellTree
 from geolib.common.errors import MissingDataError
 from geolib.common.files import data_path
@@ -426,3 +428,15 @@ def test_fields_that_cannot_be_drawn_are_refused():
     ):
         with pytest.raises(ValueError, match="expected"):
             maps.plot_field(given, levels, labels, answer=(0, 0), truth=(0, 0), image=PHOTO)
+
+
+def test_a_map_without_probabilities_names_places_only(photos):
+    lat, lon = photos
+    tree = GeocellTree.fit(lat, lon, (4, 40))
+    posterior = np.random.default_rng(0).dirichlet(np.ones(tree.n_cells[-1]))
+    centers = dict(zip(("lat", "lon"), (centre[:3] for centre in tree.centers(-1)), strict=True))
+    for share, shown in ((0.2, True), (np.nan, False)):
+        fig, _ = maps.plot_prediction(posterior, tree, top=pd.DataFrame(centers | {"probability": share}))
+        words = [plots.alt_text(fig), *(text.get_text() for text in fig.findobj(Text))]
+        assert any("%" in word or "probability" in word for word in words) == shown
+        assert plots.alt_text(fig).startswith("Map of one prediction; best guesses: 1 ")

@@ -101,6 +101,10 @@ def test_figures_stand_on_the_card_with_their_intervals(model, tmp_path):
     model.save(tmp_path / "model")
     text = (tmp_path / "model" / "README.md").read_text()
     assert "On test photos of postcards; in brackets: 95 % bootstrap over 9 photographers." in text
+    row |= {"interval": "95 % bootstrap over 40 photographers and 12 places", "clusters": 40}
+    model.save(tmp_path / "model")
+    text_without_names = (tmp_path / "model" / "README.md").read_text()
+    assert "in brackets: 95 % bootstrap over 40 photos and 12 places." in text_without_names
     assert "| geolocator | 40 | - | 12.5 % | - | - | - | 812 km [700, 1,234] |" in text
 
 
