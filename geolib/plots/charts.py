@@ -149,7 +149,8 @@ def plot_verdicts(panels: Mapping[str, pd.DataFrame], *, caption: str = "") -> t
     words = []
     for ax, (title, table) in zip(made[0], panels.items(), strict=True):
         ends = table[["low", "high"]].abs().max(axis=1)
-        limit = 1.15 * min(ends.max(), 4 * ends.median()) if ends.notna().any() else 1.0
+        near = ends[table["gain"].abs() <= 4 * ends.median()]  # their intervals are drawn whole
+        limit = 1.15 * near.max() if near.notna().any() else 1.0
         said = []
         for y, (name, row) in enumerate(table.iterrows()):
             color, gain = _VERDICTS[row["verdict"]], row["gain"]
@@ -162,7 +163,7 @@ def plot_verdicts(panels: Mapping[str, pd.DataFrame], *, caption: str = "") -> t
                 ax.text(0.9 * edge, y, f"{gain:+,.0f}", ha="right" if gain > 0 else "left", va="center", fontsize=10)
                 continue
             if pd.notna(row["low"]):
-                ax.hlines(y, max(row["low"], -limit), min(row["high"], limit), color=color, linewidth=3, alpha=0.6)
+                ax.hlines(y, row["low"], row["high"], color=color, linewidth=3, alpha=0.6)
             ax.plot(0 if pd.isna(gain) else gain, y, **look)
         ax.axvline(0, color=INK, linewidth=1, zorder=0.5)
         ax.set(xlim=(-limit, limit))

@@ -54,6 +54,15 @@ def test_a_verdict_has_its_colour_and_what_is_far_off_an_arrow_with_its_number()
     assert [text.get_text() for text in fig.legends[0].get_texts()] == list(WORDS)
 
 
+def test_the_interval_of_a_verdict_is_never_cut_at_the_edge():
+    rows = [(1, -1, 3, "undecided"), (2, 1, 3, "more"), (-1, -2, 0, "undecided"), (8, 2, 60, "more")]
+    table = pd.DataFrame(rows, list("abcd"), ["gain", "low", "high", "verdict"])
+    _, (ax,) = charts.plot_verdicts({"test": table})
+    ends = np.concatenate([segments.get_segments() for segments in ax.collections])[:, :, 0]
+    np.testing.assert_allclose(ends, table[["low", "high"]])
+    assert ax.get_xlim()[1] > table["high"].max()
+
+
 @pytest.mark.parametrize("panels", [{}, {"a": differences(())}, {"a": differences(), "b": differences(("one",))}])
 def test_verdicts_that_cannot_be_drawn_are_refused(panels):
     with pytest.raises(ValueError, match="expected the same rows"):
