@@ -285,23 +285,18 @@ class Geolocator:
         preset : a row of `PRESETS`. "default" scored best on the calibration postcards. "article" is the article's
             pipeline, whose level weights are left out: they change nothing while heads share nothing.
         fusion, decoding, options : in place of those of the preset; `options` as a whole, with its trunk.
-        fusion_options : further arguments of `geolib.fuse`.
-        device, seed, progress : as `geolib.train_heads` takes them.
+        fusion_options : of `geolib.fuse`.  device, seed, progress : as `geolib.train_heads` takes them.
 
         Raises `ValueError` for invalid coordinates, vectors or settings; `MismatchError` for vectors of other length.
         """
         if np.ndim(vectors) != 2 or np.shape(vectors)[1] != encoder.dim:
             raise MismatchError(f"vectors {np.shape(vectors)}: expected (n, {encoder.dim}), made by {encoder.name}")
-        if isinstance(cells_per_level, str):
-            if cells_per_level != "auto":
-                raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
-            cells_per_level = cells_for(np.size(lat))
         if preset not in PRESETS:
             raise ValueError(f"preset={preset!r}: expected one of {', '.join(PRESETS)}")
-        usual, seed = PRESETS[preset], int(seed)
+        usual, seed, levels = PRESETS[preset], int(seed), _levels(cells_per_level, np.size(lat))
         fusion, decoding = fusion or usual["fusion"], decoding or usual["decoding"]
         options = options or usual["options"]
-        tree = partition or GeocellTree.fit(lat, lon, cells_per_level, min_photos)
+        tree = partition or GeocellTree.fit(lat, lon, levels, min_photos)
         empty = [np.zeros((1, count), np.float32) for count in tree.n_cells]  # an unknown rule fails before training
         decode(fuse(empty, tree, fusion, **(fusion_options or {})), tree, decoding)
         how: dict[str, Any] = {"calibration": calibration, "options": options, "device": device, "seed": seed}
@@ -360,6 +355,15 @@ class Geolocator:
         lat, lon = self.tree.centers(-1)
         columns = {"lat": lat, "lon": lon, "probability": np.nan, "cell": range(len(lat))}
         return pd.DataFrame(columns | {"country": country_of(lat, lon)})
+
+
+def _levels(cells_per_level: Sequence[int] | str, photos: int) -> Sequence[int]:
+    """The cells of each level: as they are given, or those for a number of photos."""
+    if not isinstance(cells_per_level, str):
+        return cells_per_level
+    if cells_per_level != "auto":
+        raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
+    return cells_for(photos)
 
 
 def cells_for(photos: int) -> tuple[int, ...]:
