@@ -307,10 +307,8 @@ def training_photos(photos: Photos, tree: Partition, device: torch.device, dim: 
 
 def level_targets(tree: Partition, options: TrainOptions, device: torch.device) -> list[LevelTargets]:
     """Of each level, coarse to fine."""
-    shared = options.trunk or options.leaf_sums
-    weights = level_weights(tree.n_levels) if shared else np.ones(tree.n_levels)
-    if options.level_weights is not None:
-        weights = np.asarray(options.level_weights)
+    usual = level_weights(tree.n_levels) if options.trunk or options.leaf_sums else np.ones(tree.n_levels)
+    weights = usual if options.level_weights is None else np.asarray(options.level_weights)
     if weights.shape != (tree.n_levels,) or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
         raise ValueError(f"level_weights={weights}: expected {tree.n_levels} numbers, none negative, not all 0")
     out = []
@@ -321,8 +319,6 @@ def level_targets(tree: Partition, options: TrainOptions, device: torch.device) 
     return out
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
 def train_heads(
     vectors: Vectors,
     lat: npt.ArrayLike,

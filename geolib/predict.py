@@ -18,7 +18,6 @@ Embeddings Predict GPS Coordinates from Photos", which describes PIGEON (Haas et
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -136,8 +135,6 @@ def default_model(
 
 
 _unsaved: dict[tuple[Path, str], Geolocator] = {}  # default models that could not be written, kept for this process
-
-
 shared_model = lru_cache(maxsize=1)(default_model)  # `locate` loads it once
 
 
@@ -180,9 +177,6 @@ class Geolocator:
     history: pd.DataFrame | None = field(default=None, repr=False)
     figures: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    def __post_init__(self) -> None:
-        self.fusion_options, self.training = _plain(self.fusion_options), _plain(self.training)
-
     def predict(self, image: ImageSource, top_k: int = 5) -> Prediction:
         """Estimate where a photo was taken, from its pixels alone. Takes and raises what `geolib.locate` does."""
         return self.answer(self.see(image), top_k)
@@ -208,9 +202,7 @@ class Geolocator:
             raise ValueError(f"top_k={top_k}: expected at least 1")
         rule, options = fusion or self.fusion, self.fusion_options | ({} if levels is None else {"levels": levels})
         if rule != self.fusion:  # the model's options are those of its own rule
-            options = {
-                name: value for name, value in options.items() if name == "levels" or name in OPTIONS.get(rule, ())
-            }
+            options = {name: options[name] for name in options.keys() & {"levels", *OPTIONS.get(rule, ())}}
         posterior = fuse(seen.logits, self.tree, rule, **options)
         lat, lon = decode(posterior, self.tree, self.decoding)
         mass, limit = posterior[0].astype(np.float64), self.familiarity.threshold
@@ -290,31 +282,21 @@ class Geolocator:
         calibration : the same of other photographers and regions, for early stopping and `Prediction.familiar`.
         cells_per_level, min_photos : as `GeocellTree.fit` takes them; "auto" is `cells_for(n)`.
         partition : cells of another kind (`geolib.cells.kinds`), fitted to these photos; default: a quadtree.
-        preset : a row of `PRESETS`. "default" is what scored best on the calibration postcards. "article" is the
-            article's pipeline: four linear heads, the consistency filter, and the centre of the likeliest cell. The
-            article also weights the levels. For heads that share nothing that is the same by construction.
+        preset : a row of `PRESETS`. "default" scored best on the calibration postcards. "article" is the article's
+            pipeline, whose level weights are left out: they change nothing while heads share nothing.
         fusion, decoding, options : in place of those of the preset; `options` as a whole, with its trunk.
-        fusion_options : further arguments of `geolib.fuse`.
-        device, seed, progress : as `geolib.train_heads` takes them.
+        fusion_options : of `geolib.fuse`.  device, seed, progress : as `geolib.train_heads` takes them.
 
         Raises `ValueError` for invalid coordinates, vectors or settings; `MismatchError` for vectors of other length.
         """
         if np.ndim(vectors) != 2 or np.shape(vectors)[1] != encoder.dim:
             raise MismatchError(f"vectors {np.shape(vectors)}: expected (n, {encoder.dim}), made by {encoder.name}")
-        if isinstance(cells_per_level, str):
-            if cells_per_level != "auto":
-                raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
-            cells_per_level = cells_for(np.size(lat))
         if preset not in PRESETS:
             raise ValueError(f"preset={preset!r}: expected one of {', '.join(PRESETS)}")
-        usual = PRESETS[preset]
-        fusion, decoding, options = (
-            fusion or usual["fusion"],
-            decoding or usual["decoding"],
-            options or usual["options"],
-        )
-        seed = int(seed)
-        tree = partition or GeocellTree.fit(lat, lon, cells_per_level, min_photos)
+        usual, seed, levels = PRESETS[preset], int(seed), _levels(cells_per_level, np.size(lat))
+        fusion, decoding = fusion or usual["fusion"], decoding or usual["decoding"]
+        options = options or usual["options"]
+        tree = partition or GeocellTree.fit(lat, lon, levels, min_photos)
         empty = [np.zeros((1, count), np.float32) for count in tree.n_cells]  # an unknown rule fails before training
         decode(fuse(empty, tree, fusion, **(fusion_options or {})), tree, decoding)
         how: dict[str, Any] = {"calibration": calibration, "options": options, "device": device, "seed": seed}
@@ -375,9 +357,13 @@ class Geolocator:
         return pd.DataFrame(columns | {"country": country_of(lat, lon)})
 
 
-def _plain(value: Any) -> Any:
-    """A copy whose arrays, tensors and numpy numbers are Python's own lists and numbers, as JSON can hold them."""
-    return json.loads(json.dumps(value, default=lambda other: np.asarray(other).tolist()))
+def _levels(cells_per_level: Sequence[int] | str, photos: int) -> Sequence[int]:
+    """The cells of each level: as they are given, or those for a number of photos."""
+    if not isinstance(cells_per_level, str):
+        return cells_per_level
+    if cells_per_level != "auto":
+        raise ValueError(f"cells_per_level={cells_per_level!r}: expected 'auto' or numbers such as (100, 1000)")
+    return cells_for(photos)
 
 
 def cells_for(photos: int) -> tuple[int, ...]:
