@@ -213,6 +213,12 @@ def test_presets_and_what_is_given_in_their_place(encoder):
     assert np.array_equal(article.predict_vectors(world(20, seed=1)[0]), by_hand)
 
 
+def test_an_unknown_preset_is_refused_where_everything_else_is_given_too(encoder):
+    given = {"fusion": "product", "decoding": "argmax", "options": TrainOptions(epochs=1)}
+    with pytest.raises(ValueError, match="preset='starlog': expected one of default, article"):
+        Geolocator.fit(encoder, *world(100), cells_per_level=(2, 6), preset="starlog", device="cpu", **given)
+
+
 def test_numpy_numbers_in_any_option_can_be_saved(encoder, tmp_path):
     model = Geolocator.fit(
         encoder,
