@@ -240,15 +240,15 @@ def _interval(row: pd.Series[Any], name: str, unit: str = "", sign: str = "") ->
 def figure(table: pd.DataFrame) -> Any:
     """The figure at the head of the page: each row's GeoScore minus that of the row that it changes, by test side."""
     compared = table[table["verdict"] != ""]
-    panels = {}
+    panels, drawn = {}, []
     for side, part in compared.groupby("side", sort=True):
+        drawn.append(f"{side}: {part['interval'].iloc[0]}")
         labels = [f"{row['method']}{_times(row)}\nagainst {row['against']}" for _, row in part.iterrows()]
         columns = ["gain_geoscore", "gain_geoscore_low", "gain_geoscore_high", "verdict"]
         panels[f"{side}: change of GeoScore"] = (
             part[columns].set_axis(["gain", "low", "high", "verdict"], axis=1).set_axis(labels)
         )
-    caption = f"{'; '.join(dict.fromkeys(compared['interval']))}"
-    return plot_verdicts(panels, caption=caption)[0]
+    return plot_verdicts(panels, caption="\n".join(drawn))[0]
 
 
 def _times(row: pd.Series[Any]) -> str:
