@@ -108,13 +108,22 @@ def test_what_is_not_bytes_is_a_clear_error(demo, what):
     assert demo.picture.value == before
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_the_demo_takes_fewer_pixels_than_geolib_does(demo, kind):
-    stream = io.BytesIO()
-    side = int(UPLOAD_PIXELS**0.5) + 100
+def large(kind):
+    """A file of more pixels than the demo takes."""
+    stream, side = io.BytesIO(), int(UPLOAD_PIXELS**0.5) + 100
     noise = Image.effect_noise((side // 64, side // 64), 90).resize((side, side), Image.Resampling.NEAREST)
     noise.save(stream, kind, quality=30)
-    demo.open(stream.getvalue(), "large.png")
+    return stream.getvalue()
+
+
+def test_a_large_jpeg_is_decoded_at_a_smaller_size(demo):
+    demo.open(large("JPEG"), "large.jpg")
+    assert demo.message.value == "" and "large.jpg" in demo.picture.value
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_the_demo_takes_fewer_pixels_than_geolib_does(demo, kind):
+    demo.open(large(kind), "large.png")
     assert "large.png has too many pixels" in demo.message.value
     assert f"over the limit of {UPLOAD_PIXELS:,}" in demo.message.value
 

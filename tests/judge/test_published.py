@@ -83,7 +83,7 @@ def test_a_benchmark_is_evaluated_beside_the_field(collections, capsys):
     )
     other = f"table:{collections}/im2gps/im2gps.csv"  # has the name of the training data, but other photos
     status, out, err = run(capsys, "evaluate", "--model", model, "--dataset", other)
-    assert status == 2 and "or give its own photos as the gallery" in err
+    assert status == 2 and "tell which photos the model has seen" in err
 
 
 def test_a_layout_by_name_gets_the_reference_and_says_what_it_lacks(collections, capsys, monkeypatch):

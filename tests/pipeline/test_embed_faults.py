@@ -168,7 +168,7 @@ def test_no_shard_is_larger_than_asked_for(encoder, tmp_path):
 
 def test_what_killed_runs_left_is_removed(encoder, tmp_path):
     old, fresh, mine = (
-        tmp_path / name for name in (".shard-00000.safetensors.ab12.part", ".meta.json.cd34.part", "a.part")
+        tmp_path / name for name in (".shard-00000.safetensors.ab12ab12.part", ".meta.json.cd34cd34.part", "a.part")
     )
     for path in (old, fresh, mine):
         path.touch()

@@ -954,7 +954,7 @@ def test_a_reworded_docstring_does_not_make_the_model_stale_and_code_does():
 
 def test_the_shipped_model_is_small_and_knows_test_postcards():
     folder = data_path("model")
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 1.6e6
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 3e6
     model = geolib.load(folder, device="cpu")
     test = split_photos(open_dataset("postcards"), model.encoder)["test"].vectors[:500]
     flagged = model.familiarity.distance(test) > model.familiarity.threshold
