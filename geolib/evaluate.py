@@ -104,6 +104,8 @@ def summary(
         _codes(labels, n, kind)  # before they are divided: to refuse them whole
     if groups is not None:
         codes, names = _codes(groups, n, "groups")
+        if "all" in names:
+            raise ValueError('a group is called "all", as is the row of all photos: give it another name')
         parts |= {name: codes == code for code, name in enumerate(names)}
     tables = []
     for name, mask in parts.items():
@@ -204,7 +206,8 @@ def gaps(
     """Mean of `values` (n,) over the photos in a group minus their mean over all others: `gap`, `gap_low`, `gap_high`.
 
     groups: {name: which photos, bool (n,)}, one row per name; they may overlap. A cluster is drawn with the photos on
-    both sides. Raises `ValueError` for other lengths, NaN, and a group that holds no photo or every one.
+    both sides. Where a side has the photos of one cluster alone there is no interval: NaN. Raises `ValueError` for other
+    lengths, NaN, and a group that holds no photo or every one.
 
     >>> gaps([1, 1, 0, 0], {"night": [False, False, True, True]}, list("abcd"), n_boot=50)["gap"].to_dict()
     {'night': -1.0}
@@ -219,6 +222,11 @@ def gaps(
             )
         parts = np.stack([array * mask, mask, array * ~mask, ~mask], axis=-1)[None]
         replicates, drawn = _resampled(parts, _kinds(clusters), n_boot, seed)
+        sides = [
+            np.asarray(labels, dtype=object)[side] for labels in _kinds(clusters).values() for side in (mask, ~mask)
+        ]
+        if any(len(set(side)) == 1 for side in sides):
+            replicates[1:] = np.nan
         inside, n_in, outside, n_out = replicates[(replicates[..., 1] != 0) & (replicates[..., 3] != 0)].T  # NaN stays
         gap = (inside / n_in - outside / n_out)[:, None, None]  # without draws that miss one side
         drawn["photos"] = int(mask.sum())

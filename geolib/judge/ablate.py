@@ -38,7 +38,7 @@ from geolib.sphere import FloatArray, haversine_km
 Answer = tuple[FloatArray, FloatArray]  # (lat, lon), each (seeds, n)
 WORDS = ("more", "less", "undecided", "same by construction")
 _SEEDS = 5  # of a headline row
-_ROUNDING_KM, _ROUNDING_SHARE = 0.01, 0.001  # equal sums in another order may turn a near tie
+_ROUNDING_KM, _ROUNDING_SHARE = 0.01, 0.001  # a near tie may turn
 _DUPLICATE = 0.999  # cosine; 0.99 is common among neighbours
 _NUMBERS = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -48,7 +48,11 @@ Each row is a whole method. It is fitted on training {noun}, its settings are ch
 test {noun} are used once. A row is compared with the row that it changes, named after "against", on the same draws:
 the dot is its mean GeoScore minus that row's, the line the 95 % interval. *More* and *less*: the interval excludes 0.
 *Undecided*: it does not. *Same by construction*: every answer is the same, for the reason given. Rows marked "x 5" are
-means over five training seeds. Computed by `python -m geolib ablate`.
+means over five training seeds; the prior and the nearest neighbour train nothing, so theirs are equal.
+
+Three limits. A row of one seed is compared with the first seed of the other row, so the printed difference need not be
+that of the printed means. The intervals are over test {noun}, not over trainings: another seed moves a GeoScore by up to
+80 points. And of 40 verdicts, about two would be wrong if nothing differed. Computed by `python -m geolib ablate`.
 """
 _ALT = (
     "Dots with 95 % intervals: GeoScore of each method minus that of the method that it changes, coloured by verdict."
@@ -211,9 +215,9 @@ def _paired(
     ours, theirs = ((lat[:seeds], lon[:seeds]) for lat, lon in (ours, theirs))
     gain = difference(ours, theirs, truth.lat, truth.lon, clusters, n_boot=n_boot, seed=seed)[_NUMBERS].iloc[0]
     apart, n = int((haversine_km(*ours, *theirs) > _ROUNDING_KM).sum()), ours[0].size
-    same = row.same or "the same settings were chosen" * np.array_equal(ours, theirs)
-    if same and apart <= _ROUNDING_SHARE * n:
-        rounded = f", but for rounding in {apart:,} of {n:,} answers" if apart else ""
+    if apart <= _ROUNDING_SHARE * n:  # metres apart: no measurement, whatever the interval
+        same = row.same or "the calibration photos chose the same settings, or kept the start"
+        rounded = f", but for {apart:,} of {n:,} answers" if apart else ""
         return gain, verdict(0, 0, same=same), same + rounded
     return gain, verdict(gain["geoscore_low"], gain["geoscore_high"]), ""
 

@@ -114,7 +114,7 @@ class Bench:
         return {side: decode(posterior, self.tree(kind), rule) for side, posterior in posteriors.items()}
 
     def score(self, answers: Answers) -> float:
-        """Mean GeoScore of the calibration photos: every choice is made by it."""
+        """Mean GeoScore of the calibration photos: it is printed, to follow a run."""
         km = haversine_km(*answers["calibration"], self.calibration.lat, self.calibration.lon)
         return float(geoscore(km).mean())
 
@@ -204,7 +204,7 @@ ROWS = (
     Row("+ haversine smoothing", "one flat head", partial(_fixed, kind="flat quadtree"),
         "Near cells share the target", headline=True),
     Row("four heads", "+ haversine smoothing", _fixed, "A head for each of four levels; the finest answers",
-        same="the heads share nothing, so the finest learns as it does alone", headline=True),
+        same="the heads share nothing, so the finest learns as it does alone, up to Adam's epsilon", headline=True),
     Row(ARTICLE, "four heads", partial(_fixed, rule="consistency"),
         "Fine cells must agree with the coarse shortlists: the article's pipeline", headline=True),
     Row("product rule", ARTICLE, partial(_fixed, rule="product"),
@@ -215,8 +215,10 @@ ROWS = (
         "The finest level alone, read at the point with the greatest expected score", headline=True),
     Row("uniform grid", "+ expected GeoScore", partial(_fixed, decoding="geoscore", kind="flat uniform"),
         "As many cells of one size, instead of the quadtree", headline=True),
-    Row("+ trunk", "+ expected GeoScore", _trunk, "One layer that the heads of all levels share, equal level weights"),
-    Row("+ level weights", "+ trunk", _default, "Finer levels weigh more in the loss of the trunk"),
+    Row("+ trunk", "+ expected GeoScore", _trunk,
+        "One layer that the heads of all levels share, on its own schedule of 15 epochs, equal level weights"),
+    Row("+ level weights", "+ trunk", _default,
+        "Finer levels weigh more in the loss of the trunk: the method called *the default* below"),
     Row("leaf sums", "+ level weights", partial(_default, leaf_sums=True),
         "One head on the trunk, its sums trained at every level, instead of four"),
     Row(DEFAULT, ARTICLE, _default, "Shared trunk, level weights, finest level, expected GeoScore", headline=True),
@@ -227,7 +229,7 @@ ROWS = (
     Row("+ best photo", "likeliest cell", _best_photo, "The best training photo inside the likely cells"),
     Row("+ all photos", DEFAULT, _all_photos, "The posterior moved onto training photos, then expected GeoScore"),
     Row("semantic cells", DEFAULT, partial(_default, kind="semantic"),
-        "Provinces, merged and split, instead of the quadtree"),
-    Row("balanced training", DEFAULT, _balanced, "Trained also on photos spread over land and people",
-        needs=_BALANCED),
+        "Provinces, merged and split, instead of the quadtree; their number differs"),
+    Row("balanced training", DEFAULT, _balanced,
+        "Trained also on photos spread over land and people, which the cells follow, too", needs=_BALANCED),
 )  # fmt: skip

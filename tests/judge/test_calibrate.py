@@ -431,3 +431,29 @@ PEOPLE = list("abcdef")
 def test_bad_input_is_refused_in_words(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_regions_that_all_hold_the_truth_are_not_more_than_asked_with_few_photographers():
+    """With exact coverage of 90 %, all of ten photographers' photos are covered in a third of all tries."""
+    few = calibrate.coverage([True] * 10, 0.9, [1.0] * 10, [f"person {n}" for n in range(10)]).iloc[0]
+    assert few["verdict"] == "undecided" and few["covered_low"] == pytest.approx(0.025 ** (1 / 10))
+    many = calibrate.coverage([True] * 100, 0.9, [1.0] * 100, [f"person {n}" for n in range(100)]).iloc[0]
+    assert many["verdict"] == "more"
+    none = calibrate.coverage([False] * 10, 0.5, [1.0] * 10, [f"person {n}" for n in range(10)]).iloc[0]
+    assert none["verdict"] == "less" and none["covered_high"] == pytest.approx(1 - 0.025 ** (1 / 10))
+
+
+def test_coverage_of_uneven_photographers_is_that_of_resampled_photographers():
+    rng = np.random.default_rng(0)
+    who = np.array(["busy"] * 900 + [f"person {n // 2}" for n in range(100)])
+    hit = rng.random(1000) < 0.9
+    row = calibrate.coverage(hit, 0.9, np.ones(1000), who).iloc[0]
+    each = pd.Series(hit).groupby(who).mean().to_numpy()
+    drawn = [each[rng.integers(len(each), size=len(each))].mean() for _ in range(2000)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert row["covered_low"] == pytest.approx(low, abs=0.02) and row["covered_high"] == pytest.approx(high, abs=0.02)
+
+
+def test_a_group_that_is_called_all_would_replace_the_total():
+    with pytest.raises(ValueError, match='a group is called "all"'):
+        calibrate.coverage([True, False], 0.5, [1.0, 1.0], ["ann", "bob"], ["all", "x"])

@@ -377,8 +377,9 @@ def test_a_gap_is_the_difference_of_two_means_and_its_interval_that_of_copied_ph
 
 def test_a_gap_survives_draws_that_miss_the_group_and_refuses_empty_ones():
     values, lone = np.arange(6.0), np.arange(6) == 0
-    row = evaluate.gaps(values, {"lone": lone}, list("aabbcc"), n_boot=50).iloc[0]
-    assert row["gap"] == -3 and np.isfinite([row["gap_low"], row["gap_high"]]).all()
+    few = np.isin(np.arange(6), [0, 2])
+    row = evaluate.gaps(values, {"few": few}, list("aabbcc"), n_boot=50).iloc[0]
+    assert row["gap"] == -2.5 and np.isfinite([row["gap_low"], row["gap_high"]]).all()
     for mask in (np.zeros(6, bool), np.ones(6, bool), lone[:5]):
         with pytest.raises(ValueError, match="in the group and outside"):
             evaluate.gaps(values, {"wrong": mask}, list("aabbcc"))
@@ -418,3 +419,18 @@ def test_a_gap_of_one_photographer_has_no_interval():
     table = evaluate.gaps([1, 1, 0, 0], {"x": [True, False, True, False]}, clusters=["a"] * 4, n_boot=20)
     assert table["gap"].iloc[0] == 0
     assert table[["gap_low", "gap_high"]].isna().all().all()
+
+
+def test_a_group_of_one_photographer_has_no_interval_of_its_gap():
+    """Resampling cannot say how much another photographer's photos would differ."""
+    who = ["ann", "ann", "bob", "bob", "cy", "cy"]
+    alone = evaluate.gaps([1, 1, 0, 0, 0, 1], {"by ann": np.array(who) == "ann"}, who, n_boot=50)
+    assert alone["gap"].item() == 0.75 and alone[["gap_low", "gap_high"]].isna().all(axis=None)
+    two = evaluate.gaps([1, 1, 0, 0, 0, 1], {"others": np.array([1, 0, 1, 0, 0, 0], bool)}, who, n_boot=50)
+    assert two[["gap_low", "gap_high"]].notna().all(axis=None)
+
+
+def test_a_group_that_is_called_all_is_refused():
+    zero = [0.0, 0.0]
+    with pytest.raises(ValueError, match='a group is called "all"'):
+        evaluate.summary(zero, zero, zero, zero, groups=["all", "x"], clusters=["ann", "bob"])
