@@ -226,17 +226,18 @@ def gaps(
     return pd.concat(tables)
 
 
-def format_table(table: pd.DataFrame, *, signed: bool = False) -> pd.DataFrame:
+def format_table(table: pd.DataFrame, *, signed: bool = False, noun: str = "photos") -> pd.DataFrame:
     """The table as text for reading: `23.4 % [21.0, 25.9]`, `1,234 km [1,100, 1,402]`, `2,210 [2,105, 2,318]`.
 
     Where more than a fifth of a share comes from one place, that part follows: `23.4 % [21.0, 25.9], 46 % of it one
-    place`. signed: for the row of `difference`: a plus before positive numbers, and percentage points.
+    place`. signed: for the row of `difference`: a plus before positive numbers, and percentage points. noun: the name
+    of the column that counts, as `Dataset.noun` gives it.
 
     >>> format_table(compare({"a": ([0, 1], [0, 0])}, [0, 0], [0, 0], ["ann", "ann"]))["median"].to_dict()
     {'a': '56 km'}
     """
     out = pd.DataFrame(index=table.index)
-    out["photos"] = table["photos"].map("{:,}".format)
+    out[noun] = table["photos"].map("{:,}".format)
     out["clusters"] = table["clusters"].map("{:,}".format)
     sign = "+" if signed else ""
     for metric in METRICS:

@@ -48,6 +48,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.photos)
 
+    @property
+    def noun(self) -> str:
+        """What figures and tables call its pictures: "postcards" for the drawn ones, else "photos"."""
+        return "postcards" if self.name == "postcards" else "photos"
+
     def path(self, photo: str) -> Path:
         """File of a photo. Raises `ValueError` for an unknown id, `MissingDataError` where there are no pictures."""
         if photo not in self.photos.index:

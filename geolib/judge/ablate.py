@@ -98,7 +98,7 @@ def run(
             answers.setdefault(row, []).append(pd.read_parquet(answers_path(out, row, number)))
     sides = [_side_table(side, answers, parts[side], dataset, n_boot, seed) for side in bench.tests]
     table = pd.concat(sides, ignore_index=True)
-    table.attrs["noun"] = "postcards" if dataset.name == "postcards" else "photos"
+    table.attrs["noun"] = dataset.noun
     table.attrs["near_duplicates"] = {
         side: near_duplicates(parts[side].vectors, bench.train.vectors, _DUPLICATE)["photo"].nunique()
         for side in bench.tests

@@ -250,23 +250,24 @@ def plot_history(history: pd.DataFrame, names: Sequence[str]) -> tuple[Figure, A
 
 @matplotlib.rc_context(RC)
 def plot_error_distribution(
-    errors: Mapping[str, npt.ArrayLike], *, floor: npt.ArrayLike, seed: int
+    errors: Mapping[str, npt.ArrayLike], *, floor: npt.ArrayLike, seed: int, noun: str = "photos"
 ) -> tuple[Figure, Any]:
     """Draw the share of photos within each distance, one line per system, with the five thresholds of the field.
 
     `errors` are (n,) km of one to five systems, `floor` those of a perfect classifier: each photo in its own cell,
-    answered with the centre of the cell. Errors that are negative or not finite raise `ValueError`.
+    answered with the centre of the cell. `noun` says what is counted, as `Dataset.noun` does. Errors that are negative
+    or not finite raise `ValueError`.
     """
     _check_number("systems", len(errors))
     fig, ax = axes(10, 6)
     ax.set(xscale="log", xlim=(0.5, 20_100), ylim=(0, 102))
-    ax.set(xlabel="error (km)", ylabel="photos within this distance (%)")
+    ax.set(xlabel="error (km)", ylabel=f"{noun} within this distance (%)")
     ax.set_xticks(THRESHOLDS_KM, [f"{km:,}" for km in THRESHOLDS_KM])
     ax.xaxis.set_minor_locator(NullLocator())
     for threshold, name in zip(THRESHOLDS_KM, ("street", "city", "region", "country", "continent"), strict=True):
         ax.text(threshold, 103.5, name, ha="center", va="bottom", fontsize=12, color=QUIET)
     series = [*zip(errors, errors.values(), COLORS, DASHES, strict=False), ("perfect cells", floor, QUIET, (0, (1, 2)))]
-    words = ["Share of photographs within each distance."]
+    words = [f"Share of {noun} within each distance."]
     for name, values, color, dash in series:
         km = np.asarray(values, dtype=float)
         if not km.size or not np.isfinite(km).all() or km.min() < 0:
@@ -277,7 +278,7 @@ def plot_error_distribution(
         words.append(f"{label}, {np.mean(km <= 200):.0%} within 200 km.")
     ax.legend(labelcolor="linecolor", fontsize=12, frameon=False, handlelength=3)
     sizes = dict.fromkeys(f"{np.size(values):,}" for _, values, _, _ in series)
-    _describe(fig, " ".join(words), f"n = {' / '.join(sizes)} photos · seed {seed}")
+    _describe(fig, " ".join(words), f"n = {' / '.join(sizes)} {noun} · seed {seed}")
     return fig, ax
 
 

@@ -33,8 +33,11 @@ _HEXAGONS: Any = {"gridsize": (156, 44), "extent": (*WORLD.x_limits, *WORLD.y_li
 
 
 @matplotlib.rc_context(RC)
-def plot_photos(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Figure, Any]:
-    """Draw where photos were taken: dots, or from 2,000 photos on their number per hexagon on a logarithmic scale."""
+def plot_photos(lat: npt.ArrayLike, lon: npt.ArrayLike, *, noun: str = "photos") -> tuple[Figure, Any]:
+    """Draw where photos were taken: dots, or from 2,000 photos on their number per hexagon on a logarithmic scale.
+
+    `noun` says what is counted, as `Dataset.noun` does.
+    """
     lat, lon = check_lat_lon(lat, lon)
     fig, ax = ground.canvas()
     xy = ground.project(lat, lon, ax)
@@ -45,19 +48,25 @@ def plot_photos(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[Figure, Any]:
         bins = ax.hexbin(*xy.T, mincnt=1, norm=LogNorm(), cmap=blues, linewidths=0.2, zorder=3, **_HEXAGONS)
         ax.set_global()  # hexbin narrows the view to its points
         ground.add_ground(ax, "coast", edgecolor=INK, linewidth=0.3, zorder=4)
-        ground.color_bar(fig, bins, "photos per hexagon of 42,000 km²")
-    ground.caption(fig, f"n = {lat.size:,} photos")
-    fig.set_label(f"World map of where {lat.size:,} photographs were taken.")
+        ground.color_bar(fig, bins, f"{noun} per hexagon of 42,000 km²")
+    ground.caption(fig, f"n = {lat.size:,} {noun}")
+    fig.set_label(f"World map with the places of {lat.size:,} {noun}.")
     return fig, ax
 
 
 @matplotlib.rc_context(RC)
 def plot_error_map(
-    lat: npt.ArrayLike, lon: npt.ArrayLike, true_lat: npt.ArrayLike, true_lon: npt.ArrayLike
+    lat: npt.ArrayLike,
+    lon: npt.ArrayLike,
+    true_lat: npt.ArrayLike,
+    true_lon: npt.ArrayLike,
+    *,
+    noun: str = "photos",
 ) -> tuple[Figure, Any]:
     """Draw each photo at its true place, coloured by the error in km on a logarithmic scale.
 
-    Unequal numbers of predictions and true places, and bad coordinates, raise `ValueError`.
+    `noun` says what is counted, as `Dataset.noun` does. Unequal numbers of predictions and true places, and bad
+    coordinates, raise `ValueError`.
     """
     km = np.maximum(errors_km(lat, lon, true_lat, true_lon), 1e-3)  # 0 has no logarithm
     fig, ax = ground.canvas()
@@ -66,8 +75,8 @@ def plot_error_map(
     how |= {"norm": LogNorm(THRESHOLDS_KM[0], 20_000, clip=True), "s": np.clip(60_000 / km.size, 7, 45)}
     dots = ax.scatter(*ground.project(true_lat, true_lon, ax)[order].T, c=km[order], **how)
     ground.color_bar(fig, dots, "error (km), at the true place", ticks=[*THRESHOLDS_KM, 20_000])
-    ground.caption(fig, f"n = {km.size:,} photos")
-    fig.set_label(f"World map of {km.size:,} photographs coloured by error; the median is {np.median(km):,.0f} km.")
+    ground.caption(fig, f"n = {km.size:,} {noun}")
+    fig.set_label(f"World map of {km.size:,} {noun} coloured by error; the median is {np.median(km):,.0f} km.")
     return fig, ax
 
 
@@ -75,18 +84,19 @@ def plot_error_map(
 
 
 @matplotlib.rc_context(RC)
-def plot_cells(tree: Partition, level: int = -1) -> tuple[Figure, Any]:
+def plot_cells(tree: Partition, level: int = -1, *, noun: str = "photos") -> tuple[Figure, Any]:
     """Draw the cells of one level, coloured by training photos per area on a logarithmic scale.
 
-    Level 0 is the coarsest, -1 the finest; one that the tree does not have raises `ValueError`.
+    Level 0 is the coarsest, -1 the finest; one that the tree does not have raises `ValueError`. `noun` says what is
+    counted, as `Dataset.noun` does.
     """
     counts = tree.counts(level)
     few = counts.size <= 2500  # more edges would hide the small cells
     fig, ax = ground.canvas()
-    _shade_density(fig, [ax], [tree], level, edgecolor="white", linewidth=0.5 * few, antialiased=few)
+    _shade_density(fig, [ax], [tree], level, noun, edgecolor="white", linewidth=0.5 * few, antialiased=few)
     name = f"{counts.size:,} cells (level {level % tree.n_levels})"
-    ground.caption(fig, f"{name} · n = {counts.sum():,} photos")
-    fig.set_label(f"World map of {name}, small where photos are dense, coloured by training photos per 1,000 km².")
+    ground.caption(fig, f"{name} · n = {counts.sum():,} {noun}")
+    fig.set_label(f"World map of {name}, small where {noun} are dense, coloured by training {noun} per 1,000 km².")
     return fig, ax
 
 
@@ -125,7 +135,9 @@ def plot_partitions(partitions: Mapping[str, Partition], view: View) -> tuple[Fi
     return fig, made
 
 
-def _shade_density(fig: Figure, axes: Sequence[Any], trees: Sequence[Partition], level: int, **style: Any) -> None:
+def _shade_density(
+    fig: Figure, axes: Sequence[Any], trees: Sequence[Partition], level: int, noun: str = "photos", **style: Any
+) -> None:
     """Shade the cells in view by photos per 1,000 km2, one map per tree, on one scale of colours."""
     drawn = []
     for ax, tree in zip(axes, trees, strict=True):
@@ -143,7 +155,7 @@ def _shade_density(fig: Figure, axes: Sequence[Any], trees: Sequence[Partition],
     norm = LogNorm(ends[0] / 1.01, ends[1] * 1.01)
     for cells, *_ in drawn:
         cells.set_norm(norm)
-    ground.color_bar(fig, cells, "training photos per 1,000 km²", extend="both")
+    ground.color_bar(fig, cells, f"training {noun} per 1,000 km²", extend="both")
 
 
 # Predictions

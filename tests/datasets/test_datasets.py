@@ -68,6 +68,7 @@ def test_the_gallery_readme_names_the_file_that_ships():
 
 def test_the_gallery_holds_coordinates_only():
     gallery = open_dataset("gallery")
+    assert gallery.noun == "photos" and open_dataset("postcards").noun == "postcards"
     assert len(gallery) == 100_000
     assert gallery.photos.index.is_unique
     with pytest.raises(MissingDataError, match="coordinates only"):

@@ -190,6 +190,7 @@ def test_beside_each_share_stands_the_part_of_its_largest_place():
     text = evaluate.format_table(row)
     assert text.loc["a", "within 25 km"].endswith("], 67 % of it one place")
     assert "of it" not in text.loc["none", "within 25 km"]
+    assert text["photos"].equals(evaluate.format_table(row, noun="postcards")["postcards"].rename("photos"))
     given_places = {"who": who, "place": np.arange(10)}
     assert compare({"a": (error, towns)}, error * 0, towns, given_places, n_boot=20)["within_25_km_place"].item() == (
         pytest.approx(1 / 6)

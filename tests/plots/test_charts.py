@@ -229,6 +229,12 @@ def test_lines_are_the_shares_within_each_distance():
     assert fig.get_supxlabel() == "n = 500 / 200 photos · seed 4"
 
 
+def test_the_error_distribution_calls_what_was_counted_by_its_noun():
+    fig, ax = charts.plot_error_distribution({"heads": [3.0, 40.0]}, floor=[1.0], seed=0, noun="postcards")
+    assert ax.get_ylabel() == "postcards within this distance (%)" and "postcards" in fig.get_supxlabel()
+    assert "photo" not in fig.get_label() + fig.get_supxlabel()
+
+
 def test_thresholds_are_named_and_the_legend_stays_in_the_axes():
     rng = np.random.default_rng(0)
     systems = {f"system {i}": np.minimum(10 ** rng.normal(2.2 + 0.2 * i, 1, 300), 20_000) for i in range(5)}

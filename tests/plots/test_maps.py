@@ -122,6 +122,17 @@ def test_errors_are_coloured_at_the_true_places(figures, photos):
     assert ticks == ["1", "25", "200", "750", "2,500", "20,000"]
 
 
+def test_maps_call_what_was_counted_by_its_noun(tree, photos):
+    made = [
+        maps.plot_photos(*photos, noun="postcards"),
+        maps.plot_error_map(*photos, *photos, noun="postcards"),
+        maps.plot_cells(tree, noun="postcards"),
+    ]
+    for fig, _ in made:
+        told = " ".join([fig.get_label(), *(text.get_text() for text in fig.findobj(Text))])
+        assert "postcards" in fig.get_label() and "photo" not in told
+
+
 def test_an_error_of_zero_has_a_colour_and_other_numbers_of_places_are_refused():
     _, ax = maps.plot_error_map([1, 2], [1, 2], [1, 3], [1, 2])
     (dots,) = drawn(ax, PathCollection, zorder=4)

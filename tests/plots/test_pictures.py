@@ -46,7 +46,7 @@ def test_show_gives_the_notebook_a_picture_with_its_description(figures, monkeyp
     ground.show(fig)
     data, metadata = shown[0]._repr_mimebundle_()
     assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).size == (1210, 671)
-    assert metadata["image/png"]["alt"] == ground.alt_text(fig) == "World map of where 2,800 photographs were taken."
+    assert metadata["image/png"]["alt"] == ground.alt_text(fig) == "World map with the places of 2,800 photos."
 
 
 def test_pictures_stand_in_rows_with_their_titles():
