@@ -1,6 +1,6 @@
 """When not to answer: how sure a model is, and what it gains to leave out the photos of which it is not sure.
 
-`confidence` is the number to abstain by. `entropy` and `spatial_entropy` are its rivals.
+`confidence` is the number to abstain by. `entropy` is its rival.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import rel_entr
+from scipy.special import entr
 
 from geolib.cells.quadtree import IntArray, Partition
 from geolib.common.arrays import Vectors, by_rows
@@ -22,7 +22,7 @@ from geolib.fusion import marginals
 from geolib.judge.calibrate import check_posterior, clusters_of
 from geolib.sphere import FloatArray
 
-__all__ = ["abstention", "confidence", "entropy", "removed", "spatial_entropy"]
+__all__ = ["abstention", "confidence", "entropy", "removed"]
 
 
 def entropy(posterior: Vectors, tree: Partition) -> FloatArray:
@@ -36,25 +36,8 @@ def entropy(posterior: Vectors, tree: Partition) -> FloatArray:
     array([[1., 2.]])
     """
     mass = check_posterior(posterior, tree)
-    return np.stack([-_p_log2(level, np.ones(level.shape[1])) for level in marginals(mass, tree)], axis=1)
-
-
-def spatial_entropy(posterior: Vectors, tree: Partition) -> FloatArray:
-    """Spatial entropy of the posterior (n, n_finest), (n,): -sum over the cells of p log2(p / area), area in km2.
-
-    It is the entropy of the density that spreads each cell's mass over its area (Batty, Geographical Analysis 6, 1974):
-    2 ** it is the area in km2 over which a flat density would be as uncertain, whatever the cells.
-
-    Do not abstain by it. A photo without a clue gets the prior, most of which lies in the small cells of cities: a
-    small area, though on all continents. `entropy` of a coarse level ranks such a photo last, as it should.
-    (Panagiotopoulos et al., MMM 2022, arXiv 2111.11952, abstain by another measure of the same name.)
-
-    >>> from geolib.cells import GeocellTree
-    >>> tree = GeocellTree.fit([45, 45, -45, -45], [-90, 90, -90, 90], (4,), min_photos=1)
-    >>> (2 ** spatial_entropy(np.array([[1.0, 0, 0, 0], [0.25] * 4]), tree) / 1e6).round()  # million km2
-    array([128., 510.])
-    """
-    return -_p_log2(check_posterior(posterior, tree), tree.areas_km2(-1))
+    bits = [by_rows(lambda p: entr(p.astype(np.float64)).sum(axis=1) / math.log(2), p) for p in marginals(mass, tree)]
+    return np.stack(bits, axis=1)
 
 
 def abstention(
@@ -129,11 +112,6 @@ def removed(
     table = pd.concat(rows).rename(columns=lambda column: column.replace("share", "removed")).rename_axis("label")
     columns = ["photos", "removed", "removed_low", "removed_high"]
     return table[columns].sort_values("removed", ascending=False, kind="stable")
-
-
-def _p_log2(mass: npt.NDArray[Any], areas: FloatArray) -> FloatArray:
-    """Sum over the cells of p log2(p / area), (n,), where 0 log 0 = 0."""
-    return by_rows(lambda p: rel_entr(p.astype(np.float64), areas).sum(axis=1) / math.log(2), mass)
 
 
 def _surest(ranks: IntArray, right: FloatArray, weights: npt.NDArray[Any], shares: FloatArray) -> FloatArray:

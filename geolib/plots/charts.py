@@ -291,7 +291,8 @@ def plot_reliability(panels: Mapping[str, Mapping[str, pd.DataFrame]], *, captio
     """
     for series in panels.values() or [{}]:
         _check_number("series in a panel", len(series))
-    fig, made = axes(10, 10 / max(len(panels), 2) + 0.9, len(panels), squeeze=False)
+    fig, made = axes(10, 10 / max(len(panels), 2) + 1.1, len(panels), squeeze=False)
+    fig.set_layout_engine("constrained", h_pad=0.1)  # inches: the caption keeps clear of the labels
     words = []
     for ax, (title, series) in zip(made[0], panels.items(), strict=True):
         top = 1.05 * max(max(t["probability"].max(), t["share_high"].max()) for t in series.values())

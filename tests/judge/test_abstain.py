@@ -32,16 +32,6 @@ def test_entropy_counts_cells_at_every_level():
     assert abstain.entropy(flat, TREE)[0, -1] == pytest.approx(math.log2(N_CELLS))
 
 
-def test_spatial_entropy_is_an_area_and_does_not_depend_on_how_the_earth_is_cut():
-    areas = TREE.areas_km2(-1)
-    np.testing.assert_allclose(2 ** abstain.spatial_entropy(one_hot(0, 7), TREE), areas[[0, 7]])
-    flat = (areas / areas.sum())[None]
-    assert 2 ** abstain.spatial_entropy(flat, TREE)[0] == pytest.approx(calibrate.SPHERE_KM2)
-    coarse = GeocellTree.fit(*TREE.centers(-1), (4,), min_photos=1)
-    rough = (coarse.areas_km2(-1) / calibrate.SPHERE_KM2)[None]
-    assert abstain.spatial_entropy(rough, coarse)[0] == pytest.approx(abstain.spatial_entropy(flat, TREE)[0])
-
-
 def test_abstention_counts_the_surest_photos():
     rng = np.random.default_rng(14)
     sure, right = rng.permutation(np.arange(200.0)), rng.random(200) < 0.4

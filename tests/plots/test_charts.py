@@ -159,6 +159,15 @@ def test_a_reliability_diagram_has_the_bins_and_the_line_of_honesty():
             charts.plot_reliability(panels)
 
 
+def test_the_caption_of_reliability_diagrams_keeps_clear_of_the_labels():
+    bins = calibrate.reliability(np.repeat([0.2, 0.6], 50), np.arange(100) % 2 == 0, np.arange(100) // 4, bins=2)
+    fig, axes = charts.plot_reliability({name: {"before": bins} for name in "abcd"}, caption="test; in groups")
+    fig.canvas.draw()
+    caption = next(text for text in fig.texts if text.get_text() == "test; in groups")
+    gap = min(ax.get_tightbbox().y0 for ax in axes) - caption.get_window_extent().y1
+    assert gap > 0.18 * fig.dpi  # inches, more than half a line of text
+
+
 def test_every_figure_becomes_a_picture():
     assert ground.png(charts.plot_intervals(table(), {"within_750_km": "x"})[0], 30).startswith(b"\x89PNG")
 
