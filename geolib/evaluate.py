@@ -206,8 +206,8 @@ def gaps(
     """Mean of `values` (n,) over the photos in a group minus their mean over all others: `gap`, `gap_low`, `gap_high`.
 
     groups: {name: which photos, bool (n,)}, one row per name; they may overlap. A cluster is drawn with the photos on
-    both sides. Where a side has the photos of one cluster alone there is no interval: NaN. Raises `ValueError` for other
-    lengths, NaN, and a group that holds no photo or every one.
+    both sides. Where a side has the photos of one cluster alone there is no interval: NaN. Raises `ValueError` for
+    other lengths, NaN, and a group that holds no photo or every one.
 
     >>> gaps([1, 1, 0, 0], {"night": [False, False, True, True]}, list("abcd"), n_boot=50)["gap"].to_dict()
     {'night': -1.0}
