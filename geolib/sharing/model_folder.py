@@ -1,7 +1,7 @@
 """A saved model is a folder: `model.json`, three safetensors files, and `README.md`, the model card.
 
-`model.json` holds the description of the model and the sha256 of the three safetensors files. These find damage; they
-are not a signature.
+`model.json` holds the description of the model and the sha256 of the other four files. These find damage; they are not
+a signature. A card that was edited is no damage: the next save keeps it as `README.old-SHA256.md`.
 
 A folder cannot be exchanged for another in one step, a file can. So the new files first lie beside the old ones, under
 names that end with their sha256 (`heads-SHA256.safetensors`; `README` with the checksum of its `model.json`). Then the
@@ -18,6 +18,7 @@ import os
 import platform
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -42,6 +43,7 @@ FORMAT = "geolib-model/2"
 _PARTS = ("tree.safetensors", "heads.safetensors", "familiar.safetensors")
 MODEL_FILES = ("model.json", *_PARTS, "README.md")  # the whole content of a model folder
 _WAITING = re.compile(r"(tree|heads|familiar|README)-[0-9a-f]{64}\.(safetensors|md)")  # files without their plain name
+_EDITED = re.compile(r"README\.old-[0-9a-f]{64}\.md")  # cards that somebody edited before another model was saved here
 _NEW = ".geolib-new"  # folder inside a model folder in which the next model is written
 _WAIT_S = 60.0  # for another process that saves into the same folder
 _KINDS: dict[str, Any] = dict.fromkeys(["format", "fusion", "decoding"], str)
@@ -71,8 +73,9 @@ def save_model(
         familiarity.save(new / "familiar.safetensors")
         model = {"format": FORMAT, **plain, "versions": versions()}
         model["files"] = {name: sha256_file(new / name) for name in _PARTS}
-        write_json(new / "model.json", model | {"checksum": checksum(model)})
         write_bytes(new / "README.md", card(model).encode())
+        model["files"]["README.md"] = sha256_file(new / "README.md")
+        write_json(new / "model.json", model | {"checksum": checksum(model)})
 
 
 @contextmanager
@@ -103,12 +106,27 @@ def new_model_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
 def _replace_model(new: Path, target: Path) -> None:
     """Move the whole model in the folder `new` into `target`, in place of the one there."""
     _load_parts(new, read_model(new))  # nothing that cannot be loaded replaces a model
+    _keep_edited_card(target, new)
     files = {name: waiting for waiting, name in _waiting(new).items() if (new / name).is_file()}
     for name, waiting in files.items():
         os.replace(new / name, target / waiting)
     os.replace(new / "model.json", target / "model.json")  # the step from the old model to the new one
     if "README.md" not in files:  # a model of an older version
         (target / "README.md").unlink(missing_ok=True)  # the card of the model that was here
+
+
+def _keep_edited_card(target: Path, new: Path) -> None:
+    """Copy the card in `target`, unless it is as it was saved there or equals the new one."""
+    card = target / "README.md"
+    if not card.is_file():
+        return
+    known = {sha256_file(new / "README.md")} if (new / "README.md").is_file() else set()
+    with suppress(GeolibError, LookupError, TypeError):  # of a damaged model
+        known.add(read_json(target / "model.json")["files"]["README.md"])
+    if (digest := sha256_file(card)) not in known:
+        kept = target / f"README.old-{digest}.md"
+        write_bytes(kept, card.read_bytes())
+        warnings.warn(f"{card} was edited, or is of an older version: it is kept as {kept.name}", stacklevel=2)
 
 
 def _waiting(folder: Path) -> dict[str, str]:
@@ -223,13 +241,15 @@ def _check_rules(path: Path, model: Mapping[str, Any], tree: Partition) -> None:
 def check_target(folder: str | os.PathLike[str]) -> Path:
     """Absolute path of a folder that a model may be saved to: new, empty, or a model with nothing else in it.
 
-    Names that begin with a dot (`.git`, `.DS_Store`) may be there, and stay. Raises `ValueError` for anything else.
+    Cards that were kept (`README.old-...`) and names that begin with a dot (`.git`, `.DS_Store`) may be there, and
+    stay. Raises `ValueError` for anything else.
     """
     target = Path(folder).resolve()
     if target.is_file():
         raise ValueError(f"{target} is a file and is not a model folder: choose another name")
     names = {path.name for path in target.iterdir() if path.name[0] != "."} if target.is_dir() else set()
-    names = {name for name in names if not (_WAITING.fullmatch(name) and (target / name).is_file())}
+    ours = {name for name in names if _WAITING.fullmatch(name) or _EDITED.fullmatch(name)}
+    names -= {name for name in ours if (target / name).is_file()}
     if others := sorted(names - set(MODEL_FILES)):
         raise ValueError(f"{target} holds {', '.join(others)[:200]} and so is not a model folder: choose another name")
     if names and not (names.issuperset(_PARTS) or _is_ours(target / "model.json")):

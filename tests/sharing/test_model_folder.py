@@ -247,9 +247,27 @@ def test_notes_beside_a_model_are_not_deleted(new, saved, fetch, encoder):
     assert Geolocator.load(saved, encoder).training["dataset"] == "new"
 
 
+def test_a_card_that_was_edited_is_kept_beside_the_new_one(old, new, saved, fetch):
+    kept = []
+    for write, text in ((new.save, "my own paragraph"), (fetch, "another"), (new.save, "a third")):
+        with open(saved / "README.md", "a", encoding="utf-8") as stream:
+            stream.write(text)
+        edited = (saved / "README.md").read_bytes()
+        with pytest.warns(UserWarning, match=r"README\.md was edited.* kept as README\.old-"):
+            write(saved)
+        kept.append(edited)
+        assert sorted(content(saved)[name] for name in content(saved).keys() - set(MODEL_FILES)) == sorted(kept)
+        assert text.encode() not in (saved / "README.md").read_bytes()
+    before = set(content(saved))
+    old.save(saved)
+    assert set(content(saved)) == before, "a card that nobody edited is replaced"
+
+
 def test_a_damaged_model_can_be_replaced(new, saved, encoder):
     (saved / "model.json").write_text("{")
-    new.save(saved)
+    with pytest.warns(UserWarning, match="kept as"):  # nothing says any more whether its card was edited
+        new.save(saved)
+    next(saved.glob("README.old-*")).unlink()
     assert Geolocator.load(saved, encoder).training["dataset"] == "new"
     for name in ("heads.safetensors", "README.md"):
         (saved / name).unlink()
