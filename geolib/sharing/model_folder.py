@@ -18,6 +18,7 @@ import os
 import platform
 import re
 import shutil
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -32,7 +33,7 @@ from geolib._version import __version__
 from geolib.cells import Partition
 from geolib.cells.kinds import load_partition
 from geolib.common.errors import CorruptFileError, GeolibError, MismatchError, MissingDataError
-from geolib.common.files import alone_in, read_json, read_tensors, sha256_file, write_bytes, write_json, write_tensors
+from geolib.common.files import LOCK, alone_in, read_json, read_tensors, sha256_file, write_bytes, write_json, write_tensors
 from geolib.decoding import RULES as DECODING_RULES
 from geolib.encoder import Encoder
 from geolib.familiar import Familiarity
@@ -46,6 +47,7 @@ _WAITING = re.compile(r"(tree|heads|familiar|README)-[0-9a-f]{64}\.(safetensors|
 _EDITED = re.compile(r"README\.old-[0-9a-f]{64}\.md")  # cards that somebody edited before another model was saved here
 _NEW = ".geolib-new"  # folder inside a model folder in which the next model is written
 _WAIT_S = 60.0  # for another process that saves into the same folder
+_ATTEMPTS = 20  # to read a model into whose folder another process saves
 _KINDS: dict[str, Any] = dict.fromkeys(["format", "fusion", "decoding"], str)
 _KINDS |= dict.fromkeys(["encoder", "fusion_options", "training", "files"], dict)
 _KINDS |= {"figures": dict | None}  # older models have none
@@ -96,7 +98,7 @@ def new_model_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
             finally:
                 with suppress(OSError):  # the next save does it
                     _settle(target)
-                    (target / ".lock").unlink()
+                    (target / LOCK).unlink()
     finally:
         if is_new:
             with suppress(OSError):  # where it holds a model
@@ -171,8 +173,7 @@ def load_model(
     one that the model was trained with. If `encoder` is None, that one is loaded, last.
     """
     folder = Path(folder)
-    model = read_model(folder)
-    tree, heads, familiarity = _load_parts(folder, model)
+    model, (tree, heads, familiarity) = _read_unchanged(folder)
     encoder = encoder or _load_encoder(folder, model["encoder"], device)
     wanted = model["encoder"]
     if (encoder.fingerprint, encoder.dim) != (wanted["fingerprint"], heads.dim):
@@ -182,6 +183,34 @@ def load_model(
             "encoder, or fit the model again"
         )
     return model, encoder, tree, heads, familiarity
+
+
+def _read_unchanged(folder: Path) -> tuple[dict[str, Any], tuple[Partition, HierarchicalHeads, Familiarity]]:
+    """Content of model.json and the parts; again from the start while another process saves a model meanwhile."""
+    for attempt in range(_ATTEMPTS):
+        before, problem = _stamps(folder), None
+        try:
+            model = read_model(folder)
+            parts = _load_parts(folder, model)
+        except (GeolibError, OSError) as error:
+            problem = error
+        if _stamps(folder) == before:
+            if problem:
+                raise problem
+            return model, parts
+        time.sleep(0.01 * attempt)
+    raise GeolibError(f"{folder} is saved to all the time: load it when no other process writes there")
+
+
+def _stamps(folder: Path) -> list[tuple[str, int, int, int, int]]:
+    """Name and state of each file of the model: another one in its place has another state."""
+    found = []
+    with suppress(OSError):  # a file that goes away meanwhile also leaves a difference
+        for path in sorted(folder.iterdir()):
+            if path.name in ("model.json", *_PARTS) or _WAITING.fullmatch(path.name):
+                state = path.stat()
+                found.append((path.name, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+    return found
 
 
 def _load_parts(folder: Path, model: Mapping[str, Any]) -> tuple[Partition, HierarchicalHeads, Familiarity]:
@@ -250,7 +279,7 @@ def check_target(folder: str | os.PathLike[str]) -> Path:
     names = {path.name for path in target.iterdir() if path.name[0] != "."} if target.is_dir() else set()
     ours = {name for name in names if _WAITING.fullmatch(name) or _EDITED.fullmatch(name)}
     names -= {name for name in ours if (target / name).is_file()}
-    if others := sorted(names - set(MODEL_FILES)):
+    if others := sorted(name for name in names if name not in MODEL_FILES or (target / name).is_dir()):
         raise ValueError(f"{target} holds {', '.join(others)[:200]} and so is not a model folder: choose another name")
     if names and not (names.issuperset(_PARTS) or _is_ours(target / "model.json")):
         raise ValueError(f"{target} is not a model folder: its model.json is not geolib's; choose another name")
