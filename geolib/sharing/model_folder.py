@@ -33,7 +33,16 @@ from geolib._version import __version__
 from geolib.cells import Partition
 from geolib.cells.kinds import load_partition
 from geolib.common.errors import CorruptFileError, GeolibError, MismatchError, MissingDataError
-from geolib.common.files import LOCK, alone_in, read_json, read_tensors, sha256_file, write_bytes, write_json, write_tensors
+from geolib.common.files import (
+    LOCK,
+    alone_in,
+    read_json,
+    read_tensors,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_tensors,
+)
 from geolib.decoding import RULES as DECODING_RULES
 from geolib.encoder import Encoder
 from geolib.familiar import Familiarity
