@@ -72,7 +72,8 @@ def embed_photos(
 
     Raises `ImageError` if no image can be read, `GeolibError` on a full disk, and `MismatchError` if `out` is the store
     of another encoder, list of ids or dtype (unfinished: also precision or shard size), or if the size or time of a
-    file in a list `paths` has changed. Images that are not files are known by their ids: new pixels need new ids.
+    file in a list `paths` has changed, or if `out` holds other files. Images that are not files are known by their ids:
+    new pixels need new ids.
 
     >>> from tempfile import TemporaryDirectory
     >>> encoder, image = Encoder.load("postcards", device="cpu"), np.zeros((60, 90, 3), np.uint8)
@@ -282,6 +283,9 @@ def _start_or_resume(folder: Path, plan: Meta) -> bool:
     if not (folder / "meta.json").exists():
         if any(folder.glob("shard-*")):  # they could be of any encoder
             raise MismatchError(f"{folder} holds shards without meta.json: delete it, or choose another folder")
+        others = sorted(path.name for path in folder.iterdir() if path.name[0] != ".") if folder.is_dir() else []
+        if others:
+            raise MismatchError(f"{folder} holds {', '.join(others)[:200]} and so is no store: choose another folder")
         files.write_json(folder / "meta.json", plan)
         return False
     meta = _read_meta(folder)

@@ -24,6 +24,7 @@ from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 
 _LEFT_OVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # the temporary names of `atomic_path`
 _STALE_S = 3600  # a temporary file that nobody has written to for so long is of a process that was killed
+LOCK = ".geolib-lock"  # the file that `alone_in` makes and empties: no name that a user might have given
 _tidied: set[Path] = set()
 
 
@@ -90,7 +91,7 @@ def alone_in(folder: str | os.PathLike[str], wait_s: float = 0.0) -> Iterator[No
     with _naming_the_cache(Path(folder)):
         Path(folder).mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(Path(folder) / ".lock", timeout=wait_s):
+        with FileLock(Path(folder) / LOCK, timeout=wait_s):
             remove_left_overs(Path(folder))
             yield
     except Timeout as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import multiprocessing
 import sys
+import threading
 from pathlib import Path
 
 
@@ -17,10 +18,12 @@ def why_no_workers() -> str:
     main = sys.modules["__main__"]
     path = Path(getattr(main, "__file__", None) or "")
     method = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
-    frame = sys._getframe()
+    if method == "fork" or not path.is_file():
+        return ""
+    frame = sys._current_frames()[threading.main_thread().ident or 0]  # a thread may do this for the script
     while frame.f_back and not (frame.f_code.co_name == "<module>" and frame.f_globals is vars(main)):
         frame = frame.f_back
-    if method == "fork" or not path.is_file() or frame.f_globals is not vars(main):
+    if frame.f_globals is not vars(main):
         return ""
     blocks = [node for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.If)]
     if any(block.lineno <= frame.f_lineno <= (block.end_lineno or 0) for block in blocks if _is_guard(block)):

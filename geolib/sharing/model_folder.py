@@ -1,7 +1,7 @@
 """A saved model is a folder: `model.json`, three safetensors files, and `README.md`, the model card.
 
-`model.json` holds the description of the model and the sha256 of the three safetensors files. These find damage; they
-are not a signature.
+`model.json` holds the description of the model and the sha256 of the other four files. These find damage; they are not
+a signature. A card that was edited is no damage: the next save keeps it as `README.old-SHA256.md`.
 
 A folder cannot be exchanged for another in one step, a file can. So the new files first lie beside the old ones, under
 names that end with their sha256 (`heads-SHA256.safetensors`; `README` with the checksum of its `model.json`). Then the
@@ -18,6 +18,8 @@ import os
 import platform
 import re
 import shutil
+import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -31,7 +33,16 @@ from geolib._version import __version__
 from geolib.cells import Partition
 from geolib.cells.kinds import load_partition
 from geolib.common.errors import CorruptFileError, GeolibError, MismatchError, MissingDataError
-from geolib.common.files import alone_in, read_json, read_tensors, sha256_file, write_bytes, write_json, write_tensors
+from geolib.common.files import (
+    LOCK,
+    alone_in,
+    read_json,
+    read_tensors,
+    sha256_file,
+    write_bytes,
+    write_json,
+    write_tensors,
+)
 from geolib.decoding import RULES as DECODING_RULES
 from geolib.encoder import Encoder
 from geolib.familiar import Familiarity
@@ -42,8 +53,10 @@ FORMAT = "geolib-model/2"
 _PARTS = ("tree.safetensors", "heads.safetensors", "familiar.safetensors")
 MODEL_FILES = ("model.json", *_PARTS, "README.md")  # the whole content of a model folder
 _WAITING = re.compile(r"(tree|heads|familiar|README)-[0-9a-f]{64}\.(safetensors|md)")  # files without their plain name
+_EDITED = re.compile(r"README\.old-[0-9a-f]{64}\.md")  # cards that somebody edited before another model was saved here
 _NEW = ".geolib-new"  # folder inside a model folder in which the next model is written
 _WAIT_S = 60.0  # for another process that saves into the same folder
+_ATTEMPTS = 20  # to read a model into whose folder another process saves
 _KINDS: dict[str, Any] = dict.fromkeys(["format", "fusion", "decoding"], str)
 _KINDS |= dict.fromkeys(["encoder", "fusion_options", "training", "files"], dict)
 _KINDS |= {"figures": dict | None}  # older models have none
@@ -71,8 +84,9 @@ def save_model(
         familiarity.save(new / "familiar.safetensors")
         model = {"format": FORMAT, **plain, "versions": versions()}
         model["files"] = {name: sha256_file(new / name) for name in _PARTS}
-        write_json(new / "model.json", model | {"checksum": checksum(model)})
         write_bytes(new / "README.md", card(model).encode())
+        model["files"]["README.md"] = sha256_file(new / "README.md")
+        write_json(new / "model.json", model | {"checksum": checksum(model)})
 
 
 @contextmanager
@@ -93,7 +107,7 @@ def new_model_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
             finally:
                 with suppress(OSError):  # the next save does it
                     _settle(target)
-                    (target / ".lock").unlink()
+                    (target / LOCK).unlink()
     finally:
         if is_new:
             with suppress(OSError):  # where it holds a model
@@ -103,12 +117,27 @@ def new_model_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
 def _replace_model(new: Path, target: Path) -> None:
     """Move the whole model in the folder `new` into `target`, in place of the one there."""
     _load_parts(new, read_model(new))  # nothing that cannot be loaded replaces a model
+    _keep_edited_card(target, new)
     files = {name: waiting for waiting, name in _waiting(new).items() if (new / name).is_file()}
     for name, waiting in files.items():
         os.replace(new / name, target / waiting)
     os.replace(new / "model.json", target / "model.json")  # the step from the old model to the new one
     if "README.md" not in files:  # a model of an older version
         (target / "README.md").unlink(missing_ok=True)  # the card of the model that was here
+
+
+def _keep_edited_card(target: Path, new: Path) -> None:
+    """Copy the card in `target`, unless it is as it was saved there or equals the new one."""
+    card = target / "README.md"
+    if not card.is_file():
+        return
+    known = {sha256_file(new / "README.md")} if (new / "README.md").is_file() else set()
+    with suppress(GeolibError, LookupError, TypeError):  # of a damaged model
+        known.add(read_json(target / "model.json")["files"]["README.md"])
+    if (digest := sha256_file(card)) not in known:
+        kept = target / f"README.old-{digest}.md"
+        write_bytes(kept, card.read_bytes())
+        warnings.warn(f"{card} was edited, or is of an older version: it is kept as {kept.name}", stacklevel=2)
 
 
 def _waiting(folder: Path) -> dict[str, str]:
@@ -153,8 +182,7 @@ def load_model(
     one that the model was trained with. If `encoder` is None, that one is loaded, last.
     """
     folder = Path(folder)
-    model = read_model(folder)
-    tree, heads, familiarity = _load_parts(folder, model)
+    model, (tree, heads, familiarity) = _read_unchanged(folder)
     encoder = encoder or _load_encoder(folder, model["encoder"], device)
     wanted = model["encoder"]
     if (encoder.fingerprint, encoder.dim) != (wanted["fingerprint"], heads.dim):
@@ -164,6 +192,34 @@ def load_model(
             "encoder, or fit the model again"
         )
     return model, encoder, tree, heads, familiarity
+
+
+def _read_unchanged(folder: Path) -> tuple[dict[str, Any], tuple[Partition, HierarchicalHeads, Familiarity]]:
+    """Content of model.json and the parts; again from the start while another process saves a model meanwhile."""
+    for attempt in range(_ATTEMPTS):
+        before, problem = _stamps(folder), None
+        try:
+            model = read_model(folder)
+            parts = _load_parts(folder, model)
+        except (GeolibError, OSError) as error:
+            problem = error
+        if _stamps(folder) == before:
+            if problem:
+                raise problem
+            return model, parts
+        time.sleep(0.01 * attempt)
+    raise GeolibError(f"{folder} is saved to all the time: load it when no other process writes there")
+
+
+def _stamps(folder: Path) -> list[tuple[str, int, int, int, int]]:
+    """Name and state of each file of the model: another one in its place has another state."""
+    found = []
+    with suppress(OSError):  # a file that goes away meanwhile also leaves a difference
+        for path in sorted(folder.iterdir()):
+            if path.name in ("model.json", *_PARTS) or _WAITING.fullmatch(path.name):
+                state = path.stat()
+                found.append((path.name, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+    return found
 
 
 def _load_parts(folder: Path, model: Mapping[str, Any]) -> tuple[Partition, HierarchicalHeads, Familiarity]:
@@ -223,14 +279,16 @@ def _check_rules(path: Path, model: Mapping[str, Any], tree: Partition) -> None:
 def check_target(folder: str | os.PathLike[str]) -> Path:
     """Absolute path of a folder that a model may be saved to: new, empty, or a model with nothing else in it.
 
-    Names that begin with a dot (`.git`, `.DS_Store`) may be there, and stay. Raises `ValueError` for anything else.
+    Cards that were kept (`README.old-...`) and names that begin with a dot (`.git`, `.DS_Store`) may be there, and
+    stay. Raises `ValueError` for anything else.
     """
     target = Path(folder).resolve()
     if target.is_file():
         raise ValueError(f"{target} is a file and is not a model folder: choose another name")
     names = {path.name for path in target.iterdir() if path.name[0] != "."} if target.is_dir() else set()
-    names = {name for name in names if not (_WAITING.fullmatch(name) and (target / name).is_file())}
-    if others := sorted(names - set(MODEL_FILES)):
+    ours = {name for name in names if _WAITING.fullmatch(name) or _EDITED.fullmatch(name)}
+    names -= {name for name in ours if (target / name).is_file()}
+    if others := sorted(name for name in names if name not in MODEL_FILES or (target / name).is_dir()):
         raise ValueError(f"{target} holds {', '.join(others)[:200]} and so is not a model folder: choose another name")
     if names and not (names.issuperset(_PARTS) or _is_ours(target / "model.json")):
         raise ValueError(f"{target} is not a model folder: its model.json is not geolib's; choose another name")

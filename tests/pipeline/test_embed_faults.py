@@ -168,7 +168,7 @@ def test_no_shard_is_larger_than_asked_for(encoder, tmp_path):
 
 def test_what_killed_runs_left_is_removed(encoder, tmp_path):
     old, fresh, mine = (
-        tmp_path / name for name in (".shard-00000.safetensors.ab12ab12.part", ".meta.json.cd34cd34.part", "a.part")
+        tmp_path / name for name in (".shard-00000.safetensors.ab12ab12.part", ".meta.json.cd34cd34.part", ".a.part")
     )
     for path in (old, fresh, mine):
         path.touch()
@@ -203,6 +203,15 @@ def test_a_full_disk_is_an_error_in_words_and_leaves_nothing_half_written(model_
         EmbeddingStore.open(tmp_path / "full")
     assert cli.main([*map(str, command[2:]), str(tmp_path / "full")]) == 0
     assert hashes(tmp_path / "full") == hashes(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["model.json", "notes.txt", "album/photo.jpg"])
+def test_a_folder_with_other_files_gets_no_store(encoder, tmp_path, name):
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(MismatchError, match=f"holds {Path(name).parts[0]} and so is no store"):
+        embed_photos(encoder, [pixels(1)], names(1), tmp_path / "out", workers=0)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [Path(name).parts[0]]
 
 
 # Workers
@@ -241,6 +250,8 @@ def test_workers_without_shared_memory_are_not_waited_for(model_folder, expected
 
 NO_GUARD, OUTSIDE, INSIDE = "job(2)", f"{MEND}\n    pass\njob(2)", f"def main():\n    job(2)\n\n{MEND}\n    main()"
 
+THREAD = "import threading\nthread = threading.Thread(target=job, args=[2])\nthread.start()\nthread.join()"
+
 
 @pytest.mark.parametrize(
     ("method", "end"),
@@ -252,6 +263,7 @@ NO_GUARD, OUTSIDE, INSIDE = "job(2)", f"{MEND}\n    pass\njob(2)", f"def main():
         ("spawn", INSIDE),
         ("forkserver", INSIDE),
         ("fork", NO_GUARD),
+        ("spawn", THREAD),
     ],
 )
 def test_a_script_without_a_main_guard_goes_on_without_workers(model_folder, expected, tmp_path, method, end):

@@ -198,6 +198,32 @@ def test_two_who_save_at_once_leave_one_whole_model(old, new, encoder, tmp_path)
     assert sorted(content(folder)) == sorted(MODEL_FILES)
 
 
+def test_a_load_during_saves_never_mixes_two_models(old, new, encoder, tmp_path):
+    """The other model is saved after each of the first reads of a file, the last of which are of the parts."""
+    for number in range(1, 12):
+        old.save(tmp_path / "model")
+        seen = 0
+
+        def hook(frame, event, _argument, stop=number):
+            nonlocal seen
+            seen += event == "call" and frame.f_code.co_name in ("read_tensors", "sha256_file", "read_json")
+            if seen == stop:
+                seen += 1
+                sys.setprofile(None)
+                new.save(tmp_path / "model")
+
+        sys.setprofile(hook)
+        try:
+            found = Geolocator.load(tmp_path / "model", encoder)
+        finally:
+            sys.setprofile(None)
+        source = {"old": old, "new": new}[found.training["dataset"]]
+        np.testing.assert_array_equal(found.familiarity.centre, source.familiarity.centre)
+        vectors = world(5)[0]
+        for ours, theirs in zip(found.predict_vectors(vectors), source.predict_vectors(vectors), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
 # What may be replaced
 
 
@@ -218,6 +244,7 @@ FOREIGN = [
     {"README.md": b"my notes"},
     {"heads.safetensors": b"mine"},
     {"model.json": TFJS["model.json"], "heads.safetensors": b"mine", "README.md": b"my notes"},
+    {"README.md/notes.txt": b"my notes"} | {f"{name}.safetensors": b"mine" for name in ("tree", "heads", "familiar")},
     {"notes/model.json": b'{"format": "geolib-model/2"}'},
     {"model.json": b'{"format": "geolib-model/2"}', "notes.txt": b"my notes"},
 ]
@@ -242,14 +269,34 @@ def test_notes_beside_a_model_are_not_deleted(new, saved, fetch, encoder):
             write(saved)
     assert (saved / "notes.txt").read_text() == "mine"
     (saved / "notes.txt").rename(saved / ".notes")
+    (saved / ".lock").write_text("mine")
     new.save(saved)
-    assert (saved / ".notes").read_text() == "mine", "what begins with a dot may be there, and stays"
+    kept = {(saved / name).read_text() for name in (".notes", ".lock")}
+    assert kept == {"mine"}, "what begins with a dot may be there, and stays"
     assert Geolocator.load(saved, encoder).training["dataset"] == "new"
+
+
+def test_a_card_that_was_edited_is_kept_beside_the_new_one(old, new, saved, fetch):
+    kept = []
+    for write, text in ((new.save, "my own paragraph"), (fetch, "another"), (new.save, "a third")):
+        with open(saved / "README.md", "a", encoding="utf-8") as stream:
+            stream.write(text)
+        edited = (saved / "README.md").read_bytes()
+        with pytest.warns(UserWarning, match=r"README\.md was edited.* kept as README\.old-"):
+            write(saved)
+        kept.append(edited)
+        assert sorted(content(saved)[name] for name in content(saved).keys() - set(MODEL_FILES)) == sorted(kept)
+        assert text.encode() not in (saved / "README.md").read_bytes()
+    before = set(content(saved))
+    old.save(saved)
+    assert set(content(saved)) == before, "a card that nobody edited is replaced"
 
 
 def test_a_damaged_model_can_be_replaced(new, saved, encoder):
     (saved / "model.json").write_text("{")
-    new.save(saved)
+    with pytest.warns(UserWarning, match="kept as"):  # nothing says any more whether its card was edited
+        new.save(saved)
+    next(saved.glob("README.old-*")).unlink()
     assert Geolocator.load(saved, encoder).training["dataset"] == "new"
     for name in ("heads.safetensors", "README.md"):
         (saved / name).unlink()
