@@ -18,6 +18,7 @@ from geolib.common.files import data_path
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, unit_vectors
 
 _DEGREES = r"[+-]?[0-9]+(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]+)?"  # 48.2, 48,2 or 4.82e1
+FEWER_FIELDS = "fewer fields than the header"  # in place of the latitude, of a row whose values may be shifted
 _SIDES = r"(?:train|calibration|development|test)(?:_\w+)?|left_out"
 # Of the gallery's photos (20 % held out), 94 % are remote once exchanged, and of these 76 % were taken near people. Of
 # honest remote photos none is near people once exchanged, of random points off Somalia, which become Europe, 6 %.
@@ -39,6 +40,7 @@ def refusals(photos: pd.DataFrame) -> pd.Series[str]:
     lat, lon, ids = degrees(photos["lat"]), degrees(photos["lon"]), texts_of(photos.index.to_series()).to_numpy()
     faults = {
         "without an id": ids == "",
+        f"with {FEWER_FIELDS}": texts["lat"] == FEWER_FIELDS,
         "without coordinates": (texts["lat"] == "") | (texts["lon"] == ""),
         "with a latitude that is not a number of degrees in [-90, 90]": ~(np.abs(lat) <= 90),
         "with a longitude that is not a number of degrees in [-180, 180]": ~(np.abs(lon) <= 180),

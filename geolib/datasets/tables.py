@@ -18,7 +18,7 @@ import pyarrow.parquet
 
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.common.files import cache_path, file_stamp
-from geolib.datasets.labels import degrees, exchanged_rows, refusals, texts_of
+from geolib.datasets.labels import FEWER_FIELDS, degrees, exchanged_rows, refusals, texts_of
 from geolib.datasets.reference import LAYOUTS, apply_layout
 
 AnyPath = str | os.PathLike[str]
@@ -139,10 +139,13 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
         raise CorruptFileError(f"{path} is not a readable table ({error}); restore or rebuild it") from error
     if frame.index.name is not None:
         frame = frame.reset_index()
+    short = frame.pop(FEWER_FIELDS) if FEWER_FIELDS in frame else None
     found = _find_columns(path, list(frame.columns), columns)
     copies = {key: frame[name] for key, name in found.items()}
     others = frame.drop(columns=[name for name in found.values() if name not in found])
     frame = others.assign(**copies)
+    if short is not None:
+        frame["lat"] = frame["lat"].mask(short, FEWER_FIELDS)  # no number, so nobody takes such a row for a photo
     return frame.assign(id=texts_of(frame["id"])).set_index("id")
 
 
@@ -196,7 +199,10 @@ def _read_csv(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
             stream.seek(0)
         lines = csv.reader(stream, delimiter=separator, skipinitialspace=True)
         header = [name.strip() for name in next(lines, [])]
+        short = []
         for fields in lines:
+            if fields not in ([], [""]):  # blank lines, which pandas skips
+                short.append(len(fields) < len(header))
             if len(fields) > len(header):
                 raise CorruptFileError(
                     f"line {lines.line_num + skip} of {path} has {len(fields)} fields, its header {len(header)}, so "
@@ -221,7 +227,12 @@ def _read_csv(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         skipinitialspace=True,
         low_memory=False,  # one type per column
     )
-    return frame.rename(columns=dict(enumerate(header)))
+    frame = frame.rename(columns=dict(enumerate(header)))
+    if not any(short):
+        return frame
+    if len(short) != len(frame):
+        raise CorruptFileError(f"{path} has rows with fewer fields than its header: give every row all fields")
+    return frame.assign(**{FEWER_FIELDS: short})
 
 
 def _encoding(path: Path) -> str:

@@ -250,6 +250,15 @@ def test_a_row_with_more_fields_than_the_header_is_refused_not_shifted(row, befo
         open_dataset("table", path=table)
 
 
+@pytest.mark.parametrize("row", ["b,48.2,16.37,120", "b,48.2,16.37", "b"])
+@pytest.mark.parametrize("blank", [[], [""], ["  "]])
+def test_a_row_with_fewer_fields_than_the_header_is_refused_not_shifted(row, blank, tmp_path):
+    table = write(tmp_path / "t.csv", "id,altitude,lat,lon,heading", "a,170,48.2,16.37,90", *blank, row, "c,9,1,2,")
+    dataset, said = opened(table)
+    assert places(dataset) == {"a": (48.2, 16.37), "c": (1.0, 2.0)}
+    assert dataset.refused == {"with fewer fields than the header": 1} and "'b'" in said
+
+
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
