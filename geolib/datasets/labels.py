@@ -5,7 +5,9 @@ A wrong label is worse than a refused row: what is missing or ambiguous is refus
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -27,13 +29,15 @@ _FEWEST_PLACES, _LEAST_SHARE = 3, 1 / 3
 _MOST_PLACES = 50_000  # are looked up
 
 
-def refusals(photos: pd.DataFrame) -> pd.Series[str]:
+def refusals(photos: pd.DataFrame, files: Sequence[str]) -> pd.Series[str]:
     """Why each row of a table is refused, "" for a good one. Index `id`; columns `lat`, `lon`, perhaps `path`, `split`.
+
+    `files` are the names of the rows' pictures: one picture with two places has no place.
 
     Raises `ValueError` for a side in `split` that geolib does not know.
 
     >>> rows = pd.DataFrame({"lat": ["48,2", "", "1"], "lon": ["16,4", "3", "True"]}, index=["a", "b", "c"])
-    >>> refusals(rows).tolist()
+    >>> refusals(rows, ["a.jpg", "b.jpg", "c.jpg"]).tolist()
     ['', 'without coordinates', 'with a longitude that is not a number of degrees in [-180, 180]']
     """
     texts = {name: texts_of(photos[name]).to_numpy() for name in ("lat", "lon", "path", "split") if name in photos}
@@ -49,11 +53,16 @@ def refusals(photos: pd.DataFrame) -> pd.Series[str]:
     named = {"path": "without a path", "split": "without a side in the column split"}
     faults |= {why: texts[name] == "" for name, why in named.items() if name in texts}
     reasons = np.select(list(faults.values()), list(faults), "").astype(object)
-    rows = pd.DataFrame({"id": ids, "lat": lat, "lon": lon, "path": texts.get("path", "")})[reasons == ""]
-    again = rows.duplicated()
+    rows = pd.DataFrame({"id": ids, "lat": lat, "lon": lon, "path": texts.get("path", "")})
+    rows["file"] = [posixpath.normpath(file) for file in files]
+    pictures, rows = rows["file"], rows[reasons == ""]
+    again = rows.duplicated(["id", "lat", "lon", "path"])
     reasons[rows.index[again]] = "that are in the table a second time"
     rows = rows[~again]
     reasons[rows.index[rows["id"].duplicated(keep=False)]] = "with the id of another row"
+    rows = rows[reasons[rows.index] == ""].drop_duplicates(["file", "lat", "lon"])
+    torn = pictures.isin(rows["file"][rows["file"].duplicated()]).to_numpy()
+    reasons[(reasons == "") & torn] = "with the picture of another row that names another place"
     for side in sorted(set(texts.get("split", ())) - {""}):
         if not re.fullmatch(_SIDES, side):
             raise ValueError(

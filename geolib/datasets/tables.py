@@ -69,9 +69,12 @@ def published(
 
 def _with_pictures(photos: pd.DataFrame, path: Path, folder: AnyPath | None) -> dict[str, Any]:
     photos, refused = _usable(photos, path)
-    files = [str(name) for name in photos.get("path", photos.index)]
-    files = [name if Path(name).suffix.lower() in PICTURES else f"{name}.jpg" for name in files]
-    return with_files(checked(photos, path), Path(folder or path.parent), files) | {"refused": refused}
+    return with_files(checked(photos, path), Path(folder or path.parent), _files(photos)) | {"refused": refused}
+
+
+def _files(photos: pd.DataFrame) -> list[str]:
+    names = texts_of(photos["path"] if "path" in photos else photos.index.to_series())
+    return [name if Path(name).suffix.lower() in PICTURES else f"{name}.jpg" for name in names]
 
 
 def _usable(photos: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -87,7 +90,7 @@ def _usable(photos: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, i
             "columns={'lat': ..., 'lon': ...}"
         )
     try:
-        reasons = refusals(photos)
+        reasons = refusals(photos, _files(photos))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     refused = {str(why): int(n) for why, n in reasons[reasons != ""].value_counts().items()}

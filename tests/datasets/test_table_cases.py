@@ -89,6 +89,23 @@ def test_two_places_for_one_id_are_ambiguous(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        ("id,path,lat,lon", ["a,x.jpg", "b,x.jpg", "c,y.jpg", "d,y.jpg"]),
+        ("id,path,lat,lon", ["a,x.jpg", "b,./x.jpg", "c,y.jpg", "d,y"]),
+        ("id,path,lat,lon", ["a,u/x", "b,u//x.jpg", "c,y", "d,v/../y"]),
+        ("id,lat,lon", ["a", "a.jpg", "c", "c.jpg"]),
+    ],
+)
+def test_two_places_for_one_picture_are_ambiguous_and_one_place_twice_is_not(head, names, tmp_path):
+    where = [VIENNA, QUITO, QUITO, QUITO]
+    rows = [f"{name},{lat},{lon}" for name, (lat, lon) in zip(names, where, strict=True)]
+    dataset, said = opened(write(tmp_path / "t.csv", head, *rows))
+    assert places(dataset) == {names[2].split(",")[0]: QUITO, names[3].split(",")[0]: QUITO}
+    assert dataset.refused == {"with the picture of another row that names another place": 2} and "'a'" in said
+
+
+@pytest.mark.parametrize(
     "wrong", [[True, False], pd.to_datetime(["2020-01-01"] * 2), pd.to_timedelta([4, 5], unit="ns")], ids=str
 )
 def test_what_is_a_number_for_pandas_only_is_no_latitude(wrong, tmp_path):
