@@ -20,7 +20,9 @@ from geolib.common.files import data_path
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, unit_vectors
 
 _DEGREES = r"[+-]?[0-9]+(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]+)?"  # 48.2, 48,2 or 4.82e1
+_PLACE = ("lat", "lon")
 FEWER_FIELDS = "fewer fields than the header"  # in place of the latitude, of a row whose values may be shifted
+_NO_NAME = ("nan", "None", "NULL", "<NA>", "\\N")  # how programs write a missing text; "NA" is Namibia
 _SIDES = r"(?:train|calibration|development|test)(?:_\w+)?|left_out"
 # Of the gallery's photos (20 % held out), 94 % are remote once exchanged, and of these 76 % were taken near people. Of
 # honest remote photos none is near people once exchanged, of random points off Somalia, which become Europe, 6 %.
@@ -40,8 +42,9 @@ def refusals(photos: pd.DataFrame, files: Sequence[str]) -> pd.Series[str]:
     >>> refusals(rows, ["a.jpg", "b.jpg", "c.jpg"]).tolist()
     ['', 'without coordinates', 'with a longitude that is not a number of degrees in [-180, 180]']
     """
-    texts = {name: texts_of(photos[name]).to_numpy() for name in ("lat", "lon", "path", "split") if name in photos}
-    lat, lon, ids = degrees(photos["lat"]), degrees(photos["lon"]), texts_of(photos.index.to_series()).to_numpy()
+    texts = {name: texts_of(photos[name]).to_numpy() for name in _PLACE}
+    texts |= {name: names_of(photos[name]).to_numpy() for name in ("path", "split") if name in photos}
+    lat, lon, ids = degrees(photos["lat"]), degrees(photos["lon"]), names_of(photos.index.to_series()).to_numpy()
     faults = {
         "without an id": ids == "",
         f"with {FEWER_FIELDS}": texts["lat"] == FEWER_FIELDS,
@@ -75,6 +78,16 @@ def refusals(photos: pd.DataFrame, files: Sequence[str]) -> pd.Series[str]:
 def texts_of(column: pd.Series[Any]) -> pd.Series[str]:
     """Each value as text without blanks around it; "" for a missing one."""
     return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+
+
+def names_of(column: pd.Series[Any]) -> pd.Series[str]:
+    """Each value as text; "" for a missing one, also where a program has written `nan`, `None`, `NULL` or the like.
+
+    >>> names_of(pd.Series([" Ada ", "NULL", None])).tolist()
+    ['Ada', '', '']
+    """
+    texts = texts_of(column)
+    return texts.where(~texts.isin(_NO_NAME), "")
 
 
 def degrees(column: pd.Series[Any]) -> FloatArray:

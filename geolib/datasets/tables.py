@@ -18,7 +18,7 @@ import pyarrow.parquet
 
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.common.files import cache_path, file_stamp
-from geolib.datasets.labels import FEWER_FIELDS, degrees, exchanged_rows, refusals, texts_of
+from geolib.datasets.labels import FEWER_FIELDS, degrees, exchanged_rows, names_of, refusals, texts_of
 from geolib.datasets.reference import LAYOUTS, apply_layout
 
 AnyPath = str | os.PathLike[str]
@@ -100,7 +100,7 @@ def _usable(photos: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, i
     if refused:
         warnings.warn(f"{path}: {sum(refused.values()):,} of {len(photos):,} rows refused: {words}", stacklevel=5)
     kept = photos[(reasons == "").to_numpy()]
-    texts = {name: texts_of(kept[name]) for name in (*_TEXTS, "path", "split") if name in kept}
+    texts = {name: texts_of(kept[name]) for name in ("path", "split") if name in kept}
     return kept.assign(**texts, **{name: degrees(kept[name]) for name in _PLACE}), refused
 
 
@@ -149,7 +149,7 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
     frame = others.assign(**copies)
     if short is not None:
         frame["lat"] = frame["lat"].mask(short, FEWER_FIELDS)  # no number, so nobody takes such a row for a photo
-    return frame.assign(id=texts_of(frame["id"])).set_index("id")
+    return frame.assign(id=names_of(frame["id"])).set_index("id")
 
 
 def _find_columns(path: Path, names: list[Any], columns: Mapping[str, str]) -> dict[str, Any]:
@@ -261,8 +261,8 @@ def checked(photos: pd.DataFrame, where: object) -> pd.DataFrame:
         bad = photos.index[~values.between(-limit, limit)]
         _refuse(bad, where, f"{column} that is not a number in [-{limit}, {limit}]")
         photos = photos.assign(**{column: values})
-    texts = {name: photos[name].astype(object) if name in photos else "" for name in _TEXTS}
-    return photos.assign(**texts).fillna(dict.fromkeys(_TEXTS, "")).astype(dict.fromkeys(_TEXTS, str))
+    texts = {name: names_of(photos[name]) if name in photos else "" for name in _TEXTS}
+    return photos.assign(**texts).astype(dict.fromkeys(_TEXTS, str))
 
 
 def _refuse(bad: pd.Index[Any], where: object, what: str) -> None:

@@ -143,6 +143,18 @@ def test_sides_of_a_published_split_are_kept(tmp_path):
     assert dataset.split().tolist() == sides
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("missing", ["nan", "None", "NULL", "<NA>", "\\N"])
+def test_what_programs_write_for_a_missing_text_is_no_name(missing, kind, tmp_path):
+    rows = [("a", "a.jpg", missing, missing), ("b", missing, "Ada", "Ada"), (missing, "c.jpg", "", "")]
+    rows += [("NA", "d.jpg", "NA", "Nan")]
+    frame = pd.DataFrame(rows, columns=["id", "path", "photographer", "author"]).assign(lat=[1, 2, 3, 4], lon=5)
+    getattr(frame, f"to_{kind}")(tmp_path / f"t.{kind}", index=False)
+    dataset, _ = opened(tmp_path / f"t.{kind}")
+    assert dataset.refused == {"without a path": 1, "without an id": 1}
+    assert dataset.photos[["photographer", "author"]].T.to_dict("list") == {"a": ["", ""], "NA": ["NA", "Nan"]}
+
+
 # Exchanged coordinates
 
 
