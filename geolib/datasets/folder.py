@@ -105,6 +105,7 @@ def _labels(root: Path, files: list[Path]) -> pd.DataFrame:
     for file in files:
         name, stamp = file.relative_to(root).as_posix(), file_stamp(file)
         shown = os.fsencode(name).decode(errors="backslashreplace")
+        shown = shown if shown == name else f"./{shown}"  # a name of its own: a file may be called so in letters
         row = before.get(shown)
         if row is None or row[0] != stamp or row[-1] not in ("", _NO_PLACE):  # a refused file may be readable now
             row = (stamp, *(read_label(file) if shown == name else _no_label("with a name that is not UTF-8")))

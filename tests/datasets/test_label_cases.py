@@ -269,6 +269,15 @@ def test_a_file_that_could_not_be_opened_is_tried_again(tmp_path, monkeypatch):
     assert len(dataset) == 2 and refused == {}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_file_with_the_escaped_name_of_one_that_is_not_utf_8_stays(tmp_path):
+    write_photo(tmp_path / "a\\xff.jpg", GOOD)
+    os.link(tmp_path / "a\\xff.jpg", os.fsencode(tmp_path) + b"/a\xff.jpg")
+    for _ in range(2):  # the second time from the cache
+        dataset, refused, _ = opened(tmp_path)
+        assert list(dataset.photos.index) == ["a\\xff.jpg"] and refused == {"with a name that is not UTF-8": 1}
+
+
 # Sizes before pixels
 
 
