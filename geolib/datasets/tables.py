@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet
 
@@ -149,7 +150,21 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
     frame = others.assign(**copies)
     if short is not None:
         frame["lat"] = frame["lat"].mask(short, FEWER_FIELDS)  # no number, so nobody takes such a row for a photo
-    return frame.assign(id=names_of(frame["id"])).set_index("id")
+    frame = frame.assign(**{name: names_of(_whole(frame[name], path)) for name in ("id", "path") if name in frame})
+    return frame.set_index("id")
+
+
+def _whole(names: pd.Series[Any], path: Path) -> pd.Series[Any]:
+    """Integers for names that a program has made decimal numbers, as pandas does where one is missing."""
+    if not pd.api.types.is_float_dtype(names.dtype):
+        return names
+    numbers = names.to_numpy(np.float32 if "32" in str(names.dtype) else np.float64, na_value=np.nan)
+    if (np.abs(numbers) >= 2.0 ** (np.finfo(numbers.dtype).nmant + 1)).any():
+        raise ValueError(
+            f"{path}: the column {names.name!r} holds decimal numbers too large for their last digits to be known, "
+            f"such as {numbers[np.nanargmax(np.abs(numbers))]:.0f}: save it as whole numbers or as text"
+        )
+    return names.astype("Int64") if (np.isnan(numbers) | (numbers % 1 == 0)).all() else names
 
 
 def _find_columns(path: Path, names: list[Any], columns: Mapping[str, str]) -> dict[str, Any]:

@@ -155,6 +155,19 @@ def test_what_programs_write_for_a_missing_text_is_no_name(missing, kind, tmp_pa
     assert dataset.photos[["photographer", "author"]].T.to_dict("list") == {"a": ["", ""], "NA": ["NA", "Nan"]}
 
 
+@pytest.mark.parametrize("kind", ["float32", "float64", "Float64"])
+def test_ids_that_pandas_made_decimal_are_whole_again_or_refused(kind, tmp_path):
+    frame = pd.DataFrame({"id": [12, 7, None], "path": [3.0, 4.0, 5.0], "lat": [1, 2, 3], "lon": 4.0})
+    frame.astype({"id": kind, "path": kind}).to_parquet(tmp_path / "t.parquet")
+    dataset, _ = opened(tmp_path / "t.parquet")
+    assert list(dataset.photos.index) == ["12", "7"] and dataset.refused == {"without an id": 1}
+    assert dataset.path("12") == tmp_path / "3.jpg"
+    large = frame.assign(id=[1, 2, 2.0**53]).astype({"id": kind})
+    large.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match=r"t\.parquet: the column 'id' .*such as 9007199254740992: save it as whole"):
+        open_dataset("table", path=tmp_path / "t.parquet")
+
+
 # Exchanged coordinates
 
 
