@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = show_warning
             status = int(options.run(options))
-            sys.stdout.flush()
+            if sys.stdout:  # None where it is closed
+                sys.stdout.flush()
             return status
     except KeyboardInterrupt:
         message("interrupted")

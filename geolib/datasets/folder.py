@@ -25,7 +25,7 @@ _UNREAD_HEIC = "HEIC files (`pip install pillow-heif` to read them, or convert t
 _NO_PLACE = "without coordinates in the EXIF"
 _UNREADABLE = "with EXIF that cannot be read"
 _CAMERA_OWNER = 0xA430
-_RULES = 2  # raise it when `read_label` reads a file differently: cached labels are read anew then
+_RULES = 3  # raise it when `read_label` reads a file differently: cached labels are read anew then
 
 
 def folder(path: AnyPath) -> dict[str, Any]:
@@ -105,6 +105,7 @@ def _labels(root: Path, files: list[Path]) -> pd.DataFrame:
     for file in files:
         name, stamp = file.relative_to(root).as_posix(), file_stamp(file)
         shown = os.fsencode(name).decode(errors="backslashreplace")
+        shown = shown if shown == name else f"./{shown}"  # a name of its own: a file may be called so in letters
         row = before.get(shown)
         if row is None or row[0] != stamp or row[-1] not in ("", _NO_PLACE):  # a refused file may be readable now
             row = (stamp, *(read_label(file) if shown == name else _no_label("with a name that is not UTF-8")))
@@ -164,7 +165,7 @@ def _exif_label(exif: Image.Exif) -> tuple[float, float, str, str]:
     lat, lon = (_parts(gps.get(tag)) for tag in (ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLongitude))
     if not (lat and lon):
         raise _Refused(_NO_PLACE)
-    if _letter(gps.get(ExifTags.GPS.GPSStatus)) == "V":
+    if _letter(gps.get(ExifTags.GPS.GPSStatus)).startswith("V"):  # some write "Void"
         raise _Refused("with coordinates of a receiver that had no fix (GPSStatus V)")
     place = (
         _degrees(lat, _letter(gps.get(ExifTags.GPS.GPSLatitudeRef)), "NS"),
@@ -201,11 +202,16 @@ def _letter(value: Any) -> str:
 def _degrees(parts: list[float], ref: str, letters: str) -> float:
     """Signed degrees. A sign before the degrees, or before all parts, has to agree with the hemisphere."""
     minus = [part < 0 for part in parts if part]
+    if minus and not parts[0] and math.copysign(1, parts[0]) < 0:  # "-0,30,0"
+        minus = [True, *minus]
     if any(minus) and not (minus[0] and len(set(minus[1:])) <= 1):
         raise ValueError("a minus sign after the first part")
     degrees, minutes, seconds = map(abs, parts)
     if math.isnan(degrees) or not (minutes < 60.001 and seconds < 60.001):  # 59.9999 is written as 60 by rounding
         raise ValueError("unknown degrees or minutes, or more than 60 minutes or seconds")
+    whole = [abs(part - round(part)) < 1e-4 for part in (degrees, minutes)]
+    if (not whole[0] and (minutes or seconds)) or (not whole[1] and seconds):
+        raise _Refused("with decimals before further minutes or seconds, which may count twice")
     if len(ref) != 1 or ref not in letters:
         raise _Refused(f"with coordinates whose hemisphere is missing ({' or '.join(letters)})")
     if any(minus) and ref == letters[0]:

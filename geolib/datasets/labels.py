@@ -5,7 +5,9 @@ A wrong label is worse than a refused row: what is missing or ambiguous is refus
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +20,9 @@ from geolib.common.files import data_path
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, unit_vectors
 
 _DEGREES = r"[+-]?[0-9]+(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]+)?"  # 48.2, 48,2 or 4.82e1
+_PLACE = ("lat", "lon")
+FEWER_FIELDS = "fewer fields than the header"  # in place of the latitude, of a row whose values may be shifted
+_NO_NAME = ("nan", "None", "NULL", "<NA>", "\\N")  # how programs write a missing text; "NA" is Namibia
 _SIDES = r"(?:train|calibration|development|test)(?:_\w+)?|left_out"
 # Of the gallery's photos (20 % held out), 94 % are remote once exchanged, and of these 76 % were taken near people. Of
 # honest remote photos none is near people once exchanged, of random points off Somalia, which become Europe, 6 %.
@@ -26,19 +31,23 @@ _FEWEST_PLACES, _LEAST_SHARE = 3, 1 / 3
 _MOST_PLACES = 50_000  # are looked up
 
 
-def refusals(photos: pd.DataFrame) -> pd.Series[str]:
+def refusals(photos: pd.DataFrame, files: Sequence[str]) -> pd.Series[str]:
     """Why each row of a table is refused, "" for a good one. Index `id`; columns `lat`, `lon`, perhaps `path`, `split`.
+
+    `files` are the names of the rows' pictures: one picture with two places has no place.
 
     Raises `ValueError` for a side in `split` that geolib does not know.
 
     >>> rows = pd.DataFrame({"lat": ["48,2", "", "1"], "lon": ["16,4", "3", "True"]}, index=["a", "b", "c"])
-    >>> refusals(rows).tolist()
+    >>> refusals(rows, ["a.jpg", "b.jpg", "c.jpg"]).tolist()
     ['', 'without coordinates', 'with a longitude that is not a number of degrees in [-180, 180]']
     """
-    texts = {name: texts_of(photos[name]).to_numpy() for name in ("lat", "lon", "path", "split") if name in photos}
-    lat, lon, ids = degrees(photos["lat"]), degrees(photos["lon"]), texts_of(photos.index.to_series()).to_numpy()
+    texts = {name: texts_of(photos[name]).to_numpy() for name in _PLACE}
+    texts |= {name: names_of(photos[name]).to_numpy() for name in ("path", "split") if name in photos}
+    lat, lon, ids = degrees(photos["lat"]), degrees(photos["lon"]), names_of(photos.index.to_series()).to_numpy()
     faults = {
         "without an id": ids == "",
+        f"with {FEWER_FIELDS}": texts["lat"] == FEWER_FIELDS,
         "without coordinates": (texts["lat"] == "") | (texts["lon"] == ""),
         "with a latitude that is not a number of degrees in [-90, 90]": ~(np.abs(lat) <= 90),
         "with a longitude that is not a number of degrees in [-180, 180]": ~(np.abs(lon) <= 180),
@@ -47,11 +56,16 @@ def refusals(photos: pd.DataFrame) -> pd.Series[str]:
     named = {"path": "without a path", "split": "without a side in the column split"}
     faults |= {why: texts[name] == "" for name, why in named.items() if name in texts}
     reasons = np.select(list(faults.values()), list(faults), "").astype(object)
-    rows = pd.DataFrame({"id": ids, "lat": lat, "lon": lon, "path": texts.get("path", "")})[reasons == ""]
-    again = rows.duplicated()
+    rows = pd.DataFrame({"id": ids, "lat": lat, "lon": lon, "path": texts.get("path", "")})
+    rows["file"] = [posixpath.normpath(file) for file in files]
+    pictures, rows = rows["file"], rows[reasons == ""]
+    again = rows.duplicated(["id", "lat", "lon", "path"])
     reasons[rows.index[again]] = "that are in the table a second time"
     rows = rows[~again]
     reasons[rows.index[rows["id"].duplicated(keep=False)]] = "with the id of another row"
+    rows = rows[reasons[rows.index] == ""].drop_duplicates(["file", "lat", "lon"])
+    torn = pictures.isin(rows["file"][rows["file"].duplicated()]).to_numpy()
+    reasons[(reasons == "") & torn] = "with the picture of another row that names another place"
     for side in sorted(set(texts.get("split", ())) - {""}):
         if not re.fullmatch(_SIDES, side):
             raise ValueError(
@@ -64,6 +78,16 @@ def refusals(photos: pd.DataFrame) -> pd.Series[str]:
 def texts_of(column: pd.Series[Any]) -> pd.Series[str]:
     """Each value as text without blanks around it; "" for a missing one."""
     return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+
+
+def names_of(column: pd.Series[Any]) -> pd.Series[str]:
+    """Each value as text; "" for a missing one, also where a program has written `nan`, `None`, `NULL` or the like.
+
+    >>> names_of(pd.Series([" Ada ", "NULL", None])).tolist()
+    ['Ada', '', '']
+    """
+    texts = texts_of(column)
+    return texts.where(~texts.isin(_NO_NAME), "")
 
 
 def degrees(column: pd.Series[Any]) -> FloatArray:

@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet
 
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.common.files import cache_path, file_stamp
-from geolib.datasets.labels import degrees, exchanged_rows, refusals, texts_of
+from geolib.datasets.labels import FEWER_FIELDS, degrees, exchanged_rows, names_of, refusals, texts_of
 from geolib.datasets.reference import LAYOUTS, apply_layout
 
 AnyPath = str | os.PathLike[str]
@@ -69,9 +70,12 @@ def published(
 
 def _with_pictures(photos: pd.DataFrame, path: Path, folder: AnyPath | None) -> dict[str, Any]:
     photos, refused = _usable(photos, path)
-    files = [str(name) for name in photos.get("path", photos.index)]
-    files = [name if Path(name).suffix.lower() in PICTURES else f"{name}.jpg" for name in files]
-    return with_files(checked(photos, path), Path(folder or path.parent), files) | {"refused": refused}
+    return with_files(checked(photos, path), Path(folder or path.parent), _files(photos)) | {"refused": refused}
+
+
+def _files(photos: pd.DataFrame) -> list[str]:
+    names = texts_of(photos["path"] if "path" in photos else photos.index.to_series())
+    return [name if Path(name).suffix.lower() in PICTURES else f"{name}.jpg" for name in names]
 
 
 def _usable(photos: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -87,7 +91,7 @@ def _usable(photos: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, i
             "columns={'lat': ..., 'lon': ...}"
         )
     try:
-        reasons = refusals(photos)
+        reasons = refusals(photos, _files(photos))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     refused = {str(why): int(n) for why, n in reasons[reasons != ""].value_counts().items()}
@@ -97,7 +101,7 @@ def _usable(photos: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, i
     if refused:
         warnings.warn(f"{path}: {sum(refused.values()):,} of {len(photos):,} rows refused: {words}", stacklevel=5)
     kept = photos[(reasons == "").to_numpy()]
-    texts = {name: texts_of(kept[name]) for name in (*_TEXTS, "path", "split") if name in kept}
+    texts = {name: texts_of(kept[name]) for name in ("path", "split") if name in kept}
     return kept.assign(**texts, **{name: degrees(kept[name]) for name in _PLACE}), refused
 
 
@@ -139,11 +143,28 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataF
         raise CorruptFileError(f"{path} is not a readable table ({error}); restore or rebuild it") from error
     if frame.index.name is not None:
         frame = frame.reset_index()
+    short = frame.pop(FEWER_FIELDS) if FEWER_FIELDS in frame else None
     found = _find_columns(path, list(frame.columns), columns)
     copies = {key: frame[name] for key, name in found.items()}
     others = frame.drop(columns=[name for name in found.values() if name not in found])
     frame = others.assign(**copies)
-    return frame.assign(id=texts_of(frame["id"])).set_index("id")
+    if short is not None:
+        frame["lat"] = frame["lat"].mask(short, FEWER_FIELDS)  # no number, so nobody takes such a row for a photo
+    frame = frame.assign(**{name: names_of(_whole(frame[name], path)) for name in ("id", "path") if name in frame})
+    return frame.set_index("id")
+
+
+def _whole(names: pd.Series[Any], path: Path) -> pd.Series[Any]:
+    """Integers for names that a program has made decimal numbers, as pandas does where one is missing."""
+    if not pd.api.types.is_float_dtype(names.dtype):
+        return names
+    numbers = names.to_numpy(np.float32 if "32" in str(names.dtype) else np.float64, na_value=np.nan)
+    if (np.abs(numbers) >= 2.0 ** (np.finfo(numbers.dtype).nmant + 1)).any():
+        raise ValueError(
+            f"{path}: the column {names.name!r} holds decimal numbers too large for their last digits to be known, "
+            f"such as {numbers[np.nanargmax(np.abs(numbers))]:.0f}: save it as whole numbers or as text"
+        )
+    return names.astype("Int64") if (np.isnan(numbers) | (numbers % 1 == 0)).all() else names
 
 
 def _find_columns(path: Path, names: list[Any], columns: Mapping[str, str]) -> dict[str, Any]:
@@ -196,7 +217,10 @@ def _read_csv(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
             stream.seek(0)
         lines = csv.reader(stream, delimiter=separator, skipinitialspace=True)
         header = [name.strip() for name in next(lines, [])]
+        short = []
         for fields in lines:
+            if fields not in ([], [""]):  # blank lines, which pandas skips
+                short.append(len(fields) < len(header))
             if len(fields) > len(header):
                 raise CorruptFileError(
                     f"line {lines.line_num + skip} of {path} has {len(fields)} fields, its header {len(header)}, so "
@@ -221,7 +245,12 @@ def _read_csv(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         skipinitialspace=True,
         low_memory=False,  # one type per column
     )
-    return frame.rename(columns=dict(enumerate(header)))
+    frame = frame.rename(columns=dict(enumerate(header)))
+    if not any(short):
+        return frame
+    if len(short) != len(frame):
+        raise CorruptFileError(f"{path} has rows with fewer fields than its header: give every row all fields")
+    return frame.assign(**{FEWER_FIELDS: short})
 
 
 def _encoding(path: Path) -> str:
@@ -247,8 +276,8 @@ def checked(photos: pd.DataFrame, where: object) -> pd.DataFrame:
         bad = photos.index[~values.between(-limit, limit)]
         _refuse(bad, where, f"{column} that is not a number in [-{limit}, {limit}]")
         photos = photos.assign(**{column: values})
-    texts = {name: photos[name].astype(object) if name in photos else "" for name in _TEXTS}
-    return photos.assign(**texts).fillna(dict.fromkeys(_TEXTS, "")).astype(dict.fromkeys(_TEXTS, str))
+    texts = {name: names_of(photos[name]) if name in photos else "" for name in _TEXTS}
+    return photos.assign(**texts).astype(dict.fromkeys(_TEXTS, str))
 
 
 def _refuse(bad: pd.Index[Any], where: object, what: str) -> None:

@@ -101,6 +101,13 @@ def test_output_that_cannot_be_written_is_said_in_words():
     assert ended.returncode == 2 and is_one_line(ended) and "No space left on device" in ended.stderr
 
 
+def test_a_closed_output_is_no_fault():
+    ended = subprocess.run(
+        ["sh", "-c", '"$0" -m geolib info >&-', sys.executable], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    assert ended.returncode == 0 and ended.stderr == ""
+
+
 @pytest.mark.parametrize(
     "fault",
     [

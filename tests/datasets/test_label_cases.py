@@ -18,11 +18,12 @@ from geolib.common.errors import ImageError, MissingDataError
 from geolib.datasets import open_dataset
 from geolib.images import load_rgb
 
-RATIONAL, SRATIONAL, ASCII, BYTE, UNDEFINED = 5, 10, 2, 1, 7
-SIZES = {RATIONAL: 8, SRATIONAL: 8, ASCII: 1, BYTE: 1, UNDEFINED: 1}
+RATIONAL, SRATIONAL, ASCII, BYTE, UNDEFINED, DOUBLE = 5, 10, 2, 1, 7, 12
+SIZES = {DOUBLE: 8, RATIONAL: 8, SRATIONAL: 8, ASCII: 1, BYTE: 1, UNDEFINED: 1}
 NO_PLACE = "without coordinates in the EXIF"
 CONTRADICTED = "with a sign that contradicts its hemisphere"
 NO_FIX = "with coordinates of a receiver that had no fix (GPSStatus V)"
+TWICE = "with decimals before further minutes or seconds"
 UNREADABLE = "with EXIF that cannot be read"
 
 
@@ -43,6 +44,10 @@ def plain(*degrees):
 
 def text(value):
     return ASCII, value.encode() + b"\0"
+
+
+def doubles(*degrees):
+    return DOUBLE, struct.pack(f"<{len(degrees)}d", *degrees)
 
 
 UNKNOWN = (0, 0)
@@ -118,6 +123,10 @@ KNOWN = {
     "unknown seconds of one axis": (gps(rationals((48, 1), (12, 1), UNKNOWN), plain(16, 22, 12)), (48.2, 16.37)),
     "text": (gps(text("52,0,34.5"), text("0, 30, 36"), "NW"), (52.009583, -0.51)),
     "text of one axis": (gps(text("52,0,34.5"), plain(16, 22, 12)), (52.009583, 16.37)),
+    "minus before degree 0 in a text": (gps(text("-0,30,0"), plain(16, 22, 12), "SE"), (-0.5, 16.37)),
+    "minus before degree 0 as a double": (gps(doubles(-0.0, 30, 0), plain(16, 22, 12), "SE"), (-0.5, 16.37)),
+    "decimal minutes": (gps(plain(48, 12.5, 0), plain(16, 22.2, 0)), (48.208333, 16.37)),
+    "decimal seconds": (gps(plain(48, 12, 30.25), plain(16, 22, 12)), (48.208403, 16.37)),
     "status A": (GOOD | {9: text("A")}, (48.208333, 16.37)),
     "small letters": (gps(plain(33, 51, 36), plain(70, 40, 12), "sw"), (-33.86, -70.67)),
     "one axis is 0": (gps(plain(0, 0, 0), plain(16, 22, 12)), (0, 16.37)),
@@ -144,6 +153,12 @@ REFUSED = {
     "S agrees, E does not": (gps(signed(-33, 51, 36), signed(-70, 40, 12), "SE"), CONTRADICTED),
     "minus in the text, N": (gps(text("-33,51,36"), plain(151, 12, 0), "NE"), CONTRADICTED),
     "minus before the minutes only": (gps(signed(33, -51, 36), plain(151, 12, 0), "SE"), UNREADABLE),
+    "minus before degree 0 in a text, N": (gps(text("-0,30,0"), plain(16, 22, 12)), CONTRADICTED),
+    "minus before degree 0 as a double, N": (gps(doubles(-0.0, 30, 0), plain(16, 22, 12)), CONTRADICTED),
+    "decimal degrees and minutes": (gps(doubles(48.208333, 12.5, 0), plain(16, 22, 12)), TWICE),
+    "decimal degrees and seconds": (gps(plain(48, 12, 30), plain(16.37, 0, 12)), TWICE),
+    "decimal minutes and seconds": (gps(plain(48, 12.5, 30), plain(16, 22, 12)), TWICE),
+    "status Void": (GOOD | {9: text("Void")}, NO_FIX),
     "status V": (GOOD | {9: text("V")}, NO_FIX),
     "status V as bytes": (GOOD | {9: (UNDEFINED, b"V\0")}, NO_FIX),
     "status V, S and W": (gps(plain(33, 51, 36), plain(70, 40, 12), "SW", tag9=text("V")), NO_FIX),
@@ -252,6 +267,15 @@ def test_a_file_that_could_not_be_opened_is_tried_again(tmp_path, monkeypatch):
         assert opened(tmp_path)[1] == {"cannot be read": 1}
     dataset, refused, _ = opened(tmp_path)
     assert len(dataset) == 2 and refused == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_file_with_the_escaped_name_of_one_that_is_not_utf_8_stays(tmp_path):
+    write_photo(tmp_path / "a\\xff.jpg", GOOD)
+    os.link(tmp_path / "a\\xff.jpg", os.fsencode(tmp_path) + b"/a\xff.jpg")
+    for _ in range(2):  # the second time from the cache
+        dataset, refused, _ = opened(tmp_path)
+        assert list(dataset.photos.index) == ["a\\xff.jpg"] and refused == {"with a name that is not UTF-8": 1}
 
 
 # Sizes before pixels

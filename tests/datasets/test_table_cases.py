@@ -89,6 +89,23 @@ def test_two_places_for_one_id_are_ambiguous(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        ("id,path,lat,lon", ["a,x.jpg", "b,x.jpg", "c,y.jpg", "d,y.jpg"]),
+        ("id,path,lat,lon", ["a,x.jpg", "b,./x.jpg", "c,y.jpg", "d,y"]),
+        ("id,path,lat,lon", ["a,u/x", "b,u//x.jpg", "c,y", "d,v/../y"]),
+        ("id,lat,lon", ["a", "a.jpg", "c", "c.jpg"]),
+    ],
+)
+def test_two_places_for_one_picture_are_ambiguous_and_one_place_twice_is_not(head, names, tmp_path):
+    where = [VIENNA, QUITO, QUITO, QUITO]
+    rows = [f"{name},{lat},{lon}" for name, (lat, lon) in zip(names, where, strict=True)]
+    dataset, said = opened(write(tmp_path / "t.csv", head, *rows))
+    assert places(dataset) == {names[2].split(",")[0]: QUITO, names[3].split(",")[0]: QUITO}
+    assert dataset.refused == {"with the picture of another row that names another place": 2} and "'a'" in said
+
+
+@pytest.mark.parametrize(
     "wrong", [[True, False], pd.to_datetime(["2020-01-01"] * 2), pd.to_timedelta([4, 5], unit="ns")], ids=str
 )
 def test_what_is_a_number_for_pandas_only_is_no_latitude(wrong, tmp_path):
@@ -124,6 +141,31 @@ def test_sides_of_a_published_split_are_kept(tmp_path):
     rows = [(side, 10 + n, 20, side) for n, side in enumerate(sides)]
     dataset, _ = opened(write(tmp_path / "t.csv", "id,lat,lon,split", *rows))
     assert dataset.split().tolist() == sides
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("missing", ["nan", "None", "NULL", "<NA>", "\\N"])
+def test_what_programs_write_for_a_missing_text_is_no_name(missing, kind, tmp_path):
+    rows = [("a", "a.jpg", missing, missing), ("b", missing, "Ada", "Ada"), (missing, "c.jpg", "", "")]
+    rows += [("NA", "d.jpg", "NA", "Nan")]
+    frame = pd.DataFrame(rows, columns=["id", "path", "photographer", "author"]).assign(lat=[1, 2, 3, 4], lon=5)
+    getattr(frame, f"to_{kind}")(tmp_path / f"t.{kind}", index=False)
+    dataset, _ = opened(tmp_path / f"t.{kind}")
+    assert dataset.refused == {"without a path": 1, "without an id": 1}
+    assert dataset.photos[["photographer", "author"]].T.to_dict("list") == {"a": ["", ""], "NA": ["NA", "Nan"]}
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "Float64"])
+def test_ids_that_pandas_made_decimal_are_whole_again_or_refused(kind, tmp_path):
+    frame = pd.DataFrame({"id": [12, 7, None], "path": [3.0, 4.0, 5.0], "lat": [1, 2, 3], "lon": 4.0})
+    frame.astype({"id": kind, "path": kind}).to_parquet(tmp_path / "t.parquet")
+    dataset, _ = opened(tmp_path / "t.parquet")
+    assert list(dataset.photos.index) == ["12", "7"] and dataset.refused == {"without an id": 1}
+    assert dataset.path("12") == tmp_path / "3.jpg"
+    large = frame.assign(id=[1, 2, 2.0**53]).astype({"id": kind})
+    large.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match=r"t\.parquet: the column 'id' .*such as 9007199254740992: save it as whole"):
+        open_dataset("table", path=tmp_path / "t.parquet")
 
 
 # Exchanged coordinates
@@ -248,6 +290,15 @@ def test_a_row_with_more_fields_than_the_header_is_refused_not_shifted(row, befo
     table = write(tmp_path / "t.csv", "id,lat,lon", *[(f"p{n}", 5, 6) for n in range(before)], row, "z,5,6")
     with pytest.raises(ValueError, match=rf"line {before + 2} of .* has \d fields, its header 3.*decimal commas"):
         open_dataset("table", path=table)
+
+
+@pytest.mark.parametrize("row", ["b,48.2,16.37,120", "b,48.2,16.37", "b"])
+@pytest.mark.parametrize("blank", [[], [""], ["  "]])
+def test_a_row_with_fewer_fields_than_the_header_is_refused_not_shifted(row, blank, tmp_path):
+    table = write(tmp_path / "t.csv", "id,altitude,lat,lon,heading", "a,170,48.2,16.37,90", *blank, row, "c,9,1,2,")
+    dataset, said = opened(table)
+    assert places(dataset) == {"a": (48.2, 16.37), "c": (1.0, 2.0)}
+    assert dataset.refused == {"with fewer fields than the header": 1} and "'b'" in said
 
 
 @pytest.mark.parametrize(
