@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -44,8 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # letters that the terminal lacks are escaped
-    options = make_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    options = make_parser().parse_args(words)
     try:
+        if any(re.fullmatch(r"(--[a-z-]+=)?", word) for word in words):  # Path("") is the current folder
+            raise ValueError("an argument is empty, as of a shell variable without value: expected a name")
         with warnings.catch_warnings():
             warnings.showwarning = show_warning
             status = int(options.run(options))

@@ -146,6 +146,14 @@ def test_debug_stands_before_or_after_the_command_and_shows_expected_errors_too(
 # Names and settings
 
 
+@pytest.mark.parametrize("words", [["predict", ""], ["embed", "postcards", "--out", ""], ["fit", "--out="]])
+def test_an_empty_name_is_not_the_current_folder(words, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err.startswith("error: an argument is empty")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["map.txt", "map", "map.jpg", "map.svg"])
 def test_a_map_that_is_no_png_is_refused_before_the_model_is_loaded(name, tmp_path):
     ended = geolib_command("predict", "photo.jpg", "--map", tmp_path / name, "--model", tmp_path / "no model")
