@@ -28,7 +28,7 @@ FLOORS = (
 ALLOWED_ARROWS: dict[tuple[str, str], str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}  # "module.function" -> why it is longer than 60 lines
 MOST_LINES, MOST_FUNCTION_LINES = 500, 60
-MOST_IN_ALL = 10_700  # without docstrings: their examples are there for the reader
+MOST_IN_ALL = 10_800  # without docstrings: their examples are there for the reader
 MOST_IN_THE_PIPELINE = 3_650
 
 
