@@ -83,6 +83,8 @@ class PredictionDemo:
 
     def choose(self, photo: str) -> None:
         """Show a photo of the dataset; `message` explains why one cannot be. Raises `ValueError` for other ids."""
+        if not isinstance(photo, str):
+            raise ValueError(f"{photo!r:.80}: expected the id of a photo of the dataset, a text")
         number = f"Sample {self.samples.index(photo) + 1}" if photo in self.samples else "Sample"
         try:
             path = self.dataset.path(photo)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -94,7 +95,7 @@ def degrees(column: pd.Series[Any]) -> FloatArray:
     """Numbers of a column, float64 (n,); NaN for what is not a number, such as True or a date. 48,2 is 48.2."""
     if pd.api.types.is_float_dtype(column.dtype):
         return column.to_numpy(np.float64, na_value=np.nan)
-    texts = texts_of(column)
+    texts = texts_of(column).str.replace("\N{MINUS SIGN}", "-")
     numbers = texts.where(texts.str.fullmatch(_DEGREES), "nan").str.replace(",", ".")
     return numbers.to_numpy(dtype=object).astype(np.float64)
 
@@ -104,7 +105,7 @@ def exchanged_rows(lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.int
 
     Such a row lies beyond a pole or more than 25 km from any town and any photo of the gallery, and the other way round
     within 2 km of one. Evidence are three such places, if they are a third of all remote places: photos from ships,
-    islands and deserts are remote, too, but not near people when exchanged.
+    islands and deserts are remote, too, but not near people when exchanged. For one or two places there is a warning.
 
     >>> exchanged_rows([2.35, 4.9, 139.7], [48.86, 52.37, 35.7]).tolist()  # Paris, Amsterdam, Tokyo
     [0, 1, 2]
@@ -117,6 +118,12 @@ def exchanged_rows(lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.int
     remote = np.flatnonzero((np.abs(lat) > 90) | (_km_to_people(np.clip(lat, -90, 90), lon) > _REMOTE_KM))
     hits = remote[np.abs(lon[remote]) <= 90]
     hits = hits[_km_to_people(lon[hits], lat[hits]) <= _NEAR_KM]
+    if 0 < len(hits) == len(rows) < _FEWEST_PLACES:
+        warnings.warn(
+            "latitude and longitude may be exchanged: all places are far from any town, and in one the other way "
+            "round. If so, exchange the two columns, or their names",
+            stacklevel=2,
+        )
     enough = len(hits) >= max(_FEWEST_PLACES, _LEAST_SHARE * len(remote), len(rows) / 100)
     return rows[hits] if enough else rows[:0]
 

@@ -6,6 +6,7 @@ import codecs
 import csv
 import hashlib
 import os
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -212,7 +213,7 @@ def _read_csv(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     with open(path, encoding=encoding, newline="") as stream:
         first = stream.readline()
         skip = int(first.lower().startswith("sep=") and len(first.rstrip("\r\n")) == 5)  # a line that Excel writes
-        separator = first[4] if skip else max(",;\t", key=first.count)
+        separator = first[4] if skip else max(",;\t", key=re.sub(r'"[^"]*"', "", first).count)
         if not skip:
             stream.seek(0)
         lines = csv.reader(stream, delimiter=separator, skipinitialspace=True)

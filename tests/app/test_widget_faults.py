@@ -163,3 +163,9 @@ def test_heic_is_shown_where_pillow_heif_is_installed(demo, model):
     upload(demo, ("IMG_1.HEIC", stream.getvalue()))
     assert demo.message.value == "" and "Your picture: IMG_1.HEIC" in demo.picture.value
     assert demo.prediction.lat == model.predict(stream.getvalue()).lat
+
+
+@pytest.mark.parametrize("what", [None, [], {}, slice(None), np.array(["a"])])
+def test_what_is_no_id_cannot_be_chosen(demo, what):
+    with pytest.raises(ValueError, match="expected the id of a photo"):
+        demo.choose(what)

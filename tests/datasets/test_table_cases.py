@@ -262,6 +262,18 @@ def test_a_table_whose_latitudes_lie_beyond_the_poles_is_exchanged_not_bad_row_b
     assert places(named)["tokyo"] == (35.69, 139.69)
 
 
+@pytest.mark.parametrize("place", [VIENNA, (41.9, 12.49), QUITO, (-33.87, 151.21), (35.69, 139.69)])
+def test_exchanged_coordinates_of_one_town_give_a_warning_and_honest_ones_none(place, tmp_path):
+    lat, lon = np.transpose(place + np.random.default_rng(0).uniform(-0.004, 0.004, (60, 2)))
+    pd.DataFrame({"id": range(60), "lat": lat, "lon": lon}).to_csv(tmp_path / "t.csv")
+    assert opened(tmp_path / "t.csv")[1] == ""
+    try:
+        _, said = opened(tmp_path / "t.csv", columns={"lat": "lon", "lon": "lat"})
+    except ValueError as error:  # the town lies on the edges of several cells of 0.05 degrees
+        said = str(error)
+    assert "exchanged" in said
+
+
 # Files
 
 ROWS = [("id", "lat", "lon"), ("0012", 48.2, 16.4), ("é", -0.5, 2)]
@@ -408,3 +420,15 @@ def test_a_table_that_is_refused_is_one_line(tmp_path):
     ended = geolib_command("fetch", "look", f"table:{table}")
     assert ended.returncode == 2 and ended.stdout == ""
     assert ended.stderr.startswith("error: ") and ended.stderr.count("\n") == 1 and "look exchanged" in ended.stderr
+
+
+@pytest.mark.parametrize("header", ['id,lat,lon,"notes; a; b; c; d"', 'id;lat;lon;"notes, a, b, c, d"'])
+def test_a_separator_inside_quotes_separates_nothing(header, tmp_path):
+    mark = header[2]
+    (tmp_path / "t.csv").write_text(f"{header}\n{mark.join(['a', '48.2', '16.4', 'x'])}\n")
+    assert places(opened(tmp_path / "t.csv")[0]) == {"a": (48.2, 16.4)}
+
+
+def test_the_minus_of_typesetters_is_a_minus(tmp_path):
+    (tmp_path / "t.csv").write_text("id,lat,lon\na,\N{MINUS SIGN}33.8,151.2\n", encoding="utf-8")
+    assert places(opened(tmp_path / "t.csv")[0]) == {"a": (-33.8, 151.2)}
