@@ -233,7 +233,7 @@ def test_names_of_columns_and_the_folder_can_stand_in_the_name(tmp_path):
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_what_looks_like_nothing_is_text_and_ids_stay_as_they_are(tmp_path, separator):
+def test_na_is_text_none_is_no_name_and_ids_stay_as_they_are(tmp_path, separator):
     rows = [
         ["Id", "Lat", "LON", "country", "photographer"],
         ["0012", "1", "2", "NA", "null"],
@@ -241,7 +241,7 @@ def test_what_looks_like_nothing_is_text_and_ids_stay_as_they_are(tmp_path, sepa
     ]
     (tmp_path / "t.csv").write_text("\ufeff" + "\n".join(separator.join(row) for row in rows), encoding="utf-8")
     photos = open_dataset(f"table:{tmp_path}/t.csv").photos
-    assert photos.index.tolist() == ["0012", "NA"] and photos["photographer"].tolist() == ["null", "None"]
+    assert photos.index.tolist() == ["0012", "NA"] and photos["photographer"].tolist() == ["null", ""]
     assert photos["country"].iloc[0] == "NA" and photos["country"].isna().tolist() == [False, True]
 
 

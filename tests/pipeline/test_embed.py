@@ -212,12 +212,12 @@ def test_an_unfinished_store_of_another_shard_size_is_refused(encoder, photos, s
 
 
 def test_if_no_photo_can_be_read_there_is_an_error_and_no_store(encoder, photos, tmp_path):
-    (tmp_path / "mine.txt").touch()
+    (tmp_path / ".mine").touch()
     bad = [photos[i] for i in BAD]
     for _ in range(2):
         with pytest.raises(ImageError, match=r"none of the 2 photos could be read; b: .*20\.jpg"):
             embed_photos(encoder, bad, ["a", "b"], tmp_path, shard_size=1, workers=0)
-        assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+        assert [path.name for path in tmp_path.iterdir()] == [".mine"]
     store = embed_photos(encoder, [photos[0], *bad], ["x", "a", "b"], tmp_path, shard_size=1, workers=0)
     assert store.ids == ["x"] and [name for name, _ in store.failures] == ["a", "b"]
 
