@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from geolib.common.errors import CorruptFileError
 from geolib.common.files import data_path
-from geolib.sphere import EARTH_RADIUS_KM, check_lat_lon, unit_vectors
+from geolib.sphere import check_lat_lon, chord, unit_vectors
 
 OFFSHORE_KM = 50.0  # 1:50m coastlines cut off piers, reefs and islets; farther out is the open sea
 _SHORE_STEP = 0.05  # degrees between two sampled points of a shore, at most 5.6 km
@@ -86,7 +86,7 @@ def country_of(lat: npt.ArrayLike, lon: npt.ArrayLike, offshore_km: float = OFFS
     (at_sea,) = np.nonzero(row < 0)
     if at_sea.size:
         shores, owner = _shores()
-        reach = 2 * np.sin(np.clip(offshore_km / EARTH_RADIUS_KM, 0, np.pi) / 2)  # the chord of that arc
+        reach = chord(max(offshore_km, 0))
         _, nearest = shores.query(unit_vectors(lat[at_sea], lon[at_sea]), distance_upper_bound=reach)
         row[at_sea] = np.append(owner, -1)[nearest]  # where no shore is in reach, the index is len(owner)
     found: npt.NDArray[np.str_] = codes[row]

@@ -62,7 +62,7 @@ def places(lat: ArrayLike, lon: ArrayLike, radius_km: float = 25.0) -> Codes:
     lat, lon = sphere.check_lat_lon(lat, lon)
     if not 0 < radius_km < np.pi * sphere.EARTH_RADIUS_KM:
         raise ValueError(f"radius_km={radius_km}: expected more than 0 and less than half the way around the Earth")
-    points, chord = sphere.unit_vectors(lat, lon), 2 * np.sin(radius_km / (2 * sphere.EARTH_RADIUS_KM))
+    points, chord = sphere.unit_vectors(lat, lon), sphere.chord(radius_km)
     tree, out, number = cKDTree(points), np.full(len(lat), -1, dtype=np.int64), 0
     near = tree.query_ball_point(points, chord, return_length=True)
     for photo in np.lexsort((lon, lat, -near)):
@@ -97,18 +97,13 @@ def summary(
     '95 % bootstrap over 2 photographers and 2 places'
     """
     at = np.stack(sphere.check_lat_lon(true_lat, true_lon))
-    n, parts = at.shape[1], {"all": np.ones(at.shape[1], dtype=bool)}
+    n = at.shape[1]
     values, medians = _values([(lat, lon)], *at)
-    kinds = {kind: np.asarray(labels, dtype=object) for kind, labels in _kinds(clusters).items()}
+    kinds = {kind: np.asarray(labels, dtype=object) for kind, labels in kinds_of(clusters).items()}
     for kind, labels in kinds.items():
         _codes(labels, n, kind)  # before they are divided: to refuse them whole
-    if groups is not None:
-        codes, names = _codes(groups, n, "groups")
-        if "all" in names:
-            raise ValueError('a group is called "all", as is the row of all photos: give it another name')
-        parts |= {name: codes == code for code, name in enumerate(names)}
     tables = []
-    for name, mask in parts.items():
+    for name, mask in parts_of(groups, n).items():
         own = _with_places({kind: labels[mask] for kind, labels in kinds.items()}, *at[:, mask])
         drawn = _resampled(values[:, mask], own, n_boot, seed, [km[:, mask] for km in medians])
         tables.append(_table(*drawn, pd.Index([name], name="group")).assign(**_largest(values[:, mask], own["place"])))
@@ -135,7 +130,7 @@ def compare(
     Name: mean_km, dtype: float64
     """
     values, medians = _values(list(predictions.values()), true_lat, true_lon)
-    kinds = _with_places(_kinds(clusters), true_lat, true_lon)
+    kinds = _with_places(kinds_of(clusters), true_lat, true_lon)
     table = _table(*_resampled(values, kinds, n_boot, seed, medians), pd.Index(list(predictions), name="method"))
     return table.assign(**_largest(values, kinds["place"]))
 
@@ -159,7 +154,7 @@ def difference(
     [-444.8]
     """
     values, medians = _values([a, b], true_lat, true_lon)
-    kinds = _with_places(_kinds(clusters), true_lat, true_lon)
+    kinds = _with_places(kinds_of(clusters), true_lat, true_lon)
     replicates, drawn = _resampled(values, kinds, n_boot, seed, medians)
     return _table(replicates[:, :1] - replicates[:, 1:], drawn, pd.Index(["a - b"], name="method"))
 
@@ -196,7 +191,7 @@ def interval(values: Mapping[str, ArrayLike], clusters: Clusters, *, n_boot: int
     if not n or any(array.shape != (n,) or not np.isfinite(array).all() for array in arrays):
         shapes = [array.shape for array in arrays]
         raise ValueError(f"{list(values)} of shapes {shapes}: expected a finite number per photo, (n,)")
-    replicates, drawn = _resampled(np.stack(arrays)[..., None], _kinds(clusters), n_boot, seed)
+    replicates, drawn = _resampled(np.stack(arrays)[..., None], kinds_of(clusters), n_boot, seed)
     return _table(replicates, drawn, pd.Index(list(values), name="what"), ["share"])
 
 
@@ -221,11 +216,8 @@ def gaps(
                 "many, and photos both in the group and outside it"
             )
         parts = np.stack([array * mask, mask, array * ~mask, ~mask], axis=-1)[None]
-        replicates, drawn = _resampled(parts, _kinds(clusters), n_boot, seed)
-        sides = [
-            np.asarray(labels, dtype=object)[side] for labels in _kinds(clusters).values() for side in (mask, ~mask)
-        ]
-        if any(len(set(side)) == 1 for side in sides):
+        replicates, drawn = _resampled(parts, kinds_of(clusters), n_boot, seed)
+        if one_alone(clusters, mask) or one_alone(clusters, ~mask):
             replicates[1:] = np.nan
         inside, n_in, outside, n_out = replicates[(replicates[..., 1] != 0) & (replicates[..., 3] != 0)].T  # NaN stays
         gap = (inside / n_in - outside / n_out)[:, None, None]  # without draws that miss one side
@@ -255,17 +247,23 @@ def format_table(table: pd.DataFrame, *, signed: bool = False, noun: str = "phot
         if metric == "geoscore":
             unit = ""
         ends = zip(*(factor * table[f"{metric}{end}"] for end in ("", "_low", "_high")), strict=True)
-        # One cluster alone has no interval.
         cells = [
-            f"{value:{style}}{unit}" + ("" if pd.isna(low) else f" [{low:{style}}, {high:{style}}]")
+            f"{value:{style}}{unit}" + ("" if pd.isna(low) else f" [{low:{style}}, {high:{style}}]")  # one alone
             for value, low, high in ends
         ]
         if f"{metric}_place" in table:
-            parts = [f", {part:.0%} of it one place".replace("%", " %") for part in table[f"{metric}_place"]]
-            large = table[f"{metric}_place"] > LARGE_PLACE
-            cells = [cell + part * shown for cell, part, shown in zip(cells, parts, large, strict=True)]
+            cells = [cell + one_place(part) for cell, part in zip(cells, table[f"{metric}_place"], strict=True)]
         out[title] = cells
     return out
+
+
+def one_place(part: float | None) -> str:
+    """What follows a share of which a large `part` comes from one place; "" for a small or an unknown part.
+
+    >>> one_place(0.46), one_place(0.1)
+    (', 46 % of it one place', '')
+    """
+    return f", {100 * part:.0f} % of it one place" if part is not None and part > LARGE_PLACE else ""
 
 
 def weighted_median(ordered: Array, weights: Codes) -> float:
@@ -289,7 +287,7 @@ def bootstrap_weights(clusters: Clusters, n: int, n_boot: int, seed: int) -> Ite
     """
     if n_boot < 1:
         raise ValueError(f"n_boot={n_boot}: expected at least 1")
-    kinds = [_codes(labels, n, kind)[0] for kind, labels in _kinds(clusters).items()]
+    kinds = [_codes(labels, n, kind)[0] for kind, labels in kinds_of(clusters).items()]
     sizes, rng = [int(codes.max()) + 1 for codes in kinds], np.random.default_rng(seed)
     yield np.ones(n, dtype=np.int64)
     for _ in range(n_boot):
@@ -301,7 +299,21 @@ def bootstrap_weights(clusters: Clusters, n: int, n_boot: int, seed: int) -> Ite
         yield weights
 
 
-def _kinds(clusters: Clusters) -> dict[str, ArrayLike]:
+def parts_of(groups: ArrayLike | None, n: int) -> dict[str, NDArray[np.bool_]]:
+    """Which of n photos each row of a table is about, bool (n,): "all", then each group (n,) in sorted order."""
+    codes, names = (np.empty(0), []) if groups is None else _codes(groups, n, "groups")
+    if "all" in names:
+        raise ValueError('a group is called "all", as is the row of all photos: give it another name')
+    return {"all": np.ones(n, dtype=np.bool_)} | {name: codes == code for code, name in enumerate(names)}
+
+
+def one_alone(clusters: Clusters, inside: NDArray[np.bool_]) -> bool:
+    """Whether the photos `inside`, bool (n,), are of one photographer or one place: no draw tells about another."""
+    kinds = (np.asarray(labels, dtype=object)[inside] for labels in kinds_of(clusters).values())
+    return any(len(set(map(str, labels))) == 1 for labels in kinds)
+
+
+def kinds_of(clusters: Clusters) -> dict[str, ArrayLike]:
     """The labels by kind; a single array holds photographers."""
     kinds = dict(clusters) if isinstance(clusters, Mapping | pd.DataFrame) else {"photographer": clusters}
     if not kinds or any(labels is None for labels in kinds.values()):

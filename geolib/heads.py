@@ -182,8 +182,7 @@ def smoothing_scale(tree: Partition, level: int, smoothing_km: Smoothing = "auto
         return None
     if auto:
         units = sphere.unit_vectors(*tree.centers(level))
-        chord = np.asarray(cKDTree(units).query(units, k=2)[0])[:, 1]
-        return np.maximum(sphere.EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1)), 1e-3)  # no tau of 0
+        return np.maximum(sphere.chord_km(cKDTree(units).query(units, k=2)[0][:, 1]) / 2, 1e-3)  # no tau of 0
     taus = np.asarray(smoothing_km)
     if taus.shape != (tree.n_levels,) or not np.all((taus > 0) & (taus < math.inf)):
         raise ValueError(f'smoothing_km={smoothing_km}: expected "auto", None or {tree.n_levels} numbers of km above 0')

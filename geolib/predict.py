@@ -49,7 +49,7 @@ from geolib.fusion import OPTIONS, fuse, marginals
 from geolib.heads import HierarchicalHeads, TrainOptions, predict_logits, train_heads
 from geolib.images import Failure, ImageSource, name_of, open_rgb
 from geolib.sharing.card import describe_data, model_card
-from geolib.sharing.model_folder import load_model, save_model
+from geolib.sharing.model_folder import check_rules, load_model, save_model
 from geolib.sphere import FloatArray, in_words
 
 if TYPE_CHECKING:
@@ -297,8 +297,7 @@ class Geolocator:
         fusion, decoding = fusion or usual["fusion"], decoding or usual["decoding"]
         options = options or usual["options"]
         tree = partition or GeocellTree.fit(lat, lon, levels, min_photos)
-        empty = [np.zeros((1, count), np.float32) for count in tree.n_cells]  # an unknown rule fails before training
-        decode(fuse(empty, tree, fusion, **(fusion_options or {})), tree, decoding)
+        check_rules(tree, fusion, decoding, fusion_options or {})  # an unknown rule fails before training
         how: dict[str, Any] = {"calibration": calibration, "options": options, "device": device, "seed": seed}
         heads, history = train_heads(vectors, lat, lon, tree, progress=progress, **how)
         familiarity = Familiarity.fit(vectors, None if calibration is None else calibration[0], seed)

@@ -85,6 +85,21 @@ def to_lat_lon(vectors: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     return lat, np.degrees(np.arctan2(v[..., 1], v[..., 0]))
 
 
+def chord(km: float) -> float:
+    """Straight distance between unit vectors of places that lie so many km apart along the surface, at most 2."""
+    return 2 * float(np.sin(min(km / (2 * EARTH_RADIUS_KM), np.pi / 2)))
+
+
+def chord_km(chords: npt.ArrayLike) -> FloatArray:
+    """Distance in km along the surface of places whose unit vectors lie so far apart: the inverse of `chord`.
+
+    >>> float(chord_km(chord(750)).round(6))
+    750.0
+    """
+    km: FloatArray = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(np.asarray(chords, np.float64) / 2, 1))
+    return km
+
+
 def mean_point(lat: npt.ArrayLike, lon: npt.ArrayLike) -> tuple[float, float]:
     """Spherical mean (lat, lon) of points (n,) in degrees: the direction of the sum of the unit vectors.
 

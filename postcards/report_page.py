@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from geolib.common.files import write_bytes
-from geolib.evaluate import LARGE_PLACE, verdict
+from geolib.evaluate import one_place, verdict
 from geolib.plots import ground
 
 Row = dict[str, Any]
@@ -196,17 +196,12 @@ def _method_grid(rows: Sequence[Row]) -> str:
                 row["captions"],
                 f"{row['trained_on']} ({row['training_photos']:,})",
                 percent(row, COUNTRY),
-                *(percent(row, name) + _one_place(row, name) for name in within),
+                *(percent(row, name) + one_place(row[f"{name}_place"]) for name in within),
                 kilometres(row),
             ]
             for row in rows
         ],
     )
-
-
-def _one_place(row: Mapping[str, Any], name: str) -> str:
-    part = row[f"{name}_place"] or 0
-    return f", {share(part)} of it one place" if part > LARGE_PLACE else ""
 
 
 def _difference_grid(rows: Sequence[Row]) -> str:

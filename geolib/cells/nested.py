@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from geolib.common.errors import CorruptFileError
 from geolib.common.files import read_tensors, write_tensors
-from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, to_lat_lon, unit_vectors
+from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, chord_km, to_lat_lon, unit_vectors
 
 IntArray = npt.NDArray[np.int64]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -166,9 +166,7 @@ class Partition(ABC):
             x, y = np.delete(x, seam[west == east]), np.delete(y, seam[west == east])
         if not len(x):
             return np.full(len(lat), np.pi * EARTH_RADIUS_KM)
-        chord, _ = cKDTree(unit_vectors(y, x)).query(unit_vectors(lat, lon))
-        km: FloatArray = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1))
-        return km
+        return chord_km(cKDTree(unit_vectors(y, x)).query(unit_vectors(lat, lon))[0])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the cells as one safetensors file, whole or not at all."""

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from geolib.common.files import data_path
-from geolib.sphere import EARTH_RADIUS_KM, FloatArray, unit_vectors
+from geolib.sphere import FloatArray, chord_km, unit_vectors
 
 _DEGREES = r"[+-]?[0-9]+(?:[.,][0-9]*)?(?:[eE][+-]?[0-9]+)?"  # 48.2, 48,2 or 4.82e1
 _PLACE = ("lat", "lon")
@@ -130,9 +130,7 @@ def exchanged_rows(lat: npt.ArrayLike, lon: npt.ArrayLike) -> npt.NDArray[np.int
 
 def _km_to_people(lat: FloatArray, lon: FloatArray) -> FloatArray:
     """Distance to the nearest town or photo of the gallery."""
-    chord, _ = _people().query(unit_vectors(lat, lon))
-    km: FloatArray = chord * EARTH_RADIUS_KM
-    return km
+    return chord_km(_people().query(unit_vectors(lat, lon))[0])
 
 
 @lru_cache(maxsize=1)

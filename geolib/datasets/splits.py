@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from geolib.common.errors import MismatchError
-from geolib.sphere import EARTH_RADIUS_KM, FloatArray, unit_vectors
+from geolib.sphere import FloatArray, chord, chord_km, unit_vectors
 
 if TYPE_CHECKING:
     from geolib.datasets.dataset import Dataset
@@ -164,8 +164,7 @@ def nearest_training_km(photos: pd.DataFrame, sides: pd.Series[str], side: str =
     """
     rows = [photos.loc[sides.index[sides == name], ["lat", "lon"]] for name in (side, "train")]
     here, train = (unit_vectors(part["lat"], part["lon"]) for part in rows)
-    chord = cKDTree(_unique(train)[0]).query(here)[0] if len(train) else np.full(len(here), np.inf)
-    km = np.where(np.isinf(chord), np.inf, 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(chord / 2, 0, 1)))
+    km = chord_km(cKDTree(_unique(train)[0]).query(here)[0]) if len(train) else np.full(len(here), np.inf)
     return pd.Series(km, index=rows[0].index, name="nearest_training_km")
 
 
@@ -326,7 +325,7 @@ def _deal(sizes: Ints, rng: np.random.Generator, parts: Mapping[str, float]) -> 
 def _regions(points: FloatArray, km: float, rng: np.random.Generator) -> Ints:
     """Number of the region of each point (n, 3): the nearest centre, of photos in random order at least km apart."""
     places, at = _unique(points)
-    tree, reach, free, centres = cKDTree(places), _chord(km), np.ones(len(places), bool), []
+    tree, reach, free, centres = cKDTree(places), chord(km), np.ones(len(places), bool), []
     for place in at[rng.permutation(len(at))]:
         if free[place]:
             centres.append(place)
@@ -342,7 +341,7 @@ def _apart(points: FloatArray, sides: Ints, km: float) -> Ints:
         later = np.flatnonzero(kept > side)
         if (kept == side).any() and len(later):
             tree = cKDTree(_unique(points[kept == side])[0])
-            near = np.isfinite(tree.query(points[later], distance_upper_bound=_chord(km))[0])
+            near = np.isfinite(tree.query(points[later], distance_upper_bound=chord(km))[0])
             kept[later[near]] = -1
     return kept
 
@@ -351,11 +350,6 @@ def _unique(points: FloatArray) -> tuple[FloatArray, Ints]:
     """The different points, and the number of each point among them: many equal ones make a KD-tree slow."""
     places, at = np.unique(points, axis=0, return_inverse=True)
     return places, at.ravel()
-
-
-def _chord(km: float) -> float:
-    """Straight distance between unit vectors that are so far apart on the Earth."""
-    return 2 * float(np.sin(min(km / (2 * EARTH_RADIUS_KM), np.pi / 2)))
 
 
 def _kept(sides: Ints, parts: Mapping[str, float]) -> float:

@@ -255,7 +255,7 @@ def _read_csv(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _encoding(path: Path) -> str:
-    """Encoding of a csv by its first bytes. Raises `CorruptFileError` for what is no text."""
+    """Encoding of a csv by its first bytes. Raises `CorruptFileError` if it is not a text file."""
     with open(path, "rb") as stream:
         head = stream.read(4096)
     if marked := [name for mark, name in _MARKS.items() if head.startswith(mark)]:

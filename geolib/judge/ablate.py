@@ -9,7 +9,6 @@ file that is named after what the row does, so that `run` resumes an interrupted
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
 import json
@@ -24,6 +23,7 @@ import pandas as pd
 
 from geolib.common.errors import MismatchError
 from geolib.common.files import read_json, write_bytes, write_json
+from geolib.common.sources import code_hash
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.duplicates import near_duplicates
 from geolib.datasets.splits import Photos, split_photos
@@ -140,12 +140,12 @@ def _describe(value: Any) -> str:
 
 @cache
 def _code() -> str:
-    """A digest of the code that answers depend on; comments and layout do not count."""
+    """A digest of the code that answers depend on; comments, layout and docstrings do not count."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         name = path.relative_to(_PACKAGE).as_posix()
         if not name.startswith(_NO_ANSWERS):
-            digest.update(f"{name} {ast.dump(ast.parse(path.read_text(encoding='utf-8')))}".encode())
+            digest.update(f"{name} {code_hash(path.read_text(encoding='utf-8'))}".encode())
     return digest.hexdigest()
 
 

@@ -17,7 +17,7 @@ from scipy.special import entr
 from geolib.cells.quadtree import IntArray, Partition
 from geolib.common.arrays import Vectors, by_rows
 from geolib.decoding import confidence
-from geolib.evaluate import Clusters, bootstrap_weights, interval
+from geolib.evaluate import Clusters, bootstrap_weights, interval, one_alone
 from geolib.fusion import marginals
 from geolib.judge.calibrate import check_posterior, clusters_of
 from geolib.sphere import FloatArray
@@ -72,7 +72,8 @@ def abstention(
         raise ValueError("sureness and right: expected finite numbers, and at least one photo that is right")
     n, shares = len(hit), np.arange(1, 21) / 20
     ranks = {name: np.unique(-values, return_inverse=True)[1] for name, values in scores.items()}
-    alone = 1 in [len(set(map(str, own))) for own in clusters_of(clusters, np.ones(n, dtype=np.bool_)).values()]
+    everyone = np.ones(n, dtype=np.bool_)
+    alone = one_alone(clusters_of(clusters, everyone), everyone)
     draws = [weights for weights in bootstrap_weights(clusters, n, n_boot, seed) if weights @ hit]
     tables, area = {}, {}
     for name, rank in ranks.items():

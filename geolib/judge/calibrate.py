@@ -27,7 +27,7 @@ from scipy.special import logsumexp
 
 from geolib.cells.quadtree import IntArray, Partition
 from geolib.common.arrays import Vectors, by_rows, row_blocks, to_numpy
-from geolib.evaluate import Clusters, bootstrap_weights, interval, verdict
+from geolib.evaluate import Clusters, bootstrap_weights, interval, kinds_of, one_alone, parts_of, verdict
 from geolib.fusion import Array, check_logits, log_probabilities, scaled
 from geolib.sphere import EARTH_RADIUS_KM, FloatArray, check_lat_lon, unit_vectors
 
@@ -313,13 +313,8 @@ def coverage(
     kinds = np.full(hit.shape, "") if groups is None else np.asarray(groups).astype(str)
     if hit.ndim != 1 or not len(hit) or not hit.shape == area.shape == kinds.shape:
         raise ValueError(f"covered {hit.shape}, area_km2 {area.shape}, groups {kinds.shape}: expected (n,) each")
-    parts = {"all": np.ones(hit.shape, dtype=np.bool_)}
-    if groups is not None:
-        if "all" in kinds:
-            raise ValueError('a group is called "all", as is the row of all photos: give it another name')
-        parts |= {kind: kinds == kind for kind in np.unique(kinds)}
     rows = {}
-    for name, inside in parts.items():
+    for name, inside in parts_of(None if groups is None else kinds, len(hit)).items():
         own = clusters_of(clusters, inside)
         people, photos = _photos_of_each(own)
         share = float((hit[inside] / photos).sum() / people)
@@ -338,7 +333,7 @@ def _mean_of_people(hit: Flags, photos: IntArray, own: Mapping[str, Array]) -> t
     draws = iter(bootstrap_weights(own, len(hit), 1000, 0))
     next(draws)
     shares = [(weights @ (hit / photos)) / (weights @ (1 / photos)) for weights in draws]
-    alone = any(len(set(labels)) == 1 for labels in own.values())
+    alone = one_alone(own, np.ones(len(hit), dtype=np.bool_))
     low, high = (math.nan, math.nan) if alone else np.quantile(shares, [0.025, 0.975]).tolist()
     return low, high
 
@@ -419,8 +414,8 @@ def _mass_above(mass: Array, cells: IntArray) -> FloatArray:
 
 def clusters_of(clusters: Clusters, inside: Flags) -> dict[str, Array]:
     """The clusters of the photos `inside`, bool (n,), by kind. Refuses missing labels and another number of photos."""
-    kinds = dict(clusters) if isinstance(clusters, Mapping | pd.DataFrame) else {"photographer": clusters}
-    labels = {str(kind): np.asarray(values, dtype=object) for kind, values in kinds.items()}
+    kinds = {} if clusters is None else kinds_of(clusters)
+    labels = {kind: np.asarray(values, dtype=object) for kind, values in kinds.items()}
     if not labels or any(values.shape != inside.shape or pd.isna(values).any() for values in labels.values()):
         shapes = {kind: values.shape for kind, values in labels.items()}
         raise ValueError(f"clusters {shapes}: expected the photographer of each photo, {inside.shape}, none missing")

@@ -10,7 +10,7 @@ from typing import Any
 
 from geolib.datasets.dataset import Dataset
 from geolib.datasets.splits import Photos, training_overlap
-from geolib.evaluate import LARGE_PLACE, THRESHOLDS_KM
+from geolib.evaluate import THRESHOLDS_KM, one_place
 
 RESPONSIBLE_USE = "notebooks/08_responsible_use.ipynb"
 _EXAMPLE = '```python\nimport geolib\n\nprint(geolib.load("FOLDER").predict("photo.jpg").sentence())\n```'
@@ -159,9 +159,7 @@ def _figure(row: Mapping[str, Any], key: str, factor: int, style: str, unit: str
 
 def _share(row: Mapping[str, Any], key: str) -> str:
     """A share, and the part of it that comes from one place where this is large."""
-    part = row.get(f"{key}_place") or 0
-    place = f", {100 * part:.0f} % of it one place" if part > LARGE_PLACE else ""
-    return _figure(row, key, 100, ".1f", " %") + place
+    return _figure(row, key, 100, ".1f", " %") + one_place(row.get(f"{key}_place"))
 
 
 def _interval(row: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ from geolib.common.files import (
     write_json,
     write_tensors,
 )
-from geolib.decoding import RULES as DECODING_RULES
+from geolib.decoding import decode
 from geolib.encoder import Encoder
 from geolib.familiar import Familiarity
 from geolib.fusion import fuse
@@ -265,13 +265,16 @@ def _check_values(path: Path, arrays: Mapping[str, Any], largest: float) -> None
             raise CorruptFileError(f"{path}: `{name}` holds NaN or numbers beyond {largest:g}: {remedy}")
 
 
+def check_rules(tree: Partition, fusion: str, decoding: str, fusion_options: Mapping[str, Any]) -> None:
+    """Raise what `fuse` and `decode` raise for rules and options that would fail at the first prediction."""
+    nothing = [np.zeros((1, count), np.float32) for count in tree.n_cells]
+    decode(fuse(nothing, tree, fusion, **fusion_options), tree, decoding)
+
+
 def _check_rules(path: Path, model: Mapping[str, Any], tree: Partition) -> None:
     """Raise `CorruptFileError` for rules and options that would fail at the first prediction."""
     try:
-        if model["decoding"] not in DECODING_RULES:
-            raise ValueError(f"decoding={model['decoding']!r}; available: {', '.join(DECODING_RULES)}")
-        nothing = [np.zeros((1, count), np.float32) for count in tree.n_cells]
-        fuse(nothing, tree, model["fusion"], **model["fusion_options"])
+        check_rules(tree, model["fusion"], model["decoding"], model["fusion_options"])
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CorruptFileError(f"{path}: its rules cannot be used ({error}): fit and save the model again") from error
 

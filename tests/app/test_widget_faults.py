@@ -1,4 +1,4 @@
-"""The prediction demo on files that vanish, uploads that are refused, and what is no file at all."""
+"""The prediction demo with files that vanish, uploads that are refused, and arguments that are not files."""
 
 import importlib.util
 import io
