@@ -10,7 +10,7 @@ import hypothesis
 import matplotlib
 import pytest
 
-import geolib  # noqa: F401  before torch is imported: its threads then spin only briefly
+from geolib.common import threads  # before torch is imported: its threads then spin only briefly
 
 OFFLINE = Path(__file__).resolve().parent / "offline"
 sys.path.insert(0, str(OFFLINE))
@@ -42,12 +42,8 @@ hypothesis.settings.load_profile("geolib")
 @pytest.fixture(scope="module")
 def one_thread():
     """One torch thread: sums in one order on any machine, and no waiting in models this small."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with threads.one_thread():
+        yield
 
 
 def pytest_unconfigure():

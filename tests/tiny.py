@@ -3,10 +3,13 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import torch
+from handmade import picture
 
 from geolib import sphere
 from geolib.common.files import write_json, write_tensors
+from geolib.datasets import Dataset
 from geolib.embed import embed_photos
 from geolib.openclip.torchvision import import_open_clip
 
@@ -47,6 +50,15 @@ def write_store(folder, ids, vectors, encoder):
     stand_in.forward = lambda crops: next(given)
     images = [np.zeros((4, 4, 3), np.uint8)] * len(ids)
     return embed_photos(stand_in, images, ids, folder, batch_size=64, workers=0)
+
+
+def album(folder, n=12, **columns):
+    """A dataset of n small pictures around the towns of `world`; `columns` are further ones of its table."""
+    _, lat, lon = world(n, seed=5)
+    photos = pd.DataFrame({"lat": lat, "lon": lon}, index=[f"p{i:02d}" for i in range(n)])
+    for number, photo in enumerate(photos.index):
+        (folder / f"{photo}.jpg").write_bytes(picture(number))
+    return Dataset("tiny", photos.assign(**columns), lambda photo: folder / f"{photo}.jpg")
 
 
 def world(n=600, dim=16, seed=0):

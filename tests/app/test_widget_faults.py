@@ -7,25 +7,17 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from handmade import picture
 from PIL import Image
-from tiny import world, write_encoder
+from tiny import album, world, write_encoder
 
-from geolib import plots
 from geolib.app.widget import UPLOAD_PIXELS, PredictionDemo
 from geolib.common.errors import ImageError
-from geolib.datasets import Dataset
 from geolib.encoder import Encoder
 from geolib.heads import TrainOptions
 from geolib.predict import Geolocator
 
 STILL = "The picture below is still the previous one."
-
-
-def picture(seed=0, kind="JPEG"):
-    pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).resize((80, 60)).save(stream, kind)
-    return stream.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +29,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def dataset(tmp_path):
-    _, lat, lon = world(12, seed=5)
-    photos = pd.DataFrame({"lat": lat, "lon": lon}, index=[f"p{i:02d}" for i in range(12)])
-    photos = photos.assign(photographer="", licence="CC0", author="Ada", source="", split="test")
-    for number, photo in enumerate(photos.index):
-        (tmp_path / f"{photo}.jpg").write_bytes(picture(number))
-    return Dataset("tiny", photos, lambda photo: tmp_path / f"{photo}.jpg")
-
-
-@pytest.fixture
-def demo(model, dataset, monkeypatch):
-    png = plots.png
-    monkeypatch.setattr(plots, "png", lambda fig, dpi: png(fig, dpi // 4))
-    return PredictionDemo(model, dataset, list(dataset.photos.index))
+    return album(tmp_path, photographer="", licence="CC0", author="Ada", source="", split="test")
 
 
 def upload(demo, *files):

@@ -10,25 +10,18 @@ from html import escape
 import numpy as np
 import pandas as pd
 import pytest
+from handmade import picture
 from PIL import Image
-from tiny import world, write_encoder
+from tiny import album, world, write_encoder
 
-from geolib import plots
 from geolib.app.widget import UPLOAD_BYTES, PredictionDemo, default_samples
-from geolib.datasets import Dataset, open_dataset
+from geolib.datasets import open_dataset
 from geolib.encoder import Encoder
 from geolib.fusion import RULES
 from geolib.heads import TrainOptions
 from geolib.predict import Geolocator
 
 N = 12
-
-
-def picture(seed=0, kind="JPEG", **options):
-    pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).resize((80, 60), Image.Resampling.BICUBIC).save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def heic():
@@ -52,21 +45,8 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    _, lat, lon = world(N, seed=5)
-    photos = pd.DataFrame({"lat": lat, "lon": lon}, index=[f"p{i:02d}" for i in range(N)])
-    photos = photos.assign(photographer="ada", licence="CC0", author="Ada <&> Co", source="test", split="test")
-    for number, photo in enumerate(photos.index):
-        (folder / f"{photo}.jpg").write_bytes(picture(number))
-    return Dataset("tiny", photos, lambda photo: folder / f"{photo}.jpg")
-
-
-@pytest.fixture
-def demo(model, dataset, monkeypatch):
-    """A demo whose maps have few pixels: they are drawn after each change."""
-    png = plots.png
-    monkeypatch.setattr(plots, "png", lambda fig, dpi: png(fig, dpi // 4))
-    return PredictionDemo(model, dataset, list(dataset.photos.index))
+    columns = {"photographer": "ada", "licence": "CC0", "author": "Ada <&> Co", "source": "test", "split": "test"}
+    return album(tmp_path_factory.mktemp("pictures"), N, **columns)
 
 
 def map_png(demo):

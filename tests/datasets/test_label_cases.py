@@ -11,6 +11,7 @@ import zlib
 
 import numpy as np
 import pytest
+from handmade import png
 from PIL import Image
 
 from geolib.app import cli
@@ -279,15 +280,6 @@ def test_a_file_with_the_escaped_name_of_one_that_is_not_utf_8_stays(tmp_path):
 
 
 # Sizes before pixels
-
-
-def png(width, height, *chunks, bits=8, colour=2):
-    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
-    body = b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def test_a_label_is_refused_by_the_size_of_its_image_and_no_pixel_is_decoded(tmp_path, monkeypatch):

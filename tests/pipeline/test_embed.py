@@ -26,16 +26,6 @@ IDS = [f"photo/{number}" for number in range(N)]
 
 
 @pytest.fixture(scope="module")
-def model_folder(tmp_path_factory):
-    return write_encoder(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def encoder(model_folder):
-    return Encoder.load(model_folder, device="cpu")
-
-
-@pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     """Photos of many shapes, two of them unreadable: a text and half a JPEG."""
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from tiny import write_encoder
 
 from geolib import open_dataset
 from geolib.app import cli
@@ -26,16 +25,6 @@ from geolib.encoder import Encoder
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 N = 80
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory):
-    return write_encoder(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def encoder(model_folder):
-    return Encoder.load(model_folder, device="cpu")
 
 
 @pytest.fixture

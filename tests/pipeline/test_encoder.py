@@ -30,11 +30,6 @@ def model_folder(tmp_path_factory):
     return write_encoder(tmp_path_factory.mktemp("model"), shape=SHAPE, preprocessing=PREPROCESSING_48)
 
 
-@pytest.fixture(scope="module")
-def encoder(model_folder):
-    return Encoder.load(model_folder, device="cpu")
-
-
 def picture(seed=0, height=60, width=90):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 

@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
+from handmade import png
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -40,16 +41,6 @@ def exif(orientation=None, gps=False):
     for tag, value in GPS.items() if gps else ():
         made[tag] = value
     return made.tobytes()
-
-
-def png(width, height, *chunks, bits=8, colour=2):
-    """A PNG built by hand: its header may promise what the data does not hold."""
-    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
-    body = b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
-    )
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 # What is accepted
