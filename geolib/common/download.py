@@ -7,7 +7,6 @@ asks. Tested against local servers only.
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import time
@@ -24,6 +23,7 @@ from urllib3.util import Retry
 
 from geolib._version import __version__
 from geolib.common.errors import GeolibError
+from geolib.common.files import parse_json
 from geolib.common.texts import one_line
 
 T = TypeVar("T")
@@ -146,7 +146,7 @@ class Client:
             body = io.BytesIO()
             wait = self._read(self.base, body, _MAX_JSON, params)
             try:
-                value = json.loads(body.getvalue())
+                value = parse_json(body.getvalue().decode())
             except RecursionError:
                 raise DownloadError(f"{self.base} answers JSON that is nested too deeply", "bad answer") from None
             except ValueError:

@@ -23,6 +23,7 @@ from safetensors.numpy import load_file, save_file
 from geolib.common.errors import CorruptFileError, GeolibError, MissingDataError
 
 _LEFT_OVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # the temporary names of `atomic_path`
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)  # of a JSON text: brackets inside them nest nothing
 _STALE_S = 3600  # a temporary file that nobody has written to for so long is of a process that was killed
 LOCK = ".geolib-lock"  # the file that `alone_in` makes and empties: no name that a user might have given
 _tidied: set[Path] = set()
@@ -110,10 +111,24 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_bytes(path, (text + "\n").encode())
 
 
+def parse_json(text: str) -> Any:
+    """The value of a JSON text.
+
+    Raises `ValueError` if it is not JSON, and `RecursionError` if it is nested more than 200 deep. Such a text is
+    refused unread: while the parser uses up the stack, nothing else can run, such as the closing of a lost socket.
+    """
+    if text.count("[") + text.count("{") > 200:
+        bare = np.frombuffer(_STRINGS.sub("", text).encode("utf-8", "replace"), np.uint8)
+        steps = np.isin(bare, list(b"[{")).astype(np.int64) - np.isin(bare, list(b"]}"))
+        if steps.cumsum().max(initial=0) > 200:
+            raise RecursionError("it is nested too deeply")
+    return json.loads(text)
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file. Raises `MissingDataError` if there is none, `CorruptFileError` if it is not JSON."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingDataError(f"{path} does not exist") from error
     except (ValueError, RecursionError) as error:

@@ -27,9 +27,9 @@ import pandas as pd
 import pooch
 from tqdm import tqdm
 
+from geolib.common import files
 from geolib.common.download import Client, DownloadError, UnavailableError
 from geolib.common.errors import CorruptFileError, ImageError, MismatchError, MissingDataError
-from geolib.common.files import alone_in, atomic_path, data_path, read_json, sha256_file, write_bytes, write_json
 from geolib.countries import country_of
 from geolib.datasets.duplicates import average_hash, count_near_duplicates
 from geolib.datasets.mediawiki import ID, MOST_IDS, SHA1, Page, Row, files_around, files_by_id, read_page
@@ -91,8 +91,8 @@ def fetch(
     most = min(photos or len(wanted), len(wanted)) if wanted else photos or 10_000
     client = Client(api, contact, "wikimedia.org", _BYTES_PER_S)
     settings = {"api": api, "width": width, "seed": seed, "caps": CAPS}
-    _check_folder(out, settings | {"manifest": sha256_file(manifest) if manifest else ""})
-    with alone_in(out), _Collection(out, client, width, most, progress) as found:
+    _check_folder(out, settings | {"manifest": files.sha256_file(manifest) if manifest else ""})
+    with files.alone_in(out), _Collection(out, client, width, most, progress) as found:
         if manifest:
             _fetch_listed(found, wanted)
         else:
@@ -112,7 +112,7 @@ def places(seed: int) -> Iterator[tuple[float, float]]:
     (34.1, -117.77)
     """
     rng = np.random.default_rng(seed)
-    towns = pd.read_parquet(data_path("places", "places.parquet"))
+    towns = pd.read_parquet(files.data_path("places", "places.parquet"))
     countries = [rows for _, rows in sorted(towns.groupby("country", observed=True).indices.items())]
     spots = towns[["lat", "lon"]].to_numpy(np.float64)
     seen = set()
@@ -147,7 +147,7 @@ class _Collection:
             if not line.endswith(b"\n"):  # the process was killed within this line
                 break
             try:
-                self._apply(json.loads(line))
+                self._apply(files.parse_json(line.decode()))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise CorruptFileError(f"{path} is damaged ({error}); remove {self.folder} and fetch again") from error
             whole += len(line)
@@ -243,12 +243,12 @@ class _Collection:
         table = table.assign(photographer=table["uploader"]).drop(columns="step").sort_values("id", ignore_index=True)
         lines = table.assign(width=self.width).to_dict("records")
         table["country"] = country_of(table["lat"], table["lon"])
-        with atomic_path(self.folder / "photos.parquet") as temporary:
+        with files.atomic_path(self.folder / "photos.parquet") as temporary:
             table.to_parquet(temporary, index=False)
-        write_bytes(self.folder / "manifest.jsonl", "".join(map(_json_line, lines)).encode())
+        files.write_bytes(self.folder / "manifest.jsonl", "".join(map(_json_line, lines)).encode())
         counts = {"wanted": self.wanted, "asked": self.steps, "refused": dict(refused.most_common())}
         report = describe(table, count_near_duplicates(table["hash"])) | counts
-        write_json(self.folder / "report.json", report)
+        files.write_json(self.folder / "report.json", report)
         return report
 
 
@@ -279,7 +279,7 @@ def _inspect(path: Path, row: Row, width: int) -> Row:
     least = w if width == ORIGINALS else min(width, w)
     if not (least <= picture.width <= w) or abs(picture.height - picture.width * h / w) > 1.5:
         raise DownloadError(f"{path.name} is {picture.size}, expected {least} of {w} x {h}", "wrong dimensions")
-    return {"sha256": sha256_file(path), "bytes": size, "hash": average_hash(picture)}
+    return {"sha256": files.sha256_file(path), "bytes": size, "hash": average_hash(picture)}
 
 
 def _fetch_around(found: _Collection, seed: int) -> None:
@@ -325,7 +325,7 @@ def _read_manifest(path: Path) -> list[Row]:
     with open(path, encoding="utf-8", errors="replace") as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                row = {key: json.loads(line)[key] for key in ("id", "sha1", "lat", "lon", "width")}
+                row = {key: files.parse_json(line)[key] for key in ("id", "sha1", "lat", "lon", "width")}
                 row["lat"], row["lon"] = float(row["lat"]), float(row["lon"])
                 good = abs(row["lat"]) <= 90 and abs(row["lon"]) <= 180 and type(row["width"]) is int
                 good = good and bool(ID.fullmatch(row["id"]) and SHA1.fullmatch(row["sha1"]))
@@ -347,8 +347,8 @@ def _check_folder(out: Path, settings: Mapping[str, Any]) -> None:
     if not path.is_file():
         if out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
             raise MismatchError(f"{out} holds other files: name an empty or new folder with --out")
-        write_json(path, settings)
-    begun = read_json(path)
+        files.write_json(path, settings)
+    begun = files.read_json(path)
     if other := [
         f"{key} {begun.get(key)!r}, not {settings[key]!r}" for key in settings if begun.get(key) != settings[key]
     ]:

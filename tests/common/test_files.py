@@ -122,6 +122,21 @@ def test_missing_and_damaged_json(tmp_path):
             files.read_json(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("text", ["[" * 201, '{"a":' * 201, "[" * 100_000, '["]]]", ' * 201, '["\\"]", ' * 201])
+def test_deep_json_is_refused_before_the_parser_uses_up_the_stack(text, monkeypatch, tmp_path):
+    monkeypatch.setattr(json, "loads", lambda text: pytest.fail("parsed"))
+    with pytest.raises(RecursionError, match="nested too deeply"):
+        files.parse_json(text)
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(CorruptFileError, match=r"a\.json is not JSON .*nested too deeply"):
+        files.read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("value", [["[{" * 500], [[]] * 500, {'"[': "\\"} | {str(i): [i] for i in range(500)}, [], ""])
+def test_wide_json_and_brackets_in_texts_are_read(value):
+    assert files.parse_json(json.dumps(value)) == value
+
+
 def test_tensors_round_trip_even_if_not_contiguous(tmp_path):
     array = np.arange(12, dtype=np.float32).reshape(3, 4)
     files.write_tensors(tmp_path / "a.safetensors", {"turned": array.T, "whole": array}, {"format": "1"})
