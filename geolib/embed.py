@@ -237,7 +237,7 @@ class EmbeddingStore:
                 vectors[len(ids) : len(ids) + recorded["vectors"]] = shard["vectors"]
                 ids += _from_bytes(shard["ids"])
                 failures += map(tuple, _from_bytes(shard["failures"]))
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except (KeyError, TypeError, ValueError, OSError, RecursionError) as error:
             remedy = "delete the damaged shard, or the whole folder, and call embed_photos again"
             raise CorruptFileError(f"the shards of {folder} do not fit meta.json ({error!r}): {remedy}") from error
         if meta["dtype"] == "float16":  # rounding changed the lengths by up to 0.0005
@@ -369,4 +369,4 @@ def _to_bytes(value: Any) -> npt.NDArray[np.uint8]:
 
 
 def _from_bytes(array: npt.NDArray[np.uint8]) -> Any:
-    return json.loads(array.tobytes())
+    return files.parse_json(array.tobytes().decode())

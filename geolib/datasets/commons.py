@@ -325,7 +325,7 @@ def _read_manifest(path: Path) -> list[Row]:
     with open(path, encoding="utf-8", errors="replace") as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                row = {key: files.parse_json(line)[key] for key in ("id", "sha1", "lat", "lon", "width")}
+                row = {key: x[key] for x in [files.parse_json(line)] for key in ("id", "sha1", "lat", "lon", "width")}
                 row["lat"], row["lon"] = float(row["lat"]), float(row["lon"])
                 good = abs(row["lat"]) <= 90 and abs(row["lon"]) <= 180 and type(row["width"]) is int
                 good = good and bool(ID.fullmatch(row["id"]) and SHA1.fullmatch(row["sha1"]))
