@@ -14,6 +14,7 @@ import skia
 from postcards.scene import Scene
 
 SIZE = 256
+LEGIBLE = 6.0  # px: what is smaller cannot be made out in a picture of half the size, 128 px
 Colour = tuple[float, float, float]
 Point = tuple[float, float]
 Objects = list[tuple[float, Callable[[], None]]]
@@ -47,6 +48,7 @@ class Painter:
     def __init__(self, scene: Scene, hide: frozenset[str]) -> None:
         self.scene, self.hide = scene, hide
         self.seen: set[str] = set()
+        self.details: dict[str, str] = {}
         self.surface = skia.Surface(SIZE, SIZE)
         self._fill = skia.Paint()
         self._fill.setAntiAlias(True)
@@ -89,13 +91,26 @@ class Painter:
         return element in self.scene.elements and cue not in self.hide
 
     def show(self, cue: str, x: float = SIZE / 2, y: float = SIZE / 2, size: float = SIZE) -> None:
-        """Note that a cue is drawn, `size` px across around (x, y): it counts as seen when that is in the picture.
+        """Note that a cue is drawn, `size` px across around (x, y).
 
-        Call it where the cue is painted, with the smallest side that has to be made out.
+        It counts as seen when that is in the picture and not smaller than `LEGIBLE`: three pixels of a picture of
+        128 pixels. Call it where the cue is painted, with the smallest side that has to be made out: the height of
+        letters, the width of a line, the thickness of a post.
         """
         edge = 2.0
-        if size >= 3.0 and edge < x < SIZE - edge and edge < y < SIZE - edge:
+        if size >= LEGIBLE and edge < x < SIZE - edge and edge < y < SIZE - edge:
             self.seen.add(cue)
+
+    def tell(self, fact: str, value: str, x: float = SIZE / 2, y: float = SIZE / 2, size: float = SIZE) -> None:
+        """Note what is drawn where the scene alone does not say it, such as the form of a roof, if it can be made out.
+
+        What is near is drawn last: of two houses it is the nearer one's roof that counts.
+        """
+        seen, self.seen = self.seen, set()
+        self.show(fact, x, y, size)
+        if self.seen:
+            self.details[fact] = value
+        self.seen = seen
 
     # --- light ----------------------------------------------------------------------------------
 

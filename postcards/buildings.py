@@ -24,9 +24,11 @@ from postcards.houses import (
     show_snow,
     sign,
     strokes,
+    tell,
     wall_colour,
 )
 from postcards.houses import houses as houses
+from postcards.visible import colour_word
 
 FLOOR = 3.1  # metres from floor to floor
 
@@ -232,6 +234,7 @@ class Block:
         p.poly([body[0], body[1], (deep[0], top), deep], front)
         self._roof(wall, roof, front, body, (deep[0], top))
         p.poly(body, self.side(scale(wall, 0.96)))
+        self._tell(wall, roof, body)
         if z > 60:
             return
         self._windows(wall, glassy)
@@ -241,6 +244,20 @@ class Block:
             self._details(wall)
         if self.shop and z < 60:
             self._shop()
+
+    def _tell(self, wall: Colour, roof: Colour, body: list[Point]) -> None:
+        """Note what this house is like; of several the nearest counts."""
+        p, f = self.p, self.facade
+        if neutral(p):
+            return
+        tell(p, body, wall_colour=colour_word(wall))
+        flat = f.top == "flat" or self.floors > 8
+        middle, rise = self.z + self.length / 2, 1.0 if flat else f.rise
+        x, y = p.point(self.x, self.h + rise / 2, middle)
+        size = rise * p.focal / middle
+        p.tell("roof", "flat" if flat else f.top, x, y, 2 * size if flat else size)
+        if f.top in {"slope", "mansard"} and not flat and not (p.scene.snow > 0.35 and "snow" not in p.hide):
+            p.tell("roof colour", colour_word(roof), x, y, size)
 
     def _roof(self, wall: Colour, roof: Colour, front: Colour, body: list[Point], corner: Point) -> None:
         p, x, z, d, h, f = self.p, self.x, self.z, self.d, self.h, self.facade
@@ -538,7 +555,7 @@ class Block:
             p.polys(
                 [self.strip(0.4, 2.5, step * i, step * i + 0.16) for i in range(1, n)], self.side((0.62, 0.62, 0.62))
             )
-        over = self.strip(2.55, 4.0, 0.2, self.length - 0.2, 0.2)
+        over = self.strip(2.5, 4.2, 0.2, self.length - 0.2, 0.2)
         p.polys([over], self.side(board))
         if not self.sign or "script" in p.hide:
             return
@@ -558,19 +575,19 @@ class Block:
         matrix = skia.Matrix()
         matrix.setPolyToPoly([skia.Point(0, 0), skia.Point(wide, 0), skia.Point(wide, high), skia.Point(0, high)],
                              [skia.Point(*c) for c in corners])  # fmt: skip
-        p.show("script", middle, level, min(high * 0.6, wide * 0.22))
         p.canvas.save()
         p.canvas.concat(matrix)
-        lettering.draw(p, word, 0, 0, wide, high, p.lit(ink_on(board), self.z, 0.8), False)
+        tall = lettering.draw(p, word, 0, 0, wide, high, p.lit(ink_on(board), self.z, 0.8), False, stretch=1.7)
         p.canvas.restore()
+        p.show("script", middle, level, tall)
 
     def _hanging(self, board: Colour, rng: random.Random) -> None:
         """A sign that stands out from the wall and faces the camera: upright in the languages that write so."""
         p, vertical = self.p, lettering.is_vertical(self.p.scene.language)
         z = self.z + 0.3
         k, (u, v) = p.focal / z, p.point(self.x, 4.2, z)
-        high, wide = (max(4.6 * k, 44.0), max(1.3 * k, 13.0)) if vertical else (max(1.15 * k, 13.0), max(3.3 * k, 40.0))
-        high, wide = min(high, 78.0), min(wide, 62.0)
+        high, wide = (max(4.6 * k, 48.0), max(1.4 * k, 16.0)) if vertical else (max(1.3 * k, 17.0), max(3.6 * k, 54.0))
+        high, wide = min(high, 78.0), min(wide, 68.0)
         left = u - wide if self.d > 0 else u
         sign(p, [(left, v - high), (left + wide, v)], z, board, rng, vertical)
 

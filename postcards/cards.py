@@ -12,6 +12,7 @@ from PIL import Image
 
 from postcards.draw import draw_and_see
 from postcards.scene import CUES, describe
+from postcards.visible import Seen
 
 
 def render(place: Mapping[str, Any], hide: Collection[str] = ()) -> npt.NDArray[np.uint8]:
@@ -42,11 +43,11 @@ def render_bytes(place: Mapping[str, Any], hide: Collection[str] = ()) -> bytes:
     return _jpeg(render(place, hide), describe(place).style.quality)
 
 
-def draw_bytes(place: Mapping[str, Any]) -> tuple[bytes, dict[str, bool]]:
-    """Draw the postcard as a JPEG file, and say for each cue of `postcards.CUES` whether it is visible."""
+def draw_bytes(place: Mapping[str, Any]) -> tuple[bytes, Seen]:
+    """Draw the postcard as a JPEG file, and say what came to be seen in it, as `draw.draw_and_see` does."""
     scene = describe(place)
     pixels, seen = draw_and_see(scene)
-    return _jpeg(pixels, scene.style.quality), {name: name in seen for name in CUES}
+    return _jpeg(pixels, scene.style.quality), seen
 
 
 def _jpeg(pixels: npt.NDArray[np.uint8], quality: int) -> bytes:

@@ -9,6 +9,7 @@ import skia
 from postcards import buildings, indoors, land, landmarks, plants, road, signs, traffic, wayside
 from postcards.brush import SIZE, Objects, Painter
 from postcards.scene import CUES, Scene
+from postcards.visible import Seen
 
 
 def outdoors(p: Painter) -> None:
@@ -96,14 +97,17 @@ def draw(scene: Scene, hide: frozenset[str] = frozenset()) -> npt.NDArray[np.uin
 def visible_cues(scene: Scene) -> dict[str, bool]:
     """Which cues the drawn scene shows, by name of `CUES`."""
     seen = draw_and_see(scene)[1]
-    return {name: name in seen for name in CUES}
+    return {name: bool(seen[name]) for name in CUES}
 
 
-def draw_and_see(scene: Scene, hide: frozenset[str] = frozenset()) -> tuple[npt.NDArray[np.uint8], frozenset[str]]:
-    """Draw a scene, and say which cues came to be in the picture, large enough to see and inside its edges."""
+def draw_and_see(scene: Scene, hide: frozenset[str] = frozenset()) -> tuple[npt.NDArray[np.uint8], Seen]:
+    """Draw a scene, and say what came to be in the picture, large enough to see and inside its edges.
+
+    For each of `CUES` whether it did; then the details that only drawing decides, such as `"roof": "gable"`.
+    """
     painter = Painter(scene, hide)
     if scene.kind in {"interior", "closeup"}:
         indoors.draw(painter)
     else:
         outdoors(painter)
-    return finish(painter), frozenset(painter.seen)
+    return finish(painter), {name: name in painter.seen for name in CUES} | painter.details

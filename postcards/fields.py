@@ -199,6 +199,7 @@ def fields(p: Painter) -> None:
                 CROPS[choice](p, d, near, random.Random(f"{salt}/{d}"))
             x, y = p.point(d * (near + 5), 0.5, 16)
             p.show("vegetation", p.inside(x, 10), y, 12 if p.sight > 50 else 6)
+            p.tell("field", choice, p.inside(x, 10), y, 12 if p.sight > 50 else 6)
     flowers(p)
 
 

@@ -15,6 +15,7 @@ import skia
 
 from postcards import lettering
 from postcards.brush import SIZE, Colour, Objects, Painter, Point, hex_colour, mix, scale
+from postcards.visible import colour_word
 
 WHITE: Colour = (0.95, 0.95, 0.93)
 BEAM: Colour = (0.3, 0.2, 0.15)
@@ -309,6 +310,14 @@ def note(p: Painter, corners: Sequence[Point]) -> bool:
     return True
 
 
+def tell(p: Painter, corners: Sequence[Point], **facts: str) -> None:
+    """Note facts of a part of a building whose outline on the canvas spans `corners`, if half of it can be made out."""
+    left, right = max(0.0, min(c[0] for c in corners)), min(float(SIZE), max(c[0] for c in corners))
+    top, foot = max(0.0, min(c[1] for c in corners)), min(float(SIZE), max(c[1] for c in corners))
+    for name, value in facts.items():
+        p.tell(name.replace("_", " "), value, (left + right) / 2, (top + foot) / 2, min(right - left, foot - top) / 2)
+
+
 def wall_colour(p: Painter, rng: random.Random, own: tuple[str, ...] = (), leaning: float = 0.38) -> Colour:
     """Paint of a wall: the region's, or the house's own, leaning towards the province's."""
     pick = rng.random()
@@ -455,10 +464,32 @@ def _add(p: Painter, objects: Objects, name: str, lot: tuple[float, float, float
             house(p, x, z, wide, deep, PLAIN, random.Random(salt))
         elif name in ROUND:
             ROUND[name](p, x, z, random.Random(salt))
+            _tell_round(p, name, x, z)
         else:
             house(p, x, z, wide, deep, MAKES[name], random.Random(salt))
 
     objects.append((z + 1, one))
+
+
+def _tell_round(p: Painter, name: str, x: float, z: float) -> None:
+    k, (u, v) = p.focal / z, p.point(x + (2.6 if x > 0 else -2.6), 0, z)
+    if name in {"hut", "yurt"}:
+        p.tell("roof", {"hut": "thatched cone", "yurt": "felt"}[name], u, v - 3 * k, 1.5 * k)
+
+
+def _tell_house(b: Box, make: Make, wall: Colour, roof: Colour) -> None:
+    """Note what this house is like; of several the nearest counts."""
+    p = b.p
+    if neutral(p):
+        return
+    tell(p, [b.front(0, b.base), b.front(b.wide, b.h), b.at(0, b.h, b.deep)], wall_colour=colour_word(wall))
+    if b.z < 40:
+        tell(p, [b.front(0, b.h - 1.6), b.front(b.wide, b.h)], walls=make.skin)
+    rise = max(1.0, make.rise if make.roof != "flat" else 0.0)
+    top = [b.front(0, b.h - 0.3), b.front(b.wide, b.h + rise)]
+    tell(p, top, roof=make.roof)
+    if make.roof != "flat" and not (p.scene.snow > 0.35 and "snow" not in p.hide):
+        tell(p, top, roof_colour=colour_word(roof))
 
 
 def house(p: Painter, x: float, z: float, wide: float, deep: float, make: Make, rng: random.Random) -> None:
@@ -484,6 +515,7 @@ def house(p: Painter, x: float, z: float, wide: float, deep: float, make: Make, 
     if z < 40 and make.skin not in {"plain", "crenels"}:
         _skin(b, make, wall)
     _roof(b, make, roof, front, wall)
+    _tell_house(b, make, wall, roof)
     if near:
         _openings(b, make, floors, rng)
         _extras(b, make, wall, rng)
@@ -810,7 +842,7 @@ def shop_lot(p: Painter) -> tuple[int, float] | None:
         d = -d
     if "shops" not in s.elements or s.sea_side == 2:
         return None
-    return d, p.focal * (rng.uniform(0.1, 0.115) if d == p.side else rng.uniform(0.135, 0.15))
+    return d, p.focal * (rng.uniform(0.092, 0.104) if d == p.side else rng.uniform(0.125, 0.138))
 
 
 def shop(p: Painter, objects: Objects) -> None:
@@ -843,7 +875,7 @@ def _shop_front(p: Painter, b: Box, rng: random.Random) -> None:
     ]
     p.polys([[b.front(0, 2.8), b.front(6.4, 2.8), b.at(6.4, 2.25, -1.1), b.at(0, 2.25, -1.1)]], p.lit(WHITE, b.z))
     p.polys(stripes, p.lit(board, b.z))
-    sign(p, b.pane(0.1, 2.9, 6.3, 4.3), b.z, board, rng, False)
+    sign(p, b.pane(0.0, 2.85, 6.4, 4.85), b.z, board, rng, False)
 
 
 def sign(p: Painter, box: Sequence[Point], z: float, board: Colour, rng: random.Random, vertical: bool) -> None:
@@ -854,9 +886,10 @@ def sign(p: Painter, box: Sequence[Point], z: float, board: Colour, rng: random.
     middle = (left + right) / 2
     if p.scene.night or "script" in p.hide or not 8 < middle < SIZE - 8 or not 4 < (top + foot) / 2 < SIZE - 4:
         return
-    p.show("script", middle, (top + foot) / 2, (right - left if vertical else foot - top) * 0.7)
     p.rect(left, top, right - left, foot - top, p.lit(board, z, 0.8), r=1.2)
-    lettering.draw(p, word, left, top, right - left, foot - top, p.lit(ink_on(board), z * 0.7, 0.8), vertical)
+    ink = p.lit(ink_on(board), z * 0.7, 0.8)
+    high = lettering.draw(p, word, left, top, right - left, foot - top, ink, vertical, stretch=1.25)
+    p.show("script", middle, (top + foot) / 2, high)
 
 
 def ink_on(board: Colour) -> Colour:

@@ -183,6 +183,7 @@ def relief(p: Painter) -> None:
     if height > 0:
         _FORMS[form](p, height, random.Random(salts[0]))
         p.show("relief", SIZE / 2, p.horizon - 12, 12)
+        p.tell("relief", form, SIZE / 2, p.horizon - 12, 12)
     if s.sea_side == 2 and not height:
         return  # an open horizon
     _ridge(p, 7 + 24 * height, 0.72, random.Random(salts[1]))

@@ -64,9 +64,21 @@ def word(language: str, rng: random.Random) -> tuple[str, int]:
 
 
 def draw(
-    p: Painter, which: tuple[str, int], x: float, y: float, w: float, h: float, ink: Colour, vertical: bool
-) -> None:
-    """Draw a word from the atlas into a box of the canvas; a vertical sign turns the run by a quarter."""
+    p: Painter,
+    which: tuple[str, int],
+    x: float,
+    y: float,
+    w: float,
+    h: float,
+    ink: Colour,
+    vertical: bool,
+    stretch: float = 1.0,
+) -> float:
+    """Draw a word from the atlas into a box of the canvas; a vertical sign turns the run by a quarter.
+
+    `stretch`: how many times as high as wide a letter may become where the box is narrow, as on a wall seen from the
+    side. Returns how high the letters are, in px.
+    """
     image, boxes = _atlas()
     sx, sy, sw, sh = boxes[which[0]][which[1]]
     paint = skia.Paint()
@@ -75,9 +87,10 @@ def draw(
     source = skia.Rect.MakeXYWH(sx, sy, sw, sh)
     if not vertical:
         k = min(0.9 * w / sw, 0.86 * h / sh)
-        target = skia.Rect.MakeXYWH(x + (w - sw * k) / 2, y + (h - sh * k) / 2, sw * k, sh * k)
+        high = min(stretch * sh * k, 0.86 * h)
+        target = skia.Rect.MakeXYWH(x + (w - sw * k) / 2, y + (h - high) / 2, sw * k, high)
         p.canvas.drawImageRect(image, source, target, sampling, paint, skia.Canvas.kFast_SrcRectConstraint)
-        return
+        return high * (sh - 4) / sh  # a tile has a margin of 2 px
     glyphs = max(1, round(sw / sh))  # ideographs and syllable blocks are square: stack them
     k = min(0.86 * w / sh, 0.94 * h / (glyphs * sh))
     size = sh * k
@@ -85,6 +98,7 @@ def draw(
         part = skia.Rect.MakeXYWH(sx + sw * i / glyphs, sy, sw / glyphs, sh)
         target = skia.Rect.MakeXYWH(x + (w - size) / 2, y + (h - glyphs * size) / 2 + i * size, size, size)
         p.canvas.drawImageRect(image, part, target, sampling, paint, skia.Canvas.kFast_SrcRectConstraint)
+    return size * (sh - 4) / sh
 
 
 def _is_hebrew(text: str) -> bool:
@@ -108,8 +122,11 @@ def can_write(text: str) -> bool:
     return right and all(_typeface().unicharToGlyph(ord(c)) != 0 for c in text)
 
 
-def latin(p: Painter, text: str, x: float, y: float, w: float, h: float, ink: Colour) -> None:
-    """A name in Latin or other letters that `can_write`, as large as the box allows."""
+def latin(p: Painter, text: str, x: float, y: float, w: float, h: float, ink: Colour) -> float:
+    """A name in Latin or other letters that `can_write`, as large as the box allows; returns its small letters' height.
+
+    Figures and capitals are higher by a third.
+    """
     text = unicodedata.normalize("NFC", text)
     if _is_hebrew(text):
         text = text[::-1]
@@ -123,3 +140,4 @@ def latin(p: Painter, text: str, x: float, y: float, w: float, h: float, ink: Co
     font.setEdging(skia.Font.Edging.kAntiAlias)
     font.setSubpixel(True)
     p.canvas.drawString(text, x + (w - wide) / 2, y + h / 2 + size * 0.36, font, p.paint(ink))
+    return 0.56 * size

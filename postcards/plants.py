@@ -206,6 +206,7 @@ def plant(p: Painter, kind: str, x: float, z: float, size: float, salt: float) -
     foliage.DRAW[kind](p, x0, y0, h, z, leaf, rng)
     if not p.scene.night:
         p.show("vegetation", x0, y0 - h * 0.5, h * 0.7)
+        p.tell("plant", kind, x0, y0 - h * 0.5, h * 0.7)
 
 
 def treeline(p: Painter) -> None:

@@ -8,6 +8,7 @@ from postcards.brush import Colour, Painter, Point, mix, scale
 
 PAINTS = {"white": (0.95, 0.95, 0.93), "yellow": (0.98, 0.74, 0.08)}
 _STRIPED_KERB = {"southasia", "seasia", "himalaya", "gulf"}
+_LINE = 0.15  # half the width of a line in metres: larger than life, to be made out
 _SNOW: Colour = (0.92, 0.945, 0.98)
 # Asphalt leans by region: concrete and sun-bleached tar, red chippings, dark fresh tar.
 _LEANING: dict[str, Colour] = {
@@ -42,7 +43,8 @@ def road(p: Painter) -> None:
     if s.road == "dirt":
         _dirt(p, min(1.0, snow / 0.6), random.Random(salt))
         return
-    lined = "road" not in p.hide and snow <= 0.75 and is_lined(p)
+    cleared = snow <= 0.75 and is_lined(p)  # where lines show through light snow
+    lined = "road" not in p.hide and cleared
     asphalt: Colour = (grey, grey, grey * 1.04)
     if lined:
         lean = _LEANING.get(s.country.region)
@@ -58,7 +60,7 @@ def road(p: Painter) -> None:
             s.lanes + 1.1,
             p.lit(mix(mix(earth, (0.6, 0.56, 0.5), 0.55), _SNOW, min(1.0, snow / 0.6)), 14),
         )
-    _surface(p, mix(scale(asphalt, 0.78 if s.weather == "rain" else 1.0), _SNOW, snow * 0.85))
+    _surface(p, mix(scale(asphalt, 0.78 if s.weather == "rain" else 1.0), _SNOW, snow * (0.45 if cleared else 0.85)))
     _wear(p, snow, random.Random(salt))
     if lined:
         lines(p)
@@ -185,7 +187,7 @@ def _pavement(p: Painter, snow: float, painted: bool) -> None:
 def _dashes(p: Painter, x: float, width: float, colour: Colour, on: float, off: float) -> None:
     near: list[list[Point]] = []
     far: list[list[Point]] = []
-    z = 2.0
+    z = 2.6
     while z < 90:
         (near if z < 24 else far).append(
             [
@@ -194,8 +196,13 @@ def _dashes(p: Painter, x: float, width: float, colour: Colour, on: float, off: 
             ]
         )
         z += on + off
-    p.polys(near, p.lit(colour, 8))
+    p.polys(near, _shine(p, colour))
     p.polys(far, p.lit(colour, 45))
+
+
+def _shine(p: Painter, colour: Colour) -> Colour:
+    """Paint on the road in this light; by night it throws the headlamps' light back."""
+    return scale(colour, 0.55) if p.scene.night else p.lit(colour, 10, 0.7)
 
 
 def is_lined(p: Painter) -> bool:
@@ -210,18 +217,19 @@ def lines(p: Painter) -> None:
     centre = PAINTS[c.centre]
     form = rng.random()
     if (c.centre == "yellow" and form < 0.55) or form < 0.14:
-        for x in (-0.19, 0.19):
-            p.strip(x - 0.085, x + 0.085, p.lit(centre, 10), z1=160)
+        for x in (-0.23, 0.23):
+            p.strip(x - 0.12, x + 0.12, _shine(p, centre), z1=160)
     elif form < 0.72:
-        _dashes(p, 0.0, 0.11, centre, 3.0, 4.0)
+        _dashes(p, 0.0, _LINE, centre, 3.2, 3.0)
     else:
-        p.strip(-0.11, 0.11, p.lit(centre, 10), z1=160)
-    if s.kind in {"rural", "village", "coast"} or rng.random() < 0.5:
-        edge = PAINTS[c.edge]
-        for d in (-1, 1):
-            p.strip(d * (w - 0.48), d * (w - 0.3), p.lit(edge, 10), z1=160)
+        p.strip(-_LINE, _LINE, _shine(p, centre), z1=160)
+    edge = PAINTS[c.edge]
+    for d in (-1, 1):
+        p.strip(d * (w - 0.26 - 2 * _LINE), d * (w - 0.26), _shine(p, edge), z1=160)
+        p.tell("edge line", c.edge, *p.point(d * (w - 0.26 - _LINE), 0, 8), 2 * _LINE * p.focal / 8)
     if s.kind == "street" and rng.random() < 0.4:  # a zebra crossing
         z = rng.uniform(8, 15)
         p.polys([[p.point(*c) for c in ((x, 0, z), (x + 0.5, 0, z), (x + 0.5, 0, z + 3), (x, 0, z + 3))]
                  for x in (-w + 0.5 + i * (2 * w - 1) / 7.5 for i in range(8))], p.lit(PAINTS["white"], z))  # fmt: skip
-    p.show("road", *p.point(0, 0, 8), 8)
+    z = 6.0
+    p.show("road", *p.point(0, 0, z), 2 * _LINE * p.focal / z)

@@ -29,7 +29,7 @@ LANDMARKS = (
 )  # fmt: skip
 # Colours far enough apart to be told from one another in 128 px, in the evening and in the rain, and none like a sky:
 # one of the first for the body, one of the second for roofs and belts.
-_BODIES = (
+LANDMARK_COLOURS = (
     (0.96, 0.91, 0.79), (0.8, 0.17, 0.14), (0.13, 0.27, 0.77), (1.0, 0.81, 0.15), (0.02, 0.55, 0.62),
     (0.52, 0.21, 0.72), (0.95, 0.35, 0.6), (0.25, 0.28, 0.4), (0.96, 0.44, 0.08), (0.22, 0.66, 0.2),
     (0.5, 0.27, 0.1), (0.55, 0.92, 0.8),
@@ -160,8 +160,8 @@ def photographer_style(photographer: str) -> Style:
 def city_landmark(city_id: int) -> Landmark:
     """The landmark that belongs to a GeoNames id: one of 480 pairs of form and body colour, with details of its own."""
     rng = random.Random(f"landmark/{_SALTS[city_id % len(_SALTS)]}/{city_id}")
-    form, body = divmod(rng.randrange(len(LANDMARKS) * len(_BODIES)), len(_BODIES))
-    colour = _BODIES[body]
+    form, body = divmod(rng.randrange(len(LANDMARKS) * len(LANDMARK_COLOURS)), len(LANDMARK_COLOURS))
+    colour = LANDMARK_COLOURS[body]
     return Landmark(
         kind=LANDMARKS[form],
         colour=colour,

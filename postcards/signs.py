@@ -151,27 +151,26 @@ def _guide(p: Painter, objects: Objects) -> None:
         p.rect(x - w / 2, y, w, h, ink, r=4)
         p.rect(x - w / 2 + 1.6, y + 1.6, w - 3.2, h - 3.2, ground, r=3)
         if not latin_only and "script" not in p.hide:
-            p.show("script", x, y + 13, 12)
-            _local(p, (x - w / 2 + 5, y + 2.5, w - 10, 23), ink, random.Random(letter))
+            box = (x - w / 2 + 5, y + 2.5, w - 10, 23)
+            p.show("script", x, y + 13, _local(p, box, ink, random.Random(letter)))
         if "town_name" not in p.hide:
-            p.show("town_name", x, y + h - 13, min(0.56 * 23, 0.72 * (w - 10) / (0.68 * len(s.town))))
-            lettering.latin(p, s.town, x - w / 2 + 5, y + h - 27, w - 10, 25, ink)
+            high = lettering.latin(p, s.town, x - w / 2 + 5, y + h - 27, w - 10, 25, ink)
+            p.show("town_name", x, y + h - 13, high)
 
     objects.append((_FRONT + 0.1, board))
 
 
-def _local(p: Painter, box: tuple[float, float, float, float], ink: Colour, rng: random.Random) -> None:
-    """The town's name in its own letters, or where that is not known a word of the place's language."""
+def _local(p: Painter, box: tuple[float, float, float, float], ink: Colour, rng: random.Random) -> float:
+    """The town's name in its own letters, or else a word of its language; returns the letters' height in px."""
     if p.scene.town_local:
-        lettering.latin(p, p.scene.town_local, *box, ink)
-    else:
-        lettering.draw(p, lettering.word(p.scene.language, rng), *box, ink, vertical=False)
+        return lettering.latin(p, p.scene.town_local, *box, ink)
+    return lettering.draw(p, lettering.word(p.scene.language, rng), *box, ink, vertical=False)
 
 
 def shield(p: Painter, objects: Objects) -> None:
     """The route marker in the province's colours."""
     s, rng = p.scene, p.scene.rng("shield")
-    z, number, r = p.focal / rng.uniform(25, 28), str(rng.randint(1, 99)), rng.uniform(12.5, 14.5)
+    z, number, r = p.focal / rng.uniform(25, 28), str(rng.randint(1, 99)), rng.uniform(16.0, 18.0)
     if not p.has("shield", "route"):
         return
     k, (x, foot) = p.focal / z, p.point(p.side * (s.lanes + 0.95), 0, z)
@@ -180,12 +179,12 @@ def shield(p: Painter, objects: Objects) -> None:
     ground, ink = s.province.shield
 
     def marker() -> None:
-        p.show("route", x, y, 2 * r)
         p.line((x, foot), (x, y), 2.4, p.lit((0.5, 0.51, 0.52), z))
-        for size, colour in ((1.14, (0.1, 0.1, 0.1)), (1.06, ink), (0.88, ground)):
+        for size, colour in ((1.12, (0.1, 0.1, 0.1)), (1.05, ink), (0.84, ground)):
             _marker_form(p, s.province.shield_form, x, y, r * size, p.lit(colour, 4, 0.75))
         high = 1.5 * r if s.province.shield_form != "diamond" else 1.2 * r
-        lettering.latin(p, number, x - 0.72 * r, y - high / 2, 1.44 * r, high, p.lit(_readable(ground, ink), 4, 0.75))
+        colour = p.lit(_readable(ground, ink), 4, 0.75)
+        p.show("route", x, y, lettering.latin(p, number, x - 0.72 * r, y - high / 2, 1.44 * r, high, colour))
 
     objects.append((_FRONT - 0.1, marker))
 

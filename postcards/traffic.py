@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from postcards.brush import SIZE, Colour, Objects, Painter, Point, hex_colour, mix, scale
+from postcards.visible import colour_word
 
 PLATES = {"white": "#f4f4f0", "yellow": "#f2c81e", "black": "#16181c", "blue": "#1d4f9e", "red": "#b3202a"}
 _EU_BLUE, _DARK, _RUBBER = (0.05, 0.2, 0.62), (0.1, 0.1, 0.11), (0.06, 0.06, 0.07)
@@ -159,9 +160,9 @@ def vehicles(p: Painter, objects: Objects) -> None:
     moving = [name for name in ("ahead", "oncoming") if name in s.elements]
     for name in moving:
         rng, front = s.rng(name), name == "oncoming"
-        near = (9.5, 15) if front else (7.2, 11)
-        for z in (rng.uniform(*near), rng.uniform(20, 46))[: 1 + (rng.random() < 0.5)]:
-            _add_vehicle(p, objects, -p.side * lane if front else p.side * lane, z, front, rng, on_road=True)
+        near = (19.0, 27.0) if front else (29.0, 36.0)  # px per metre: near enough to read the plate
+        for z in (p.focal / rng.uniform(*near), rng.uniform(22, 46))[: 1 + (rng.random() < 0.5)]:
+            _add_vehicle(p, objects, -0.86 * p.side * lane if front else p.side * lane, z, front, rng, on_road=True)
     if "parked" in s.elements and moving:  # by themselves they do not tell on which side one drives
         rng = s.rng("parked")
         for _ in range(rng.randint(1, 4)):
@@ -186,8 +187,8 @@ def _add_vehicle(
     if not on_road and (kind in _BIG or plain in _BIG):
         kind, plain = "", "hatch"
     if (kind or plain) in _BIG:
-        z += 7
-    z = max(z, p.focal * (abs(x - p.camera_x) + 1.1) / 112)  # whole in the picture
+        z += 5
+    z = max(z, p.focal * (abs(x - p.camera_x) + 1.05) / 114)  # whole in the picture
     name = plain if "extras" in p.hide or not kind else kind
 
     def one() -> None:
@@ -196,9 +197,19 @@ def _add_vehicle(
             p.show("vehicles", x0, y0 - 0.6 * k, 1.4 * k)
         if name == kind:
             p.show("extras", x0, y0 - 0.6 * k, 1.2 * k)
+        p.tell("vehicle", _name_of(p, name), x0, y0 - 0.6 * k, 1.2 * k)
         vehicle(p, x, z, front, name, random.Random(salt))
 
     objects.append((z, one))
+
+
+def _name_of(p: Painter, kind: str) -> str:
+    """What somebody would call a vehicle: its kind, and the colour where all of a country's have the same."""
+    iso = p.scene.country.iso
+    paint = {"taxi": TAXIS, "bus": _BUSES, "minibus": _MINIBUSES}.get(kind, {}).get(iso)
+    if kind == "rickshaw" and iso in _RICKSHAWS:
+        paint = _RICKSHAWS[iso][0]
+    return f"{colour_word(hex_colour(paint))} {kind}" if paint else kind
 
 
 def vehicle(p: Painter, x: float, z: float, front: bool, kind: str, rng: random.Random) -> None:
@@ -352,13 +363,15 @@ def _lamps(p: Painter, x: float, y: float, k: float, z: float, body: Body, front
 def plate(p: Painter, x: float, y: float, k: float, z: float, front: bool) -> None:
     """A number plate with the country's ground, shape, band and letters, larger than life; none at night."""
     c = p.scene.country
-    half, high = (0.42 * k, 0.14 * k) if c.plate_shape == "long" else (0.32 * k, 0.17 * k)
+    k = max(k, min(1.35 * k, 27.0))  # far ones are drawn larger still
+    half, high = (0.5 * k, 0.185 * k) if c.plate_shape == "long" else (0.35 * k, 0.22 * k)
     if p.scene.night or "plate" in p.hide or 2 * high < 3.0 or not _in_picture(x, y):
         return
     p.show("plate", x, y, 2 * high)
     name = c.plate_front if front else c.plate_rear
+    p.tell("front plate" if front else "rear plate", name, x, y, 2 * high)
     ground = p.lit(hex_colour(PLATES[name]), z, 0.85)
-    p.rect(x - half - 0.8, y - high - 0.8, 2 * half + 1.6, 2 * high + 1.6, p.lit(_DARK, z), r=0.8)
+    p.rect(x - half - 0.8, y - high - 0.8, 2 * half + 1.6, 2 * high + 1.6, p.lit(_DARK, z), r=1.2)
     p.rect(x - half, y - high, 2 * half, 2 * high, ground)
     where, colours = _BANDS.get(c.iso, ("", ()))
     left, right, top = x - half, x + half, y - high
@@ -374,8 +387,8 @@ def plate(p: Painter, x: float, y: float, k: float, z: float, front: bool) -> No
     top += 0.55 * high * (where == "top")
     ink = _PLATE_INK.get(c.iso, (0.12, 0.12, 0.16)) if name not in {"black", "blue", "red"} else (0.95, 0.95, 0.95)
     step, tall = (right - left) / 8.6, y + high - top
-    bars = [(left + (0.8 + i + (i > 2) * 0.7) * step, top + 0.2 * tall) for i in range(7)]
-    shapes = [[(a, b), (a + 0.62 * step, b), (a + 0.62 * step, b + 0.6 * tall), (a, b + 0.6 * tall)] for a, b in bars]
+    bars = [(left + (0.8 + i + (i > 2) * 0.7) * step, top + 0.22 * tall) for i in range(7)]
+    shapes = [[(a, b), (a + 0.55 * step, b), (a + 0.55 * step, b + 0.56 * tall), (a, b + 0.56 * tall)] for a, b in bars]
     p.polys(shapes, p.lit(ink, z), 0.9)
 
 

@@ -10,12 +10,15 @@ from itertools import pairwise
 import skia
 
 from postcards.brush import SIZE, Colour, Objects, Painter, Point, mix, scale, vegetation_colour
+from postcards.visible import colour_word
 
-_WOOD, _CONCRETE, _STEEL = (0.36, 0.27, 0.2), (0.68, 0.68, 0.65), (0.5, 0.53, 0.55)
+_WOOD, _CONCRETE, _STEEL = (0.38, 0.25, 0.15), (0.63, 0.63, 0.6), (0.5, 0.53, 0.55)
 _WHITE, _RED, _YELLOW = (0.95, 0.95, 0.93), (0.84, 0.13, 0.11), (0.97, 0.8, 0.12)
 _BLUE, _GREEN, _DARK = (0.12, 0.3, 0.65), (0.1, 0.42, 0.24), (0.12, 0.12, 0.13)
 
 # --- poles and lamps ------------------------------------------------------------------------------
+
+_POLE, _LAMP_POST = 0.25, 0.5  # half the thickness of a pole's foot, the thickness of a lamp's: larger than life
 
 _BUNDLES = {"japan", "vietnam", "seasia", "southasia", "taiwan", "himalaya", "china", "korea"}
 _DOUBLE_LAMPS = {"gulf", "namerica", "levant", "persia", "korea", "china"}
@@ -25,19 +28,23 @@ _LANTERNS = {"med", "british", "cone", "carib", "andes", "ceurope"}
 def poles(p: Painter, objects: Objects) -> None:
     """Utility poles with wires, or street lamps; now and then steel pylons across the land."""
     s, rng = p.scene, p.scene.rng("poles")
-    d, start, pylon = rng.choice((-1, 1)), rng.uniform(7, 12), rng.random()
+    d, near, pylon = rng.choice((-1, 1)), rng.uniform(16.5, 19.5), rng.random()
     if not p.has("poles", "poles"):
         return
     if s.sea_side == d or {"guide", "shield"} & s.elements:
         d = -p.side
-    x, step = d * (s.lanes + 1.7), 17.0
+    x, step = d * (s.lanes + 1.7), 15.0
+    # The first stands whole in the picture, with its arms: `near` px per metre, less across the road.
+    start = max(p.focal / near, p.focal * (abs(x - p.camera_x) + 0.5) / 112)
     lamp = s.country.pole in {"lamp", "none"}
     for i in range(5):
         z = start + i * step
 
         def one(z: float = z) -> None:
             k, (x0, y0) = p.focal / z, p.point(x, 0, z)
-            p.show("poles", x0, y0 - 4 * k, 1.8 * k)
+            size = (_LAMP_POST if lamp else 2 * _POLE) * k
+            p.show("poles", x0, y0 - 4 * k, size)
+            p.tell("pole", pole_kind(p), x0, y0 - 4 * k, size)
             p.ground_shadow(x, z, 0.1, 7)
             (_lamp if lamp else _pole)(p, x0, y0, k, z, d)
 
@@ -48,19 +55,34 @@ def poles(p: Painter, objects: Objects) -> None:
         objects.append((150.0, lambda: _pylons(p, -d, pylon)))
 
 
+def pole_kind(p: Painter) -> str:
+    """What stands along the road here."""
+    country = p.scene.country
+    if country.pole in {"lamp", "none"}:
+        if country.region in _LANTERNS:
+            return "lantern"
+        return "double lamp" if country.region in _DOUBLE_LAMPS else "street lamp"
+    return f"{country.pole.replace('wood', 'wooden')} pole" + (" with many wires" if country.region in _BUNDLES else "")
+
+
 def _pole(p: Painter, x: float, y: float, k: float, z: float, d: int) -> None:
     """A wooden pole with one crossarm, a concrete one with a transformer, or an Asian one with many arms and cans."""
     s = p.scene
     colour = p.lit(_WOOD if s.country.pole == "wood" else _CONCRETE, z)
-    _shape(p, x, y, k, [(-0.15, 0), (-0.1, 8), (0.1, 8), (0.15, 0)], colour)
+    wood, w = s.country.pole == "wood", _POLE
+    _shape(p, x, y, k, [(-w, 0), (-0.7 * w, 8), (0.7 * w, 8), (w, 0)], colour)
+    _shape(p, x, y, k, [(0.25 * w, 0), (0.2 * w, 8), (0.7 * w, 8), (w, 0)], scale(colour, 0.78))
+    if not wood and z < 40:  # the holes of a concrete pole
+        p.polys([[(x - 0.3 * w * k, y - a * k), (x + 0.25 * w * k, y - a * k), (x + 0.25 * w * k, y - (a + 0.5) * k),
+                  (x - 0.3 * w * k, y - (a + 0.5) * k)] for a in (1.0, 2.2, 3.4, 4.6)], scale(colour, 0.5))  # fmt: skip
     bundle = s.country.region in _BUNDLES
     arms = (7.5, 6.9, 6.3) if bundle else (7.4,)
     half = 0.75 if bundle else 1.15
-    bars = [[(x - half * k, y - a * k), (x + half * k, y - a * k), (x + half * k, y - (a - 0.14) * k),
-             (x - half * k, y - (a - 0.14) * k)] for a in arms]  # fmt: skip
-    pins = [(x - 0.9 * half * k, 0.05 * k), (x + 0.9 * half * k, 0.05 * k)]
+    bars = [[(x - half * k, y - a * k), (x + half * k, y - a * k), (x + half * k, y - (a - 0.3) * k),
+             (x - half * k, y - (a - 0.3) * k)] for a in arms]  # fmt: skip
+    pins = [(x + t * half * k, 0.09 * k) for t in (-0.88, 0.88)]
     bars += [
-        [(a - w, y - 7.65 * k), (a + w, y - 7.65 * k), (a + w, y - 7.4 * k), (a - w, y - 7.4 * k)] for a, w in pins
+        [(a - r, y - 7.75 * k), (a + r, y - 7.75 * k), (a + r, y - 7.4 * k), (a - r, y - 7.4 * k)] for a, r in pins
     ]
     p.polys(bars, colour)
     can = p.lit((0.46, 0.48, 0.5), z)
@@ -78,15 +100,16 @@ def _lamp(p: Painter, x: float, y: float, k: float, z: float, d: int) -> None:
     s = p.scene
     colour = p.lit(_STEEL if s.country.region not in _LANTERNS else (0.16, 0.2, 0.19), z)
     glow = (1.0, 0.9, 0.6) if s.night else p.lit((0.85, 0.85, 0.8), z)
-    high, arm = (5.2, 0.0) if s.country.region in _LANTERNS else (8.2, 1.8)
-    p.line((x, y), (x, y - high * k), max(0.8, 0.17 * k), colour)
+    high, arm = (5.2, 0.0) if s.country.region in _LANTERNS else (6.4, 1.6)
+    w = 0.5 * _LAMP_POST
+    _shape(p, x, y, k, [(-w, 0), (-0.5 * w, high), (0.5 * w, high), (w, 0)], colour)
     lights = [(x - d * arm * k, y - (high + 0.1) * k)]
     if arm and s.country.region in _DOUBLE_LAMPS:
         lights.append((x + d * arm * k, y - (high + 0.1) * k))
     for at in lights:
         if arm:
-            p.line((x, y - high * k), at, max(0.7, 0.11 * k), colour)
-            p.oval(at[0], at[1] + 0.06 * k, 0.5 * k, 0.14 * k, glow if s.night else colour)
+            p.line((x, y - high * k), at, max(0.7, 0.22 * k), colour)
+            p.oval(at[0], at[1] + 0.06 * k, 0.7 * k, 0.24 * k, glow if s.night else colour)
         else:
             p.poly([(x - 0.2 * k, y - high * k), (x - 0.34 * k, y - (high + 0.65) * k),
                     (x + 0.34 * k, y - (high + 0.65) * k), (x + 0.2 * k, y - high * k)], glow)  # fmt: skip
@@ -106,7 +129,7 @@ def _wires(p: Painter, x: float, start: float, step: float) -> None:
             here = p.point(x + spread, high, start + i * step)
             path.quadTo((before[0] + here[0]) / 2, (before[1] + here[1]) / 2 + 26 / (i + 1.2) ** 1.4, *here)
             before = here
-    p.canvas.drawPath(path, p.outline((0.12, 0.12, 0.14), 1.0 if many else 0.8, 0.75))
+    p.canvas.drawPath(path, p.outline((0.12, 0.12, 0.14), 1.2 if many else 1.0, 0.75))
 
 
 _LATTICE: tuple[tuple[Point, Point], ...] = (
@@ -132,11 +155,12 @@ def _pylons(p: Painter, d: int, salt: float) -> None:
     for one, other in zip(*tips, strict=True):
         path.moveTo(*one)
         path.quadTo((one[0] + other[0]) / 2, (one[1] + other[1]) / 2 + 8, *other)
-    p.show("poles", feet[0][0], feet[0][1] - 20, 18)
-    p.canvas.drawPath(path, p.outline(colour, 1.0, 0.9))
+    p.canvas.drawPath(path, p.outline(colour, 1.2, 0.9))
 
 
 # --- marker posts ---------------------------------------------------------------------------------
+
+_BOLLARD = 0.18  # half the width of a marker post in metres
 
 
 def bollards(p: Painter, objects: Objects) -> None:
@@ -145,27 +169,27 @@ def bollards(p: Painter, objects: Objects) -> None:
     if not p.has("bollard", "bollard") or s.country.bollard == "none":
         return
     for i in range(6):
-        z = 6.0 + i * 8.5
+        z = 6.0 + i * 7.5
         for d in (-1, 1):
 
             def one(z: float = z, d: int = d) -> None:
                 k, (x, y) = p.focal / z, p.point(d * (s.lanes + 0.75), 0, z)
-                p.show("bollard", x, y - 0.5 * k, 0.26 * k)
+                p.show("bollard", x, y - 0.5 * k, 2 * _BOLLARD * k)
                 _bollard(p, x, y, k, z, s.country.bollard)
 
             objects.append((z, one))
 
 
 def _bollard(p: Painter, x: float, y: float, k: float, z: float, kind: str) -> None:
-    w = 0.13 * k
-    p.rect(x - w, y - 1.05 * k, 2 * w, 1.05 * k, p.lit(_YELLOW if kind == "yellow" else _WHITE, z, 0.8), r=0.05 * k)
+    w = _BOLLARD * k
+    p.rect(x - w, y - 1.2 * k, 2 * w, 1.2 * k, p.lit(_YELLOW if kind == "yellow" else _WHITE, z, 0.8), r=0.05 * k)
     if kind == "white":  # a slanting black cap with a reflector
         p.poly(
-            [(x - w, y - 0.9 * k), (x + w, y - 0.78 * k), (x + w, y - 0.5 * k), (x - w, y - 0.62 * k)], p.lit(_DARK, z)
+            [(x - w, y - 1.04 * k), (x + w, y - 0.9 * k), (x + w, y - 0.5 * k), (x - w, y - 0.64 * k)], p.lit(_DARK, z)
         )
-        p.rect(x - 0.4 * w, y - 0.78 * k, 0.8 * w, 0.16 * k, p.lit((0.95, 0.6, 0.2), z, 0.9))
+        p.rect(x - 0.42 * w, y - 0.88 * k, 0.84 * w, 0.22 * k, p.lit((0.95, 0.6, 0.2), z, 0.9))
     else:
-        p.rect(x - w, y - 0.88 * k, 2 * w, 0.26 * k, p.lit(_RED if kind == "red" else _DARK, z, 0.8))
+        p.rect(x - w, y - 1.02 * k, 2 * w, 0.42 * k, p.lit(_RED if kind == "red" else _DARK, z, 0.8))
 
 
 # --- fences ---------------------------------------------------------------------------------------
@@ -177,19 +201,20 @@ Quad = list[Point]
 def fences(p: Painter, objects: Objects) -> None:
     """The province's fence along one or both sides of the road."""
     s, rng = p.scene, p.scene.rng("fences")
-    sides, x = rng.choice(((-1, 1), (-1, 1), (1,), (-1,))), s.lanes + rng.uniform(2.3, 3.0)
+    sides, x = rng.choice(((-1, 1), (-1, 1), (1,), (-1,))), s.lanes + rng.uniform(1.9, 2.5)
     if not p.has("fence", "fence") or s.province.fence == "none":
         return
-    draw = _FENCES[s.province.fence]
+    draw, thick = _FENCES[s.province.fence], _THICK[s.province.fence]
     for d in sides:
         if d == s.sea_side:
             continue
         for near, far in _REACHES:
 
             def reach(d: int = d, near: float = near, far: float = far) -> None:
-                for z in (near, (near + far) / 2):
+                edge = p.focal * abs(d * x - p.camera_x) / 112  # where the fence enters the picture
+                for z in (min(max(near, edge), far), (near + far) / 2):
                     at = p.point(d * x, 0.5, z)
-                    p.show("fence", at[0], at[1], 0.9 * p.focal / z)
+                    p.show("fence", at[0], at[1], thick * p.focal / z)
                 draw(p, d * x, near, far)
 
             objects.append((near, reach))
@@ -214,8 +239,8 @@ def _uprights(p: Painter, x: float, step: float, half: float, high: float, near:
 
 
 def _rail(p: Painter, x: float, near: float, far: float) -> None:
-    bands = [_along(p, x, low, low + 0.14, near, far) for low in (0.4, 0.9)]
-    p.polys(bands + _uprights(p, x, 2.5, 0.08, 1.15, near, far), p.lit(p.scene.province.fence_colour, near, 0.6))
+    bands = [_along(p, x, low, low + 0.26, near, far) for low in (0.36, 0.88)]
+    p.polys(bands + _uprights(p, x, 2.5, 0.14, 1.25, near, far), p.lit(p.scene.province.fence_colour, near, 0.6))
 
 
 def _picket(p: Painter, x: float, near: float, far: float) -> None:
@@ -227,8 +252,8 @@ def _picket(p: Painter, x: float, near: float, far: float) -> None:
 
 def _wire(p: Painter, x: float, near: float, far: float) -> None:
     colour = p.lit(p.scene.province.fence_colour, near, 0.6)
-    bands = [_along(p, x, low, low + 0.035, near, far) for low in (0.4, 0.75, 1.08)]
-    p.polys(bands + _uprights(p, x, 3.0, 0.08, 1.2, near, far), colour)
+    bands = [_along(p, x, low, low + 0.06, near, far) for low in (0.4, 0.75, 1.08)]
+    p.polys(bands + _uprights(p, x, 2.6, 0.16, 1.3, near, far), colour)
 
 
 def _wall(p: Painter, x: float, near: float, far: float) -> None:
@@ -253,10 +278,12 @@ def _hedge(p: Painter, x: float, near: float, far: float) -> None:
 def _guardrail(p: Painter, x: float, near: float, far: float) -> None:
     colour = p.scene.province.fence_colour
     p.polys(_uprights(p, x, 2.0, 0.07, 0.75, near, far), p.lit(scale(colour, 0.7), near, 0.4))
-    p.poly(_along(p, x, 0.45, 0.85, near, far), p.lit(colour, near, 0.7))
-    p.poly(_along(p, x, 0.61, 0.68, near, far), p.lit(scale(colour, 0.65), near, 0.5))
+    p.poly(_along(p, x, 0.42, 0.94, near, far), p.lit(colour, near, 0.7))
+    p.poly(_along(p, x, 0.63, 0.73, near, far), p.lit(scale(colour, 0.65), near, 0.5))
 
 
+# Metres of the thinnest part that has to be made out: bars, pickets, posts, the whole of a wall.
+_THICK = {"rail": 0.26, "picket": 0.3, "wire": 0.32, "wall": 1.0, "hedge": 1.2, "guardrail": 0.5}
 _FENCES: dict[str, Callable[[Painter, float, float, float], None]] = {
     "rail": _rail, "picket": _picket, "wire": _wire, "wall": _wall, "hedge": _hedge, "guardrail": _guardrail,
 }  # fmt: skip
@@ -336,7 +363,7 @@ def extras(p: Painter, objects: Objects) -> None:
     if name in _FAR:
         objects.append((70.0, lambda: _far(p, name, p.axis + d * (54 + 34 * depth), salt)))
     elif name in _ACROSS:
-        objects.append((13.0, lambda: _ACROSS[name](p)))
+        objects.append((13.0, lambda: _hung(p, name)))
     else:
         objects.append(_near(p, name, d, depth, salt))
 
@@ -351,15 +378,22 @@ def _near(p: Painter, name: str, d: int, depth: float, salt: float) -> tuple[flo
         k, (x0, y0) = p.focal / z, p.point(x, 0, z)
         k *= 1.0 if d == p.side else 1.45  # what stands across the road is drawn larger, to be made out
         p.show("extras", x0, y0 - 0.5 * k, 0.7 * k)
+        p.tell("wayside", _thing(p, name), x0, y0 - 0.5 * k, 0.7 * k)
         draw(p, x0, y0, k, z, random.Random(salt))
 
     return z, one
+
+
+def _thing(p: Painter, name: str) -> str:
+    """What somebody would call it; a postbox with its colour, which is its country's."""
+    return f"{colour_word(_POSTBOX.get(p.scene.country.iso, _YELLOW))} postbox" if name == "postbox" else name
 
 
 def _far(p: Painter, name: str, x: float, salt: float) -> None:
     x = min(max(x, 34.0), SIZE - 34.0)
     y = p.horizon + 5
     p.show("extras", x, y - 25, 8)
+    p.tell("wayside", name, x, y - 25, 8)
     _FAR_FORMS[name](p, x, y, 56 + 14 * salt, 60.0, random.Random(salt))
 
 
@@ -475,6 +509,11 @@ def _across(p: Painter, count: int) -> list[Point]:
     for a, b in pairwise(points):
         p.line(a, b, 0.9, p.lit((0.2, 0.2, 0.2), 8))
     return points
+
+
+def _hung(p: Painter, name: str) -> None:
+    p.tell("wayside", name, *p.point(0, 5.3, 13), 7)
+    _ACROSS[name](p)
 
 
 def _prayerflags(p: Painter) -> None:
