@@ -1,4 +1,4 @@
-"""Make the dataset again from nothing: lettering, places, splits, photo table, samples."""
+"""Make the dataset again from nothing: places with what is known of them, photo table, regions, samples, vectors."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from geolib.common.files import atomic_path, write_bytes
 from geolib.datasets import open_dataset
 from geolib.embed import embed_photos
 from geolib.encoder import Encoder
-from postcards import draw_bytes, letters, places, render
-from postcards.captions import CONTINENTS, caption
+from postcards import deal, draw_bytes, places, render
+from postcards.captions import CONTINENTS, said
 from postcards.dataset import drawn_folder
-from postcards.scene import describe
+from postcards.scene import CUES, describe
+from postcards.visible import details_of
 
-SEED = 20261
-# Postcards a split. Those named "balanced" follow land and population, the others the places of real photographs.
-COUNTS = {"train": 15_000, "train_balanced": 8_000, "calibration": 3_000, "test": 3_000, "test_balanced": 3_000}
-_BLOCKS = {"train_balanced": "train", "test_balanced": "test"}  # whose blocks they share
+COUNTS = deal.COUNTS  # postcards per side
 ENCODERS = ("", "-no-names")  # endings of the folders: captions that name places, captions that never do
-ENCODER_COUNTS = {"gallery": 40_000, "balanced": 54_000, "cities": 18_000}
+ENCODER_SCENES = 300_000
 
 
 @cache
@@ -38,76 +36,21 @@ def country_names() -> dict[str, tuple[str, str]]:
     return {r["iso"]: (r["name"], CONTINENTS[r["continentcode"]]) for r in rows}
 
 
-def _sessions(points: pd.DataFrame, shots: float, prefix: str, rng: np.random.Generator) -> pd.DataFrame:
-    """Give every point to a photographer and let them take a few shots within some hundred metres of it.
-
-    A photographer's points are neighbours (a home), a quarter of them swapped with somebody else's (trips).
-    """
-    points = points.copy()
-    order = np.lexsort(
-        (points["lat"].to_numpy(), np.round(points["lon"].to_numpy() / 4), np.round(points["lat"].to_numpy() / 4))
-    )
-    trips = np.flatnonzero(rng.random(len(order)) < 0.25)
-    order[trips] = order[rng.permutation(trips)]
-    sizes = rng.geometric(1 / 6, len(points)).clip(2, 30)
-    owner = np.repeat(np.arange(len(sizes)), sizes)[: len(points)]
-    points.loc[points.index[order], "photographer"] = [f"{prefix}{n:05d}" for n in owner]
-    repeats = rng.geometric(1 / shots, len(points)).clip(1, round(4 * shots))
-    rows = points.loc[points.index.repeat(repeats)].reset_index(drop=True)
-    metres = rng.normal(0, 180, (len(rows), 2))
-    rows["lat"] = (rows["lat"] + metres[:, 0] / 111_195).clip(-89.9, 89.9).round(5)
-    rows["lon"] = (rows["lon"] + metres[:, 1] / (111_195 * np.cos(np.deg2rad(rows["lat"].clip(-89, 89))))).round(5)
-    rows["lon"] = (rows["lon"] + 180) % 360 - 180
-    return rows
-
-
-def _same_block(rows: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Drop the few shots that a walk took into a block of another split."""
-    kept: pd.DataFrame = rows[places.block_split(rows["lat"].to_numpy(), rows["lon"].to_numpy(), SEED) == split]
-    return kept
-
-
 def course_places() -> pd.DataFrame:
-    """The course's places with photographers and splits, disjoint in photographers and 1-degree blocks."""
-    rng = np.random.default_rng(SEED)
-    points = places.gallery().sample(frac=1, random_state=rng, ignore_index=True)
-    split = places.block_split(points["lat"].to_numpy(), points["lon"].to_numpy(), SEED)
-    parts = []
-    for name, count in COUNTS.items():
-        if name in _BLOCKS:
-            pool = places.balanced_points(10 * count, rng)
-            pool = _same_block(pool, _BLOCKS[name]).head(count)
-            rows = _sessions(pool, 1.2, name.replace("_", ""), rng)
-        else:
-            # the first half of the training points is the course's, the second the encoder's
-            pool = points[split == name]
-            pool = pool.head(len(pool) // 2) if name == "train" else pool
-            rows = _sessions(pool.head(count // 2), 3, name, rng)
-        rows = _same_block(rows, _BLOCKS.get(name, name))
-        parts.append(rows.head(count).assign(split=name))
-    table = pd.concat(parts, ignore_index=True)
-    table = table.sample(frac=1, random_state=rng, ignore_index=True)  # no order to learn from
+    """The course's postcards with photographers, splits and what is known of each place (see `postcards.deal`)."""
+    table = deal.course()
     table.insert(0, "id", [f"postcard-{n:05d}" for n in range(len(table))])
     return _with_attributes(table)
 
 
-def encoder_places() -> pd.DataFrame:
-    """Other places, in training blocks only, for the encoder: real density, balanced over the Earth, and cities."""
-    rng = np.random.default_rng(SEED + 1)
-    points = places.gallery().sample(frac=1, random_state=np.random.default_rng(SEED), ignore_index=True)
-    split = places.block_split(points["lat"].to_numpy(), points["lon"].to_numpy(), SEED)
-    pool = points[split == "train"]
-    real = _sessions(pool.iloc[len(pool) // 2 :], 2, "encoder", rng)
-    far = _sessions(_same_block(places.balanced_points(ENCODER_COUNTS["balanced"] * 2, rng), "train"), 1.2, "far", rng)
-    city = _sessions(_same_block(places.city_points(ENCODER_COUNTS["cities"] * 2, rng), "train"), 1.2, "city", rng)
-    parts = [
-        _same_block(rows, "train").head(ENCODER_COUNTS[name])
-        for name, rows in (("gallery", real), ("balanced", far), ("cities", city))
-    ]
-    table = pd.concat(parts, ignore_index=True).assign(split="encoder")
-    table = table.sample(frac=1, random_state=rng, ignore_index=True)
-    table.insert(0, "id", [f"encoder-{n:06d}" for n in range(len(table))])
-    return _with_attributes(table)
+def encoder_places(count: int = ENCODER_SCENES) -> pd.DataFrame:
+    """Other places for the encoder: real density, balanced over the Earth, and cities; nothing near a held-out region.
+
+    The first rows do not depend on how many are asked for.
+    """
+    table = deal.encoder(count)
+    table.insert(0, "id", [f"encoder-{n:07d}" for n in range(len(table))])
+    return _with_attributes(table.assign(split="encoder"))
 
 
 def _with_attributes(table: pd.DataFrame) -> pd.DataFrame:
@@ -127,10 +70,9 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def portray(row: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """A postcard's JPEG file, and what the table says of it: scene, light, season, weather, belt, cues, captions."""
-    file, cues = draw_bytes(row)
-    scene = describe(row)
-    named = {**row, "landmark_city": row["landmark_city"] if cues["landmark"] else ""}
+    """A postcard's JPEG file, and what the table says of it: scene, light, season, weather, belt, cues, phrases."""
+    file, seen = draw_bytes(row)
+    scene, cues = describe(row), {name: bool(seen[name]) for name in CUES}
     return file, {
         "scene": scene.kind if not scene.night else "night",
         "month": scene.month,
@@ -138,8 +80,8 @@ def portray(row: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
         "sun_height": round(scene.sun_height, 1),
         "weather": scene.weather,
         "belt": scene.biome,
-        "caption": caption(scene, cues),
-        "caption_named": caption(scene, cues, named),
+        "phrases": "; ".join(said(scene, seen)),
+        "details": details_of(seen),
         **{f"cue_{name}": shown for name, shown in cues.items()},
     }
 
@@ -150,10 +92,10 @@ def portray_many(rows: Iterable[Mapping[str, Any]], workers: int) -> Iterator[tu
         yield from pool.imap(portray, rows, chunksize=64)
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a parquet file, whole or not at all."""
+def write_table(path: Path, table: pd.DataFrame, level: int = 3) -> None:
+    """Write a parquet file, whole or not at all; `level` of zstd: 19 is slow and a fifth smaller than 3."""
     with atomic_path(path) as temporary:
-        table.to_parquet(temporary, compression="zstd", index=False)
+        table.to_parquet(temporary, compression="zstd", compression_level=level, index=False)
 
 
 def telling(table: pd.DataFrame) -> pd.DataFrame:
@@ -182,14 +124,17 @@ def is_sharp(pixels: npt.NDArray[np.uint8]) -> bool:
     return bool(np.percentile(np.abs(np.diff(grey, 2, axis=1)), 99.5) > 95)
 
 
-def build(out: Path, fonts: Path = Path("/usr/share/fonts"), workers: int = 1) -> pd.DataFrame:
-    """Make lettering, photo table and samples in `out` (the encoder and the embeddings are the next two steps)."""
-    letters.build(out, fonts)
+def build(out: Path, workers: int = 1) -> pd.DataFrame:
+    """Make photo table, held-out regions and samples in `out` (encoder and embeddings are the next two steps).
+
+    The lettering has to be there: `letters.build` makes it.
+    """
+    write_bytes(out / "regions.csv", deal.regions().to_csv(index=False, lineterminator="\n").encode())
     course = course_places()
     drawn = list(portray_many(records(course), workers))
-    table = pd.concat([course, pd.DataFrame([shown for _, shown in drawn])], axis=1)
+    table = pd.concat([course, pd.DataFrame([shown for _, shown in drawn]).drop(columns="phrases")], axis=1)
     table = table.assign(licence="CC-BY-4.0", author="geolib postcards", source="drawing")
-    write_table(out / "photos.parquet", table)
+    write_table(out / "photos.parquet", table, level=19)
     cache = drawn_folder(out / "photos.parquet")  # the embeddings need them next
     for name, (file, _) in zip(table["id"], drawn, strict=True):
         write_bytes(cache / f"{name}.jpg", file)

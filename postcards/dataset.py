@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pandas as pd
 
 from geolib.common.files import cache_path, data_path, sha256_file, write_bytes
 from geolib.datasets.tables import checked, read_table
+from postcards.captions import caption
+from postcards.scene import describe
+from postcards.visible import seen_in
 
 
 def postcards() -> dict[str, Any]:
@@ -27,19 +31,28 @@ def drawn_folder(table: Path) -> Path:
     return cache_path("postcards", f"{sha256_file(table)[:12]}-{renderer_version()}")
 
 
-# Modules that draw nothing: after a change of these, drawn pictures stay valid.
-_NOT_DRAWING = {
-    "__main__", "build", "captions", "ceiling", "letters", "others", "pictures", "places", "report", "report_page",
-    "train", "dataset",
-}  # fmt: skip
+# What a picture depends on: after a change of any other module, drawn pictures stay valid.
+_DRAWING = (
+    "__init__", "brush", "buildings", "cards", "draw", "facts", "fields", "foliage", "houses", "indoors", "land",
+    "landmarks", "lettering", "plants", "road", "scene", "signs", "traffic", "visible", "wayside",
+)  # fmt: skip
 
 
 def renderer_version() -> str:
     """Twelve hex digits that change with the code and the facts that pictures are drawn from."""
     folder = Path(__file__).resolve().parent
-    code = [path for path in sorted(folder.glob("*.py")) if path.stem not in _NOT_DRAWING]
+    code = [folder / f"{name}.py" for name in _DRAWING]
     facts = [data_path("postcards", name) for name in ("countries.csv", "lettering.json", "lettering.png")]
     return hashlib.sha256(b"".join(path.read_bytes() for path in code + facts)).hexdigest()[:12]
+
+
+def caption_of(row: Mapping[str, Any]) -> str:
+    """The caption of a row of `photos.parquet`: a random dozen of the facts that can be seen, and where that is.
+
+    `row` also needs the `id`, which is the index of `Dataset.photos`: `caption_of({"id": photo, **photos.loc[photo]})`.
+    """
+    named = {**row, "landmark_city": row["landmark_city"] if row["cue_landmark"] else ""}
+    return caption(describe(row), seen_in(row), named)
 
 
 def _picture(photos: pd.DataFrame, samples: Path, cache: Path, photo: str) -> Path:

@@ -18,8 +18,8 @@ from postcards.build import choose_samples, records
 
 # Test postcards from six belts of the Earth, chosen by eye: no sign in them names the place.
 SIX_BELTS = {
-    "boreal": "postcard-20704", "broadleaf": "postcard-02886", "mediterranean": "postcard-12815",
-    "desert": "postcard-06181", "savanna": "postcard-28768", "rainforest": "postcard-10043",
+    "boreal": "postcard-43548", "broadleaf": "postcard-07602", "mediterranean": "postcard-37304",
+    "desert": "postcard-10947", "savanna": "postcard-06728", "rainforest": "postcard-32471",
 }  # fmt: skip
 
 

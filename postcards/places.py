@@ -28,9 +28,7 @@ from geolib.sphere import unit_vectors
 from postcards import facts
 
 Floats = npt.NDArray[np.float64]
-BLOCK_DEGREES = 1.0
 LANDMARK_KM = 12.0  # two postcards of a landmark are at most 24 km apart
-SPLITS = {"train": 0.7, "calibration": 0.12, "test": 0.18}
 _PIXELS_PER_DEGREE = 15
 
 # Colours of ETOPO1's map by height in metres, read off at places of known height; between them, the nearest point of
@@ -286,15 +284,6 @@ def attributes(lat: Floats, lon: Floats) -> pd.DataFrame:
             "landmark_id": np.where(has_landmark, big["id"].to_numpy()[big_index], 0),
         }
     )
-
-
-def block_split(lat: Floats, lon: Floats, seed: int) -> npt.NDArray[np.object_]:
-    """Split of the 1-degree block that holds each point: the same for all points of a block."""
-    row, column = np.floor(lat / BLOCK_DEGREES).astype(int) + 90, np.floor(lon / BLOCK_DEGREES).astype(int) + 180
-    draw = np.random.default_rng(seed).random((181, 361))[row, column]
-    names: npt.NDArray[np.object_] = np.array(list(SPLITS), object)
-    sides: npt.NDArray[np.object_] = names[np.searchsorted(np.cumsum(list(SPLITS.values()))[:-1], draw, side="right")]
-    return sides
 
 
 def gallery() -> pd.DataFrame:
