@@ -15,7 +15,7 @@ from pathlib import Path
 from geolib.common.errors import GeolibError
 from geolib.common.files import data_path
 
-PARTS = ("tables", "encoders", "embeddings", "pictures")
+PARTS = ("lettering", "tables", "encoders", "embeddings", "pictures")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -23,13 +23,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m postcards", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="make all of data/postcards again, or one part of it")
-    build.add_argument("--only", choices=PARTS, help="make only this part (default: all, in this order)")
+    build.add_argument("--only", choices=PARTS, help="make only this part (default: all; lettering if missing)")
     build.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"), help="folder of Debian's Noto fonts")
-    train = commands.add_parser("train-encoder", help="train the small CLIP from random weights on other postcards")
+    train = commands.add_parser("train-encoder", help="train the small CLIP on other postcards")
     train.add_argument("--no-names", action="store_true", help="captions never name a place")
     report = commands.add_parser("report", help="measure what the encoders reach: REPORT.md, report.json, figures")
-    report.add_argument("--scenes", type=int, default=1000, help="postcards to draw again per group of cues")
-    report.add_argument("--pixels", type=int, help="most training postcards to draw for the baselines (default: all)")
     report.add_argument("--seed", type=int, default=0, help="seed of heads, scenes and intervals")
     for command in (build, train, report):
         command.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that draw")
@@ -56,14 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _build(options: argparse.Namespace, out: Path) -> None:
-    from postcards import build, pictures
+    from postcards import build, letters, pictures
 
     parts = PARTS if options.only is None else (options.only,)
+    lettering = all((out / name).is_file() for name in ("lettering.png", "lettering.json"))
+    if options.only == "lettering" or not lettering:  # the fonts are needed for this only
+        letters.build(out, options.fonts)
     if "tables" in parts:
-        build.build(out, options.fonts, options.workers)
+        build.build(out, options.workers)
     if "encoders" in parts:
-        for ending in build.ENCODERS:
-            _train(options, out, ending)
+        _train(options, out, build.ENCODERS[0])  # the twin without names does not ship
     if "embeddings" in parts:
         build.embed(out, options.workers)
     if "pictures" in parts:
@@ -83,19 +83,17 @@ def _train(options: argparse.Namespace, out: Path, ending: str) -> None:
 
     recipe = train.Recipe()
     if options.steps:
-        share = options.steps / recipe.all_steps
-        scaled = {name: round(share * getattr(recipe, name)) for name in ("steps", "first_steps", "place_steps")}
-        recipe = replace(recipe, **scaled)
+        recipe = replace(recipe, steps=options.steps)
     if ending:
         recipe = replace(recipe, named_share=0.0)
-    train.train(build.encoder_places(), out / f"encoder{ending}", recipe, options.device, options.workers)
+    train.train(build.encoder_places(recipe.scenes), out / f"encoder{ending}", recipe, options.device, options.workers)
 
 
 def _report(options: argparse.Namespace, out: Path) -> None:
     from postcards.report import report
 
-    report(out, options.scenes, options.seed, pixels=options.pixels, workers=options.workers or 1)
-    print(f"wrote {out / 'REPORT.md'}, report.json and two figures")
+    report(out, options.seed, options.workers or 1)
+    print(f"wrote {out / 'REPORT.md'}, report.json and the figures")
 
 
 if __name__ == "__main__":

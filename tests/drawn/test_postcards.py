@@ -1,5 +1,6 @@
 """The postcards: drawn alike each time, from facts that are checked, with cues that can be taken away one at a time."""
 
+import ast
 import hashlib
 import io
 import json
@@ -24,11 +25,13 @@ from geolib.openclip.tokenizer import words
 from postcards import (  # fmt: skip
     CUES,
     SIZE,
+    dataset,
     describe,
     facts,
     landmarks,
     lettering,
     plants,
+    probe,
     render,
     render_bytes,
     road,
@@ -39,10 +42,11 @@ from postcards import (  # fmt: skip
 from postcards import places as places_
 from postcards.brush import Painter, vegetation_colour
 from postcards.build import COUNTS, choose_samples, portray, records
-from postcards.captions import CONTINENTS, caption
-from postcards.draw import draw
+from postcards.captions import CONTINENTS, FEWEST, MOST, caption, flag_in_words, phrases, said
+from postcards.draw import draw, draw_and_see
 from postcards.letters import WORDS
 from postcards.scene import LANDMARKS, Landmark, city_landmark, photographer_style, province, sun_position
+from postcards.visible import details_of, seen_in, visible
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = {
@@ -109,6 +113,20 @@ def full_scene(iso):
 def changed(scene, *hide):
     """Mask (SIZE, SIZE) of the pixels that hiding a cue changes."""
     return (draw(scene) != draw(scene, frozenset(hide))).any(axis=2)
+
+
+def small(scene, *hide):
+    """The picture at 128 pixels, each the mean of four (128, 128, 3)."""
+    pixels = draw(scene, frozenset(hide)).astype(np.float64)
+    return pixels.reshape(SIZE // 2, 2, SIZE // 2, 2, 3).mean(axis=(1, 3))
+
+
+def part(scene, cue):
+    """The pixels of the small picture that a cue clearly changes (n, 3), and their height and width together."""
+    picture = small(scene)
+    mask = np.abs(picture - small(scene, cue)).max(axis=2) > 20
+    rows, columns = np.nonzero(mask)
+    return picture[mask], np.ptp(rows) + 1, np.ptp(columns) + 1
 
 
 def blank():
@@ -316,7 +334,7 @@ def seen():
 
 @pytest.mark.parametrize("cue", CUES)
 def test_hiding_what_is_not_seen_changes_no_pixel(cue, seen):
-    """Exactly none, but for what is too small or too far at the edge to count as seen."""
+    """Exactly none, but for what is too small or too far at the edge to count as seen, such as plants far away."""
     scenes = [scene for scene, cues in zip(SCENES, seen, strict=True) if not cues[cue]]
     if cue == "light":  # a landmark keeps a bright side under clouds, where the light itself is not seen
         scenes = [scene for scene in scenes if scene.landmark is None]
@@ -324,7 +342,7 @@ def test_hiding_what_is_not_seen_changes_no_pixel(cue, seen):
     assert len(scenes) >= 10
     touched = [changed(scene, cue).mean() for scene in scenes]
     assert max(touched) < 0.01, scenes[int(np.argmax(touched))].seed
-    assert np.mean([share > 0 for share in touched]) <= 0.12
+    assert np.mean([share > 0 for share in touched]) <= 0.25
 
 
 @pytest.mark.parametrize("cue", CUES)
@@ -335,11 +353,25 @@ def test_indoors_there_is_nothing_to_hide(cue):
 
 
 @pytest.mark.parametrize("cue", CUES)
-def test_hiding_what_is_seen_changes_the_picture(cue, seen):
+def test_what_is_seen_can_be_made_out_at_128_pixels(cue, seen):
+    """Without the cue, at least 3 x 3 pixels of the small picture look clearly different."""
     scenes = [scene for scene, cues in zip(SCENES, seen, strict=True) if cues[cue]][:20]
     assert len(scenes) >= 10
-    # A sign can stand behind a lorry: one scene in twenty may not change.
-    assert sum(changed(scene, cue).any() for scene in scenes) >= len(scenes) - max(1, len(scenes) // 20)
+    clear = [int((np.abs(small(scene) - small(scene, cue)).max(axis=2) > 20).sum()) for scene in scenes]
+    # A sign can stand behind a lorry: two scenes in twenty may not change. Soil may be as grey as what stands for it,
+    # and hills lie behind houses and haze: five.
+    assert sum(count >= 9 for count in clear) >= len(scenes) - (5 if cue in {"ground", "relief"} else 2), clear
+
+
+@given(st.sampled_from(CUES), st.floats(-40, SIZE + 40), st.floats(-40, SIZE + 40), st.floats(0, 40))
+@example("plate", 100.0, 100.0, 5.99)
+@example("plate", 100.0, 100.0, 6.0)
+@example("plate", 1.0, 100.0, 20.0)
+def test_what_is_small_or_outside_does_not_count_as_seen(cue, x, y, size):
+    p = Painter(a_scene(), frozenset())
+    p.show(cue, x, y, size)
+    legible, inside = size * 128 / SIZE >= 3, 2 < x < SIZE - 2 and 2 < y < SIZE - 2
+    assert p.seen == ({cue} if legible and inside else set())
 
 
 @pytest.mark.parametrize(
@@ -521,7 +553,84 @@ def test_a_country_on_the_other_side_moves_its_traffic():
         assert (draw(scene) != draw(other)).any()
 
 
+@pytest.mark.parametrize(
+    ("iso", "front", "rear"), [("GB", "white", "yellow"), ("NL", "yellow", "yellow"), ("PL", "white", "white")]
+)
+def test_the_colour_of_a_plate_can_be_read_in_the_small_picture(iso, front, rear):
+    for element, colour in (("oncoming", front), ("ahead", rear)):
+        shown = 0
+        for n in range(8):
+            scene = replace(in_country(iso, elements=frozenset({element})), seed=f"plate-{n}")
+            seen = draw_and_see(scene)[1]
+            if not seen["plate"]:
+                continue  # a bicycle
+            shown += 1
+            assert seen["front plate" if element == "oncoming" else "rear plate"] == colour
+            pixels, high, _ = part(scene, "plate")
+            assert high >= 3
+            bright = pixels[pixels.max(axis=1) > 120]  # the ground, not letters and frame
+            yellow = (bright[:, :2].min(axis=1) - bright[:, 2] > 60).mean()
+            assert yellow > 0.3 if colour == "yellow" else yellow < 0.1, (scene.seed, element, yellow)
+        assert shown >= 3
+
+
+def test_a_plate_is_long_or_short_to_the_eye():
+    def ratio(shape):
+        country = replace(facts.country("PL"), plate_shape=shape)
+        ratios = []
+        for n in range(8):
+            scene = replace(a_scene(country=country, elements=frozenset({"ahead"})), seed=f"plate-{n}")
+            if visible_cues(scene)["plate"]:
+                _, high, wide = part(scene, "plate")
+                ratios.append(wide / high)
+        return np.median(ratios)
+
+    assert ratio("long") > 1.4 * ratio("short")
+
+
+@pytest.mark.parametrize("snow", [0.0, 0.3, 0.6])
+def test_lines_can_be_read_on_asphalt_and_in_light_snow(snow):
+    for colours in product(("white", "yellow"), repeat=2):
+        country = replace(facts.country("PL"), centre=colours[0], edge=colours[1])
+        scene = a_scene(country=country, kind="rural", snow=snow, temperature=-3.0, lanes=3.4)
+        p = Painter(scene, frozenset())
+        picture, bare = small(scene), small(scene, "road")
+        for x, colour in ((0.0, colours[0]), (p.side * (scene.lanes - 0.41), colours[1])):
+            found = 0
+            for z in np.arange(5.0, 12.0, 0.25):  # a dashed line has gaps
+                u, v = p.point(x, 0, z)
+                column, row = (round((c - SIZE / 2) * 1.05 + SIZE / 2) // 2 for c in (u, v))  # `outdoors` zooms by 1.05
+                if not 0 <= column < SIZE // 2 or not 0 <= row < SIZE // 2:
+                    continue
+                red, _, blue = picture[row, column]
+                clear = np.abs(picture[row, column] - bare[row, column]).max() > 40
+                found += clear and ((red - blue > 70) == (colour == "yellow"))
+            assert found >= 4, (colours, x)
+
+
+def test_poles_of_wood_and_of_concrete_have_their_colours():
+    def warmth(pole):
+        country = replace(facts.country("PL"), pole=pole)
+        scene = a_scene(country=country, kind="rural", elements=frozenset({"poles"}))
+        pixels, _, _ = part(scene, "poles")
+        return float(np.median(pixels[:, 0] - pixels[:, 2]))
+
+    assert warmth("wood") > 10 + warmth("concrete")
+
+
 # Lettering
+
+
+def test_the_height_of_letters_is_what_is_inked():
+    """A word of the atlas, upright, stretched and from top to bottom: at 128 pixels none below 3 counts as seen."""
+    for language in ("english", "chinese", "arabic", "hindi"):
+        for high, stretch in ((20.0, 1.0), (40.0, 1.0), (40.0, 1.7)):
+            p, _ = blank()
+            before = p.surface.makeImageSnapshot().toarray().copy()
+            said = lettering.draw(p, (language, 0), 40, 40, 90, high, (1.0, 1.0, 1.0), False, stretch)
+            rows = np.nonzero((p.surface.makeImageSnapshot().toarray() != before).any(axis=(1, 2)))[0]
+            assert abs(np.ptp(rows) + 1 - said) <= 2.5, (language, high, stretch)
+            assert said <= high
 
 
 @pytest.fixture(scope="module")
@@ -644,32 +753,16 @@ print(json.dumps([fonts, modules, "torch" in sys.modules]))
 # Captions
 
 
-SHIELD_NAMES = ("white", "black", "blue", "red", "green", "yellow", "orange", "purple", "brown", "turquoise")
-SEEN = {  # what a caption may say of a cue; the first word or words of the phrase decide
-    "vegetation": ("tropical forest", "savanna", "dry scrub", "desert", "mediterranean land", "subtropical land",
-                   "green temperate land", "mixed forest", "conifer forest", "steppe", "tundra", "ice and rock",
-                   "autumn trees", "bare trees"),
-    "relief": ("hills", "high mountains"),
-    "fence": tuple(f"{name} by the road" for name in ("rails", "pickets", "wire", "a wall", "a hedge", "a guard rail")),
-    "route": tuple(f"{ink} number on a {ground} {form}" for ink in SHIELD_NAMES for ground in SHIELD_NAMES
-                   for form in ("disc", "square", "shield", "hexagon", "diamond")),
-    "snow": ("snow",),
-    "road": ("white centre line", "yellow centre line"),
-    "plate": ("white plate", "yellow plate", "black plate", "blue plate", "red plate"),
-    "warning": ("yellow diamond sign", "red triangle sign"),
-    "script": tuple(f"{name} letters" for name in (
-        "latin", "cyrillic", "greek", "arabic", "hebrew", "chinese", "traditional chinese", "japanese", "korean",
-        "thai", "devanagari", "bengali", "sinhala", "khmer", "burmese", "georgian", "ethiopic", "armenian", "lao",
-        "tibetan", "thaana", "tamil", "telugu", "kannada", "malayalam", "gujarati", "gurmukhi", "odia")),
-    "architecture": ("flat roofs", "tin roofs", "curved roofs"),
-    "vehicles": ("traffic on the left", "traffic on the right"),
-    "coast": ("the sea",),
-    "landmark": ("a landmark",),
-}  # fmt: skip
-CUE_OF = {phrase: cue for cue, phrases in SEEN.items() for phrase in phrases}
-WEATHER = {"clear sky", "clouds", "grey sky", "rain", "fog", "falling snow", "haze"}
-KINDS = {
-    "a city street", "a suburban road", "a village road", "a country road", "the coast", "a room", "a thing close up",
+FACTS = {  # of which cue each visible fact is; "" for what every scene outdoors shows
+    "weather": "", "night": "", "kind": "", "road surface": "", "sun height": "light", "belt": "vegetation",
+    "leaf": "vegetation", "plant": "vegetation", "field": "vegetation", "relief": "relief",
+    "height of relief": "relief", "snow": "snow", "coast": "coast", "aridity": "ground", "centre line": "road",
+    "edge line": "road", "driving side": "road", "vehicle": "vehicles", "plate shape": "plate", "rear plate": "plate",
+    "front plate": "plate", "pole": "poles", "bollard": "bollard", "fence": "fence", "fence colour": "fence",
+    "wayside": "extras", "warning sign": "warning", "guide sign": "town_name", "shield form": "route",
+    "shield ground": "route", "shield ink": "route", "script": "script", "language": "script", "flag": "flag",
+    "architecture": "architecture", "roof": "architecture", "roof colour": "architecture", "walls": "architecture",
+    "wall colour": "architecture", "landmark": "landmark", "landmark colour": "landmark",
 }  # fmt: skip
 
 
@@ -677,7 +770,8 @@ COLUMNS = [
     "id", "lat", "lon", "photographer", "split", "country", "town", "admin1", "town_local", "town_km",
     "town_population", "urban",
     "elevation_m", "relief_m", "coast_km", "arid", "red", "green", "blue", "landmark_id", "country_name", "continent",
-    "landmark_city", "scene", "month", "hour", "sun_height", "weather", "belt", "caption", "caption_named",
+    "landmark_city", "scene", "month", "hour", "sun_height", "weather", "belt",
+    "details",
 ]  # fmt: skip
 
 
@@ -693,27 +787,79 @@ def some(table):
     return pd.concat(parts).drop_duplicates("id")
 
 
-def test_captions_mention_only_what_is_seen(some):
+@pytest.fixture(scope="module")
+def looked():
+    """What came to be seen in each of `SCENES`, with its details."""
+    return [draw_and_see(scene)[1] for scene in SCENES]
+
+
+def test_captions_mention_only_what_is_seen(looked):
     mentioned = set()
-    for row in records(some):
-        first, *rest = row["caption"].split(", ")
-        assert first.removeprefix("a drawing of ") in KINDS, row["caption"]
-        for phrase in rest:
-            if phrase == "at night":
-                assert row["scene"] == "night"
-            elif phrase in WEATHER:
-                assert row["scene"] != "night"
-            else:
-                assert row[f"cue_{CUE_OF[phrase]}"], row["caption"]
-                mentioned.add(CUE_OF[phrase])
-        if f"traffic on the {'right' if row['country'] in LEFT else 'left'}" in rest:
-            pytest.fail(f"{row['country']}: {row['caption']}")
-    assert mentioned == set(SEEN)
+    for scene, seen in zip(SCENES, looked, strict=True):
+        for fact, phrase in phrases(visible(scene, seen)).items():
+            cue = FACTS[fact]
+            either = fact == "driving side" and seen["vehicles"]  # an empty road shows it too: one stands in one's lane
+            assert not cue or seen[cue] or either, f"{phrase}: {cue} is not seen"
+            mentioned.add(fact)
+        if scene.country.iso in LEFT:
+            assert not {"traffic on the right", "driving on the right"} & set(said(scene, seen))
+    assert mentioned == set(FACTS) - {"kind", "height of relief", "architecture"}
 
 
-def test_captions_without_place_name_no_place(table):
-    said = {word for phrase in (*CUE_OF, *WEATHER, *KINDS, "a drawing of", "at night") for word in words(phrase)}
-    assert {word for text in table["caption"] for word in words(text)} <= said
+@pytest.mark.parametrize("cue", CUES)
+def test_what_is_left_out_of_a_picture_is_in_no_caption(cue, looked):
+    scenes = [scene for scene, seen in zip(SCENES, looked, strict=True) if seen[cue]][:4]
+    for scene in scenes:
+        shown = visible(scene, draw_and_see(scene, frozenset({cue}))[1])
+        assert not {fact for fact, of in FACTS.items() if of == cue} & (set(shown) - {"driving side"})
+        assert set(phrases(shown)) <= set(shown), "every phrase is of a visible fact"
+
+
+def test_probes_ask_for_facts_that_postcards_show(looked):
+    shown = {fact for scene, seen in zip(SCENES, looked, strict=True) for fact in visible(scene, seen)}
+    assert set(probe.ASKED) <= shown == set(FACTS)
+
+
+def test_details_are_what_is_drawn(looked):
+    """Edge lines and plates are said of scenes whose picture changes where those are."""
+    scene = next(s for s in SCENES if s.kind == "rural" and s.road == "paved" and s.snow == 0 and not s.night)
+    assert "edge line" in visible(scene, draw_and_see(scene)[1])
+    dirt = replace(scene, road="dirt")
+    assert not {"edge line", "centre line"} & set(visible(dirt, draw_and_see(dirt)[1]))
+    empty = replace(scene, elements=scene.elements - {"oncoming", "ahead", "parked"})
+    assert not {"front plate", "rear plate", "plate shape", "vehicle"} & set(visible(empty, draw_and_see(empty)[1]))
+    ahead = replace(scene, elements=(scene.elements - {"oncoming", "parked"}) | {"ahead"})
+    assert "front plate" not in visible(ahead, draw_and_see(ahead)[1]), "one sees the rear of what drives ahead"
+    for scene, seen in zip(SCENES[:100], looked, strict=False):
+        row = {f"cue_{name}": seen[name] for name in CUES} | {"details": details_of(seen)}
+        assert visible(scene, seen_in(row)) == visible(scene, seen), "the table keeps all of it"
+
+
+def test_captions_say_a_dozen_facts_and_other_ones_each_time(looked):
+    for scene, seen in zip(SCENES[:60], looked, strict=False):
+        everything, texts = said(scene, seen), [caption(scene, seen, variant=number) for number in range(4)]
+        assert texts[0] == caption(scene, seen)
+        for text in texts:
+            first, *rest = text.split(", ")
+            assert first == everything[0] and set(rest) <= set(everything)
+            assert min(FEWEST, len(everything) - 1) <= len(rest) <= MOST
+        assert len(everything) < 6 or len(set(texts)) == 4
+        assert not any(mark in phrase for phrase in everything for mark in ",;")
+
+
+def test_flags_are_described_by_what_is_drawn():
+    assert flag_in_words(facts.country("FR").flag) == "flag of blue white red upright bands"
+    assert flag_in_words(facts.country("JP").flag).startswith("flag of white with a red disc")
+    for country in facts.countries().values():
+        assert flag_in_words(country.flag).startswith("flag of ")
+
+
+def test_captions_without_place_name_no_place(table, looked):
+    scenes = list(zip(SCENES, looked, strict=True))
+    spoken = {word for scene, seen in scenes for phrase in said(scene, seen) for word in words(phrase)}
+    spoken |= {word for country in facts.countries().values() for word in words(flag_in_words(country.flag))}
+    rows = records(table.sample(3000, random_state=0))
+    spoken |= {word for row in rows for text in said(describe(row), seen_in(row)) for word in words(text)}
     cities = set(table["landmark_city"]) - {""}
     names = (
         {row.name for row in facts.countries().values()}
@@ -723,20 +869,20 @@ def test_captions_without_place_name_no_place(table):
     )
     assert len(names) > 300
     for name in names:
-        assert not set(words(name)) <= said, f"{name} could be read in a caption"
+        assert not set(words(name)) <= spoken, f"{name} could be read in a caption"
     # A few towns bear the name of a thing (there is a Green in Oregon): the caption must not come from the town.
-    for scene in SCENES[:100]:
-        seen = visible_cues(scene)
-        assert caption(scene, seen) == caption(replace(scene, town="Elsewhere"), seen)
+    for scene, seen in scenes[:100]:
+        assert caption(scene, seen) == caption(replace(scene, town="Elsewhere", lat=1.0, lon=2.0), seen)
 
 
 def test_captions_with_place_name_the_country_and_at_times_the_town(some):
     outdoors = some[~some["scene"].isin(["interior", "closeup"])]
-    assert all(row["country_name"] in row["caption_named"] for row in records(some))
-    towns = np.mean([row["town"] in row["caption_named"] for row in records(outdoors)])
+    assert all(row["country_name"] in dataset.caption_of(row) for row in records(some))
+    towns = np.mean([row["town"] in dataset.caption_of(row) for row in records(outdoors)])
     assert 0.2 < towns < 0.6
     for row in records(some):
-        assert row["caption_named"].startswith(row["caption"] + ", in ")
+        scene = describe(row)
+        assert dataset.caption_of(row).startswith(caption(scene, seen_in(row)) + ", in ")
 
 
 # Scenes that say nothing, and photographers
@@ -786,8 +932,8 @@ def test_the_table_has_the_columns_of_the_datasheet(table):
 
 def test_the_datasheet_counts_what_is_there(table):
     datasheet = data_path("postcards", "README.md").read_text(encoding="utf-8")
-    for split, count in table["split"].value_counts().items():
-        assert f"| `{split}` | {count:,} |" in datasheet
+    for split, rows in table.groupby("split"):
+        assert f"| `{split}` | {len(rows):,} | {rows['photographer'].nunique():,} |" in datasheet
     assert f"in {table['country'].nunique()} countries and territories" in datasheet
     assert f"for {len(facts.countries())} countries" in datasheet
 
@@ -796,10 +942,7 @@ def test_the_table_is_large_and_covers_the_world(table):
     assert len(table) > 25_000
     assert table["country"].nunique() >= 120
     assert table["continent"].nunique() >= 6
-    counts = table["split"].value_counts()
-    for split, wanted in COUNTS.items():  # a walk over the edge of a block loses a few of the balanced places
-        assert 0.98 * wanted <= counts[split] <= wanted
-    assert set(counts.index) == set(COUNTS)
+    assert table["split"].value_counts().to_dict() == COUNTS
 
 
 def test_ids_are_unique_and_places_lie_on_earth(table):
@@ -818,6 +961,8 @@ def test_the_table_says_what_the_renderer_decides(some):
     rows = records(some)
     for row in rows:
         decided = portray(row)[1]
+        phrases = decided.pop("phrases")  # for the encoder's scenes; here they follow from the row
+        assert phrases == "; ".join(said(describe(row), seen_in(row)))
         assert {key: row[key] for key in decided} == decided
     seen = [name for name in some if name.startswith("cue_") and some[name].any()]
     assert len(seen) == len(CUES), "every cue is in some of these rows"
@@ -832,3 +977,17 @@ def test_the_samples_are_the_pictures_of_their_rows(table):
         apart = np.abs(drawn - load_rgb(path))
         # Processors round differently: on one, a sample of forty differs in 0.08 % of its values, by 3 of 255 at most.
         assert apart.max() <= 8 and apart.mean() < 0.05, f"{path.name} is not what this version draws"
+
+
+def test_the_renderers_version_covers_every_module_that_draws():
+    folder = Path(dataset.__file__).parent
+    reached, ahead = set(), ["__init__", "draw", "cards"]
+    while ahead:
+        name = ahead.pop()
+        reached.add(name)
+        for node in ast.walk(ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "postcards":
+                parts = [node.module.partition(".")[2]] if "." in node.module else [alias.name for alias in node.names]
+                found = {part for part in parts if (folder / f"{part}.py").is_file()}
+                ahead += sorted(found - reached - set(ahead))
+    assert reached == set(dataset._DRAWING)
