@@ -1,28 +1,60 @@
-"""The page, `REPORT.md`, and its two figures, from what `report.json` holds and from nothing else."""
+"""The page, `REPORT.md`, and its three figures, from what `report.json` holds and from nothing else."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from geolib.common.files import write_bytes
 from geolib.evaluate import one_place, verdict
 from geolib.plots import ground
+from geolib.plots.charts import plot_intervals
+from geolib.plots.ground import BORDER, COAST, COLORS, INK, QUIET, RC
+from postcards import goals, probe
+from postcards.measures import CITY, COUNTRY, REGION, SAME, Row
+from postcards.methods import (
+    CEILING,
+    DEFAULT,
+    HEADLINE,
+    LINEAR,
+    NEIGHBOUR,
+    PIXELS,
+    PRIOR,
+    PROBED,
+    PROMPTED,
+    SIDES,
+    TESTS,
+    TRAIN,
+    UNNAMED,
+    Key,
+)
 
-Row = dict[str, Any]
-
-# The words that `report.json` uses
-NAMED, UNNAMED = "names", "no names"  # what the captions of an encoder hold
-TRAIN, BOTH = "train", "train + train_balanced"
-NEAREST, PROMPTS, THUMBNAILS, RANDOM = "nearest neighbour", "zero-shot prompts", "thumbnails", "random weights"
-FACTS = "visible facts, heads"  # no method: a ceiling
-COUNTRY, REGION, CITY = "country_accuracy", "within_750_km", "within_25_km"
-TESTS = ("test_balanced", "test")
-SAME = "no draw differs"  # why a difference is the same by construction
 BLIND = ("interior", "closeup", "night")  # scenes that show next to nothing of the place
+WHERE = {
+    "test": "new photographers at places like those of training",
+    "test_places": "regions held out, at least 50 km from training",
+    "test_balanced": "spread over land and people",
+}
+# The rows of the headline figure and of the tables that are not folded, and their colours.
+SHOWN: dict[Key, str] = {
+    CEILING: "visible facts (ceiling)",
+    HEADLINE: "heads on the encoder",
+    PIXELS: "heads on thumbnails",
+    NEIGHBOUR: "nearest neighbour",
+    PROMPTED: "prompts, no training",
+    PRIOR: "prior",
+}
+_BARS = ("white", COLORS[0], COLORS[1], "#7db9dd", "#7db9dd", COAST)
+
+
+# Numbers in words
 
 
 def share(value: float, digits: int = 0) -> str:
@@ -31,15 +63,15 @@ def share(value: float, digits: int = 0) -> str:
 
 
 def percent(row: Mapping[str, Any], name: str, signed: bool = False) -> str:
-    """A share with its interval: `23.4 % [21.0, 25.9]`; signed, in points: `+2.4 points [0.3, 4.1]`."""
+    """A share with its interval: `23.4 % [21.0, 25.9]`; signed, in points: `+2.4 points [+0.3, +4.1]`."""
     return _with_interval(row, name, 100, "+z,.1f" if signed else "z,.1f", " points" if signed else " %")
 
 
 def changed(row: Mapping[str, Any], name: str) -> str:
-    """A paired difference with its interval and its verdict: `+2.4 points [0.3, 4.1], more`."""
+    """A paired difference with its interval and its verdict: `+2.4 points [+0.3, +4.1], more`."""
     word = row[f"{name}_verdict"]
     if word == "same by construction":
-        return f"{word}: {SAME}"
+        return f"{word}: {row.get('country_same') or SAME if name == COUNTRY else SAME}"
     return f"{kilometres(row, name, True) if name == 'median_km' else percent(row, name, True)}, {word}"
 
 
@@ -62,139 +94,156 @@ def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def _folded(title: str, *parts: str) -> str:
+    return "\n\n".join([f"<details><summary>{title}</summary>", *parts, "</details>"])
+
+
+def _sides(tables: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
+    """The tables of the test sides in their order, which JSON does not keep."""
+    return [(side, tables[side]) for side in TESTS if side in tables]
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["method"], row["captions"], row["trained_on"]
+
+
+def _find(rows: Sequence[Row], key: Key) -> Row:
+    return next(row for row in rows if _key(row) == key)
+
+
+def _name(method: str, captions: str, trained_on: str) -> str:
+    """A method in words, such as `linear heads on the encoder`."""
+    key = method, captions, trained_on
+    if key in SHOWN:
+        return SHOWN[key]
+    over, _, way = method.rpartition(", ")
+    over = over or "the encoder"
+    words = f"{ {LINEAR: 'linear heads', DEFAULT: 'heads'}.get(way, way) } on {over}"
+    words += ", captions without names" * (captions == UNNAMED)
+    return words + ", trained on `train` only" * (trained_on == TRAIN)
+
+
+# The page
+
+
 def markdown(numbers: Mapping[str, Any]) -> str:
     """`REPORT.md` from what `report.json` holds, and from nothing else."""
-    about = numbers["about"]
-    best = about["headline"]
-    headline = f"{best['method']}, captions with {best['captions']}, trained on {best['trained_on']}"
-    sizes = ", ".join(f"`{name}` {count:,}" for name, count in about["splits"].items())
-    parts = [
-        "# What the postcards' encoders reach",
-        "Computed by `python -m postcards report` from what ships with the clone; the numbers are in "
-        "[`report.json`](report.json). The pictures are drawings: nothing here says how well photographs are located.",
-        f"Postcards: {sizes}. Seed {about['seed']}. No test postcard shares a photographer or a block of one degree "
-        "with training or calibration. Brackets are 95 % intervals from a bootstrap over photographers and places "
-        f"({about['n_boot']:,} draws). *Heads* are the tour's geocells, linear heads, fusion and decoding for the "
-        "place, and a multinomial logistic regression for the country; when to stop the heads and how strongly to "
-        f"hold back the regression were chosen on `calibration`. *The headline model* below is: {headline}.",
-        "## Set goals",
-        _goal_words(numbers["goals"]),
-        _limit_words(numbers),
-        "## Methods",
-        f"![{alt_methods(numbers)}](report_methods.png)",
-        _method_words(numbers),
-    ]
-    for split, rows in _by_split(numbers["methods"]):
-        where = "half by land area, half by population" if split == "test_balanced" else "where photographs are taken"
-        parts += [
-            f"### `{split}`: {where}",
-            f"n = {rows[0]['photos']:,} postcards by {rows[0]['photographers']:,} photographers at "
-            f"{rows[0]['places']:,} places. Country: share of postcards whose country is named; km: share answered "
-            "within that distance of the truth, and the part of it that comes from one place, where this is large.",
-            _method_grid(rows),
-        ]
-        if numbers["differences"].get(split):
-            parts += [
-                "The same postcards answered by two methods, first minus second. *More* and *less*: the interval "
-                "excludes 0; *undecided*: it does not. A median that is less is a shorter distance.",
-                _difference_grid(numbers["differences"][split]),
-            ]
-    parts += [
-        "## What a cue is worth",
-        f"![{alt_cues(numbers)}](report_cues.png)",
-        _cue_words(numbers),
-        _cue_grid(numbers["cues"]),
-    ]
-    parts += ["## Scenes without cues", _blind_words(numbers["blind"]), _blind_grid(numbers["blind"])]
+    parts = ["# What the postcards' encoder reaches", f"![{alt_methods(numbers)}](report_methods.png)"]
+    parts += [_findings(numbers), _folded("How this was measured", *_setup(numbers))]
+    if numbers["probe"]:
+        parts += ["## What the encoder reads", f"![{alt_probe(numbers)}](report_probe.png)", _probe_words(numbers)]
+    parts += ["## Methods", _method_words(numbers)]
+    for side, rows in _sides(numbers["methods"]):
+        parts += [f"### `{side}`: {WHERE[side]}", *_side_parts(rows, numbers["differences"][side])]
+    parts += ["## What a cue is worth", f"![{alt_cues(numbers)}](report_cues.png)", _cue_words(numbers)]
+    parts += [_folded("All numbers", _cue_grid(numbers["cues"]))]
+    parts += ["## Scenes without cues", _blind_words(numbers["blind"])]
+    parts += [_folded("All numbers", _blind_grid(numbers["blind"]))]
     parts += ["## Nothing but pixels", _leak_words(numbers["leaks"]), _leak_grid(numbers["leaks"])]
+    parts += ["## Goals", *_goal_parts(numbers["goals"]), *_why_missed(numbers)]
     return "\n\n".join(parts) + "\n"
 
 
-_LABEL = {COUNTRY: "country", REGION: "within 750 km", CITY: "within 25 km"}
+def headline(numbers: Mapping[str, Any]) -> str:
+    """The finding of the first figure, with its numbers: how far above pixels and how far below the ceiling."""
+    side = next(side for side in ("test_places", "test_balanced", "test") if side in numbers["methods"])
+    own, pixels, facts = (_find(numbers["methods"][side], key)[REGION] for key in (HEADLINE, PIXELS, CEILING))
+    where = {"test_places": "In regions never seen", "test_balanced": "Spread over land and people"}
+    text = f"{where.get(side, 'On new photographers')}, heads on the encoder place {share(own)} within 750 km"
+    compared = [f"{own / pixels:.1f} times the share of thumbnails"] if pixels else []
+    compared += [f"{share(own / facts)} of the ceiling"] if facts else []
+    return text + (f": {', '.join(compared)}" if compared else "")
 
 
-def _goal_words(rows: Sequence[Row]) -> str:
-    head = ["goal", "method", "captions", "trained on", "n", "value", "result"]
-    cells = [
-        [
-            f"{_goal_name(row['what'])}: at least {share(row['goal'])}",
-            row["method"],
-            row["captions"],
-            row["trained_on"],
-            f"{row['photos']:,}",
-            percent(row, "value"),
-            "reached" if row["reached"] else "not reached",
-        ]
-        for row in rows
-    ]
+def _findings(numbers: Mapping[str, Any]) -> str:
+    """Three sentences."""
+    sides = _sides(numbers["methods"])
+
+    def each(key: Key, metric: str, interval: bool = False) -> str:
+        rows = {side: _find(own, key) for side, own in sides}
+        said = {side: percent(row, metric) if interval else share(row[metric], 1) for side, row in rows.items()}
+        return _listed([f"{text} on `{side}`" for side, text in said.items()])
+
+    side, rows = sides[-1]
+    prompted, neighbour = (percent(_find(rows, key), COUNTRY) for key in (PROMPTED, NEIGHBOUR))
     return (
-        "A goal counts as reached when the value reaches it; the interval is not considered. The last goal takes the "
-        "postcards of both test splits whose landmark is also in a postcard that the method was trained on.\n\n"
-        + _grid(head, cells)
+        f"Heads on the encoder's frozen vectors place {each(HEADLINE, REGION, True)} within 750 km, and name the "
+        f"country of {each(HEADLINE, COUNTRY, True)}. The same heads place {each(PIXELS, REGION)} if they read "
+        f"thumbnails of 16 x 16 pixels instead, and {each(CEILING, REGION)} if they read a list of the visible facts: "
+        "what lies between the encoder and this ceiling is in the pictures, and the encoder does not read it. Without "
+        f"any heads, prompts name {prompted} of the countries on `{side}`, and the nearest neighbour {neighbour}."
     )
 
 
-def _limit_words(numbers: Mapping[str, Any]) -> str:
-    """What still limits the headline model: how much of what its pictures show it leaves unread."""
-    best = numbers["about"]["headline"]
-    text = "**What still limits it.**"
-    for split, rows in _by_split(numbers["methods"]):
-        own = next(row for row in rows if all(row[key] == value for key, value in best.items()))
-        facts = next(row for row in rows if row["method"] == FACTS and row["trained_on"] == best["trained_on"])
-        text += (
-            f" On `{split}` the same heads on the facts that the pictures show place {percent(facts, REGION)} within "
-            f"750 km and name {percent(facts, COUNTRY)} of the countries; on the embeddings, {percent(own, REGION)} "
-            f"and {percent(own, COUNTRY)}."
-        )
-    return text + (
-        " What lies between the two is in the pictures, and heads can use it: it is lost in the encoder, which is "
-        "small and was trained for an hour or two on two cores."
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _setup(numbers: Mapping[str, Any]) -> list[str]:
+    about = numbers["about"]
+    sizes = ", ".join(f"`{side}` {about['splits'][side]:,}" for side in SIDES if side in about["splits"])
+    return [
+        "Computed by `python -m postcards report` from what ships with the clone; all numbers are in "
+        "[`report.json`](report.json). The pictures are drawings: nothing here says how well photographs are located.",
+        f"Postcards: {sizes}. No photographer is on two sides. Brackets are 95 % intervals from a bootstrap over "
+        f"photographers and places ({about['n_boot']:,} draws, seed {about['seed']}).",
+        "*Heads* in the headline are the course's default model (`geolib.predict.PRESETS`): geocells, heads that "
+        "share one layer, the posterior of the finest cells, and the point of the highest expected GeoScore. *Linear "
+        "heads* are the tour's. The country is named by a multinomial logistic regression, one for both. When to stop, "
+        "and how strongly weights decay, was chosen on `calibration`. Thumbnails and visible facts get the same heads "
+        "as the encoder, trained on the same postcards.",
+    ]
+
+
+def _probe_words(numbers: Mapping[str, Any]) -> str:
+    """Two sentences: what the encoder reads best and least, and which of the facts that the goals ask for."""
+    rows = sorted(numbers["probe"], key=lambda row: -row["way"])
+    best, least = (_listed([f"{row['fact']} ({share(row['way'])})" for row in part]) for part in (rows[:3], rows[-3:]))
+    asked = [row for row in rows if row["fact"] in goals.FACTS]
+    read, unread = ([row["fact"] for row in asked if row["halfway"] is kind] for kind in (True, False))
+    text = (
+        f"A linear probe on the frozen vectors reads {best} best and {least} least; in brackets, how far it comes "
+        f"from chance to the ceiling on `{PROBED}`. Of the {len(asked)} facts that help most to say where a postcard "
+        f"is, it reads {len(read)} at least halfway"
     )
-
-
-def _goal_name(what: str) -> str:
-    for metric, label in _LABEL.items():
-        what = what.replace(metric, label)
-    return what.replace("test_balanced", "`test_balanced`")
+    return text + (f" ({_listed(read)})" if read else "") + (f", but not {_listed(unread)}." if unread else ".")
 
 
 def _method_words(numbers: Mapping[str, Any]) -> str:
-    text = (
-        "*Prior*: one answer to all, without looking. *Thumbnails*: 16 x 16 pixels of colour. *Random weights*: the "
-        "encoder's shape, never trained; both are centred by their training mean before neighbours are sought. "
-        f"*Prompts*: the country whose name in {len(numbers['about']['templates'])} texts like "
-        f"`{numbers['about']['templates'][0].format('France')}` "
-        "is most similar, placed at the mean point of its training postcards; no head is trained. *Captions* are "
-        "those that the encoder learned from: with or without names of places. *Visible facts*: the same heads on what "
-        "a postcard shows as a list (belt, side of the road, lines, plates, language of signs, shields, fences, poles, "
-        "roofs; no name, no exact shade) instead of an embedding of its pixels. It is no method but a ceiling: what "
-        "lies between it and the heads was in the picture, and the encoder did not read it."
+    templates = numbers["about"]["templates"]
+    return (
+        "*Visible facts* are no method but a ceiling: the same heads on the list of what a postcard shows (driving "
+        "side, lines, plates, language, shields, fences, poles, roofs; no name of a place) instead of its pixels. "
+        f"*Prompts*: the country whose name in {len(templates)} texts like `{templates[0].format('France')}` is most "
+        "similar, placed at the mean point of its training postcards. *Prior*: one answer to all, without looking. "
+        "*Random weights*: the encoder's shape, never trained. A share of which more than a fifth comes from one "
+        "place says so.\n\nThe second table of each side compares two methods on the same postcards, first minus "
+        "second. *More* and *less*: the interval excludes 0; *undecided*: it does not. A median that is less is a "
+        "shorter distance."
     )
-    for row in numbers["prompts"]:
-        if row["captions"] == UNNAMED:
-            text += (
-                f" To the encoder without names, the prompts of {row['countries']} countries give "
-                f"{row['distinct_prompts']} distinct text vector{'s' * (row['distinct_prompts'] != 1)}: its zero-shot "
-                "rows are a control, not a method."
-            )
-    return text
 
 
-def _by_split(tables: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
-    """The tables of the test splits in their order, which JSON does not keep."""
-    return [(split, tables[split]) for split in TESTS if split in tables]
+def _side_parts(rows: Sequence[Row], gains: Sequence[Row]) -> list[str]:
+    first = [_find(rows, key) for key in SHOWN]
+    others = sorted((row for row in rows if _key(row) not in SHOWN), key=lambda row: -row[REGION])
+    parts = [
+        f"n = {rows[0]['photos']:,} postcards by {rows[0]['photographers']:,} photographers at {rows[0]['places']:,} "
+        "places.",
+        _method_grid(first),
+        _folded("Other methods", _method_grid(others)),
+    ]
+    return [*parts, _difference_grid(gains)] if gains else parts
 
 
 def _method_grid(rows: Sequence[Row]) -> str:
-    head = ["method", "captions", "trained on", "country", "25 km", "200 km", "750 km", "2,500 km", "median"]
+    head = ["method", "n training", "country", "25 km", "200 km", "750 km", "2,500 km", "median"]
     within = (CITY, "within_200_km", REGION, "within_2500_km")
     return _grid(
         head,
         [
             [
-                row["method"] + (" (control)" if row["method"] == PROMPTS and row["captions"] == UNNAMED else ""),
-                row["captions"],
-                f"{row['trained_on']} ({row['training_photos']:,})",
+                _name(*_key(row)),
+                "-" if _key(row) == PROMPTED else f"{row['training_photos']:,}",
                 percent(row, COUNTRY),
                 *(percent(row, name) + one_place(row[f"{name}_place"]) for name in within),
                 kilometres(row),
@@ -206,12 +255,7 @@ def _method_grid(rows: Sequence[Row]) -> str:
 
 def _difference_grid(rows: Sequence[Row]) -> str:
     cells = [
-        [
-            row["claim"],
-            row["a"],
-            row["b"],
-            *(changed(row, name) for name in (COUNTRY, REGION, "median_km")),
-        ]
+        [row["claim"], _name(*row["a"]), _name(*row["b"])] + [changed(row, x) for x in (COUNTRY, REGION, "median_km")]
         for row in rows
     ]
     return _grid(["what", "first", "second", "country", "within 750 km", "median"], cells)
@@ -219,42 +263,28 @@ def _difference_grid(rows: Sequence[Row]) -> str:
 
 def _cue_words(numbers: Mapping[str, Any]) -> str:
     text = (
-        f"Up to {numbers['about']['scenes']:,} test postcards of both splits in which a cue is visible are drawn again "
-        "without it and answered by the headline model. The change is paired with the unhidden picture: *less* means "
-        "that the model used the cue. *Everything* hides every cue there is. Costliest for the country first. "
-        "A change is what this model loses: a cue that others repeat costs little, and a picture without "
-        "a cue is also unlike those of the training."
+        f"Up to {numbers['about']['scenes']:,} test postcards in which a cue is visible are drawn again without it and "
+        "answered by the headline model; the change is paired with the unhidden picture. A cue that others repeat "
+        "costs little, and a picture without a cue is also unlike those of the training: this is what the model "
+        "loses, not what the cue tells."
     )
     if same := sum(row["unchanged_pictures"] for row in numbers["cues"]):
         text += f" In {same:,} of {sum(row['photos'] for row in numbers['cues']):,} pictures, hiding changed no byte."
     read = numbers["reading"]
     if read:
-        lost = percent(read, "points").replace(" %", " points")
-        text += (
-            f" **Reading**: {share(read['share_of_scenes'])} of the test postcards show script or a town name. "
-            f"Without them the country is named in {lost} fewer of all postcards, of {share(read['overall'])} overall: "
-        )
         low, high = read["points_low"], read["points_high"]
         word = "undecided" if low is None else verdict(low, high, same=SAME if low == high == 0 else "")
         text += (
-            f"{share(read['share_of_result'])} of the result is reading."
-            if word == "more"
-            else f"{word}, so that no part of the result can be put down to reading."
+            f" **Reading**: {share(read['share_of_scenes'])} of the test postcards show words. Without them the "
+            f"country is named in {percent(read, 'points').replace(' %', ' points')} fewer of all postcards, of "
+            f"{share(read['overall'])} overall ({word})."
         )
     return text
 
 
 def _cue_grid(rows: Sequence[Row]) -> str:
-    head = [
-        "hidden",
-        "n",
-        "visible in",
-        "country with it",
-        "country",
-        "within 750 km with it",
-        "within 750 km",
-        "median",
-    ]
+    head = ["hidden", "n", "visible in", "country with it", "country"]
+    head += ["within 750 km with it", "within 750 km", "median"]
     return _grid(
         head,
         [
@@ -274,27 +304,25 @@ def _cue_grid(rows: Sequence[Row]) -> str:
 
 
 def _blind_words(rows: Sequence[Row]) -> str:
-    sides: dict[str, list[str]] = {}
+    words: dict[str, list[str]] = {}
     for row in (row for row in rows if row["scene"] in BLIND):
-        sides.setdefault(row[f"{REGION}_verdict"], []).append(f"{row['scene']} (`{row['split']}`)")
-    found = "; ".join(f"*{word}*: {', '.join(names)}" for word, names in sorted(sides.items()))
+        words.setdefault(row[f"{REGION}_verdict"], []).append(f"{row['scene']} on `{row['split']}`")
+    found = "; ".join(f"*{word}*: {_listed(names)}" for word, names in sorted(words.items()))
     return (
-        "A room, a close-up or a night shows next to nothing of the place; a model that falls back on the prior, the "
-        "constant guess from the same training postcards, answers them as that does. Columns: heads, prior, and heads "
-        f"minus prior, paired. Share of the heads within 750 km against the prior's: {found}."
+        "A room, a close-up or a night shows next to nothing of the place. A model that falls back on the prior, one "
+        "answer to all from the same training postcards, does there as well as the prior, and no better. The headline "
+        f"model's share within 750 km against the prior's: {found}."
     )
 
 
 def _blind_grid(rows: Sequence[Row]) -> str:
-    head = ["split", "scene", "n", "country", "prior", "heads − prior", "within 750 km", "prior", "heads − prior"]
-    head += ["within 2,500 km", "prior", "heads − prior"]
-    cells = []
-    for row in rows:
-        cell = [f"`{row['split']}`", row["scene"], f"{row['photos']:,}"]
-        for name in (COUNTRY, REGION, "within_2500_km"):
-            cell += [share(row[f"{side}_{name}"], 1) for side in ("heads", "prior")]
-            cell.append(changed(row, name))
-        cells.append(cell)
+    cells = [
+        [f"`{row['split']}`", row["scene"], f"{row['photos']:,}"]
+        + [share(row[f"{side}_{REGION}"], 1) for side in ("heads", "prior")]
+        + [changed(row, REGION), changed(row, COUNTRY)]
+        for row in rows
+    ]
+    head = ["side", "scene", "n", "heads within 750 km", "prior", "heads minus prior", "country: heads minus prior"]
     return _grid(head, cells)
 
 
@@ -320,20 +348,81 @@ def _leak_grid(rows: Sequence[Row]) -> str:
     return _grid(["features", "n", "median", "shuffled", "ratio"], cells)
 
 
+def _goal_parts(rows: Sequence[Row]) -> list[str]:
+    reached, missed = ([row["goal"] for row in rows if row["reached"] is kind] for kind in (True, False))
+    unknown = sum(row["reached"] is None for row in rows)
+    text = (
+        f"Set before this encoder was trained. {len(reached)} are reached, {len(missed)} are missed"
+        + (f", {unknown} are not measured" if unknown else "")
+        + ". A goal counts as reached when the value reaches it; whether the interval lies above the target (*more*), "
+        "below it (*less*) or holds it (*undecided*) stands beside it."
+    )
+    cells = [
+        [row["goal"], f"`{row['side']}`", goal_value(row), goal_target(row), goal_result(row), row["note"]]
+        for row in rows
+    ]
+    return [text, _grid(["goal", "side", "value", "target", "result", "note"], cells)]
+
+
+def _why_missed(numbers: Mapping[str, Any]) -> list[str]:
+    """What the probes say about goals that are missed: what the encoder leaves unread, what thumbnails show already."""
+    missed = [f"{row['goal']} on `{row['side']}`" for row in numbers["goals"] if row["reached"] is False]
+    if not missed or not numbers["probe"]:
+        return []
+    unread = [f"{row['fact']} ({share(row['way'])})" for row in numbers["probe"] if not row["halfway"]]
+    shown = [row["fact"] for row in numbers["probe"] if row["thumbnails"] >= (row["chance"] + row["ceiling"]) / 2]
+    return [
+        f"**Missed**: {_listed(missed)}. The probes say why. Less than halfway from chance to the ceiling, the encoder "
+        f"reads {_listed(unread) if unread else 'nothing'}. And thumbnails of 16 x 16 pixels already show "
+        f"{_listed(shown) if shown else 'nothing'} at least halfway, which keeps any ratio to them small."
+    ]
+
+
+_UNIT = {"%": (100, ".1f", " %"), "km": (1, ",.0f", " km"), "times": (1, ".2f", " times")}
+
+
+def goal_value(row: Mapping[str, Any]) -> str:
+    """The value of a goal with its interval: `48.2 % [43.0, 53.1]`."""
+    factor, style, unit = _UNIT[row["unit"]]
+    return _with_interval(row, "value", factor, style, unit)
+
+
+def goal_target(row: Mapping[str, Any]) -> str:
+    """What a goal asks for: `at least 50.0 %`."""
+    factor, style, unit = _UNIT[row["unit"]]
+    return f"at {'least' if row['at_least'] else 'most'} {factor * row['target']:{style}}{unit}"
+
+
+def goal_result(row: Mapping[str, Any]) -> str:
+    """Reached, or by how much it is missed: `missed by 1.8 points (undecided)`."""
+    if row["reached"] is None:
+        return "not measured"
+    factor, style, unit = _UNIT[row["unit"]]
+    unit = " points" if row["unit"] == "%" else unit
+    text = "reached" if row["reached"] else f"missed by {factor * row['missed_by']:{style}}{unit}"
+    return text + (f" ({row['verdict']})" if row["verdict"] else "")
+
+
 # Figures
 
 
 def alt_methods(numbers: Mapping[str, Any]) -> str:
     """What `report_methods.png` shows, in words."""
-    text = "Dots with intervals: country accuracy and share within 750 km of each method."
-    best = numbers["about"]["headline"]
-    for split, rows in _by_split(numbers["methods"]):
-        for row in rows:
-            if all(row[key] == value for key, value in best.items()):
-                text += (
-                    f" Headline model on {split}: country {share(row[COUNTRY])}, within 750 km {share(row[REGION])}."
-                )
+    text = f"{headline(numbers)}. Bars: share within 750 km and share of countries named, per test side."
+    for side, rows in _sides(numbers["methods"]):
+        said = [
+            f"{label} {share(_find(rows, key)[REGION])} and {share(_find(rows, key)[COUNTRY])}"
+            for key, label in SHOWN.items()
+        ]
+        text += f" {side}: {', '.join(said)}."
     return text
+
+
+def alt_probe(numbers: Mapping[str, Any]) -> str:
+    """What `report_probe.png` shows, in words."""
+    rows = sorted(numbers["probe"], key=lambda row: -row["way"])
+    said = [f"{row['fact']} {share(row['encoder'])} (chance {share(row['chance'])})" for row in rows]
+    return f"Dots, one row per visible fact: chance, thumbnails, the encoder, and the ceiling. {', '.join(said)}."
 
 
 def alt_cues(numbers: Mapping[str, Any]) -> str:
@@ -345,46 +434,71 @@ def alt_cues(numbers: Mapping[str, Any]) -> str:
 
 
 def write_figures(out: Path, numbers: Mapping[str, Any]) -> None:
-    """Write both figures, from the numbers alone."""
-
+    """Write the figures, from the numbers alone."""
     write_bytes(out / "report_methods.png", ground.png(plot_methods(numbers)))
     write_bytes(out / "report_cues.png", ground.png(plot_cues(numbers)))
+    if numbers["probe"]:
+        table = pd.DataFrame(numbers["probe"])
+        probe.figure(table, out / "report_probe.png", main="encoder", others=["thumbnails"])
 
 
-def plot_methods(numbers: Mapping[str, Any]) -> Any:
-    """Country accuracy and share within 750 km of each method, one colour and marker per test split."""
-    labels = []
-    for row in _by_split(numbers["methods"])[0][1]:
-        name = row["method"] + (f" · {row['captions']}" if row["captions"] != "-" else "")
-        labels.append(name + (" + balanced" if row["trained_on"] == BOTH else ""))
-    series = {f"{split} (n = {rows[0]['photos']:,})": rows for split, rows in _by_split(numbers["methods"])}
-    words = "names, no names: in the encoder's captions\n"
-    words += "+ balanced: also trained on train_balanced\n" * any(label.endswith("+ balanced") for label in labels)
-    words += _drawn_from(numbers)
-    return _dots(labels, series, "%", words, alt_methods(numbers))
+@matplotlib.rc_context(RC)
+def plot_methods(numbers: Mapping[str, Any]) -> Figure:
+    """Bars with intervals: a row of panels per number, a column per test side."""
+    sides = _sides(numbers["methods"])
+    fig = Figure(figsize=(4.2 + 3.6 * len(sides), 7.6), layout="constrained")
+    panels = fig.subplots(2, len(sides), sharex=True, sharey=True, squeeze=False)
+    for column, (side, rows) in enumerate(sides):
+        for ax, metric in zip(panels[:, column], (REGION, COUNTRY), strict=True):
+            _bars(ax, [_find(rows, key) for key in SHOWN], metric)
+        words = f"{side}, n = {rows[0]['photos']:,}\n{textwrap.fill(WHERE[side], 30)}"
+        panels[0, column].set_title(words, loc="left", fontsize=13, color=INK)
+    for ax, word in zip(panels[:, 0], ("within 750 km, %", "country named, %"), strict=True):
+        ax.set_ylabel(word, fontsize=14, color=INK, weight="bold", labelpad=10)
+        ax.set_yticks(range(len(SHOWN)), list(SHOWN.values()), color=INK, fontsize=13)
+    panels[0, 0].set_ylim(len(SHOWN) - 0.4, -0.6)
+    panels[0, 0].set_xlim(0, 105)
+    fig.suptitle(textwrap.fill(headline(numbers), 36 + 20 * len(sides)), fontsize=17, x=0.01, ha="left", color=INK)
+    words = "95 % intervals over photographers and places. The pictures are drawings."
+    fig.supxlabel(words, x=0.01, ha="left", fontsize=12, color=QUIET)
+    fig.set_label(alt_methods(numbers))
+    return fig
 
 
-def plot_cues(numbers: Mapping[str, Any]) -> Any:
+def _bars(ax: Any, rows: Sequence[Row], metric: str) -> None:
+    """One bar per method with its interval and its number."""
+    for y, (row, color) in enumerate(zip(rows, _BARS, strict=True)):
+        ends = [row[f"{metric}{end}"] for end in ("", "_low", "_high")]
+        value, low, high = (np.nan if end is None else 100 * end for end in ends)
+        ax.barh(y, value, height=0.72, color=color, edgecolor=INK if color == "white" else color, linewidth=1)
+        ax.hlines(y, low, high, color=INK, linewidth=1.2)
+        bold = "bold" if color == COLORS[0] else "normal"
+        ax.text(np.nanmax([value, high]) + 2, y, f"{value:.0f}", va="center", fontsize=13, color=INK, weight=bold)
+    ax.grid(axis="x", color=BORDER, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right", "bottom"]].set_visible(False)
+    ax.spines[:].set_color(COAST)
+    ax.tick_params(color=COAST, labelcolor=QUIET, length=0)
+
+
+def plot_cues(numbers: Mapping[str, Any]) -> Figure:
     """Change of country accuracy and share within 750 km when a group of cues is hidden."""
     rows = numbers["cues"]
-    labels = [f"{row['cues'].replace('_', ' ')} (n = {row['photos']:,})" for row in rows]
-    return _dots(labels, {"": rows}, "points", f"points when hidden · {_drawn_from(numbers)}", alt_cues(numbers))
-
-
-def _drawn_from(numbers: Mapping[str, Any]) -> str:
-    return f"95 % intervals over photographers and places · seed {numbers['about']['seed']}"
-
-
-def _dots(labels: Sequence[str], series: Mapping[str, Sequence[Row]], unit: str, caption: str, alt: str) -> Any:
-    """Dots with intervals in two panels, one row per label, the first on top."""
-    from geolib.plots.charts import plot_intervals
-
+    labels = [f"{row['cues']} (n = {row['photos']:,})" for row in rows]
     metrics = {COUNTRY: "country named", REGION: "within 750 km"}
     columns = [f"{metric}{end}" for metric in metrics for end in ("", "_low", "_high")]
-    tables = {
-        name: pd.DataFrame([[row[column] for column in columns] for row in rows], list(labels), columns).astype(float)
-        for name, rows in series.items()
-    }
-    fig, _ = plot_intervals(tables, metrics, unit=unit, zero=unit == "points", caption=caption)
-    fig.set_label(alt)
+    table = pd.DataFrame([[row[column] for column in columns] for row in rows], labels, columns).astype(float)
+    caption = "points when hidden · 95 % intervals over photographers and places"
+    fig, _ = plot_intervals(table, metrics, unit="points", zero=True, caption=caption)
+    fig.suptitle(cue_finding(rows), fontsize=15, x=0.01, ha="left", color=INK)
+    fig.set_label(alt_cues(numbers))
     return fig
+
+
+def cue_finding(rows: Sequence[Row]) -> str:
+    """The finding of the figure of cues: which group but all together costs most, for certain."""
+    used = [row for row in rows if row["cues"] != "everything" and row[f"{COUNTRY}_verdict"] == "less"]
+    if not used:
+        return "No single cue costs countries for certain when it is hidden"
+    cues, points = used[0]["cues"], -100 * used[0][COUNTRY]
+    return f"Hiding one cue costs most where it is the {cues}: {points:.0f} points of country accuracy"
