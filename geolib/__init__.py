@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from geolib._version import __version__
-from geolib.common.threads import spin_briefly
+from geolib.common.threads import reuse_memory, spin_briefly
 
 if TYPE_CHECKING:
     from geolib.cells import GeocellTree
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from geolib.sphere import geoscore, haversine_km
 
 spin_briefly()  # before torch is imported, which reads it
+reuse_memory()
 
 # Public name -> module, in the order of the pipeline.
 _MODULES = {
@@ -66,33 +67,11 @@ _MODULES = {
 }
 
 __all__ = [
-    "Dataset",
-    "EmbeddingStore",
-    "Encoder",
-    "Failure",
-    "GeocellTree",
-    "Geolocator",
-    "HierarchicalHeads",
-    "NearestNeighbour",
-    "Prediction",
-    "Settings",
-    "TrainOptions",
-    "__version__",
-    "compare",
-    "decode",
-    "default_model",
-    "embed_photos",
-    "fuse",
-    "geoscore",
-    "haversine_km",
-    "load",
-    "load_rgb",
-    "locate",
-    "open_dataset",
-    "predict_location",
-    "split_photos",
-    "train_heads",
-]
+    "Dataset", "EmbeddingStore", "Encoder", "Failure", "GeocellTree", "Geolocator", "HierarchicalHeads",
+    "NearestNeighbour", "Prediction", "Settings", "TrainOptions", "__version__", "compare", "decode",
+    "default_model", "embed_photos", "fuse", "geoscore", "haversine_km", "load", "load_rgb", "locate",
+    "open_dataset", "predict_location", "split_photos", "train_heads",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

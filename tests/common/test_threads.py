@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from shipped import SAMPLE
 from tiny import write_encoder
 
 import geolib
@@ -129,10 +131,9 @@ def test_a_few_pictures_take_one_thread_and_many_take_all(watched, two_threads):
 
 
 def test_a_picture_gives_the_same_numbers_whatever_the_threads():
-    sample = ROOT / "data" / "postcards" / "samples" / "postcard-00338.jpg"
     code = f"""
 import geolib, hashlib, torch
-found = geolib.locate({str(sample)!r})
+found = geolib.locate({str(SAMPLE)!r})
 print(torch.get_num_threads(), hashlib.sha256(found.posterior.tobytes()).hexdigest(), found.distance)
 """
     threads, answers = zip(*(run(code, OMP_NUM_THREADS=n).split(" ", 1) for n in "12"), strict=True)
@@ -174,3 +175,19 @@ def test_workers_of_pytest_have_one_thread(tmp_path):
         [sys.executable, "-m", "pytest", *command], env=environment, capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other systems handle memory in their own way")
+def test_freed_blocks_are_kept_for_the_next_step_unless_the_user_chose_otherwise():
+    """`mallinfo2` tells how many bytes lie in blocks that go back to the system as soon as they are freed."""
+    returned = """
+import ctypes, numpy
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd a b c d e".split()]
+mallinfo = ctypes.CDLL(None).mallinfo2
+mallinfo.restype = Info
+block = numpy.ones(8_000_000)
+print(mallinfo().hblkhd)
+"""
+    assert int(run(f"import geolib\n{returned}")) < 32_000_000
+    assert int(run(f"import geolib\n{returned}", MALLOC_MMAP_THRESHOLD_="131072")) >= 64_000_000
