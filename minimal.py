@@ -175,7 +175,7 @@ def main(seed=0):
     torch.set_num_threads(1)  # the matrices are small: more threads would wait for each other
     vectors, *places = load_postcards("train")
     test_vectors, *truth = load_postcards("test")
-    starts, centers = fit_cells(*places, cells_per_level=(12, 48, 190, 750))  # about 20 photos per finest cell
+    starts, centers = fit_cells(*places, cells_per_level=(14, 58, 242, 1000))  # about 20 photos per finest cell
     heads = train_heads(vectors, *places, starts, centers, seed)
     with torch.no_grad():
         posterior = fuse(heads(torch.from_numpy(test_vectors)), starts)

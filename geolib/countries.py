@@ -89,8 +89,7 @@ def country_of(lat: npt.ArrayLike, lon: npt.ArrayLike, offshore_km: float = OFFS
         reach = chord(max(offshore_km, 0))
         _, nearest = shores.query(unit_vectors(lat[at_sea], lon[at_sea]), distance_upper_bound=reach)
         row[at_sea] = np.append(owner, -1)[nearest]  # where no shore is in reach, the index is len(owner)
-    found: npt.NDArray[np.str_] = codes[row]
-    return found
+    return np.asarray(codes[row])
 
 
 def country_name(code: str) -> str:

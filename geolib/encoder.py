@@ -24,16 +24,16 @@ from PIL import Image
 
 from geolib.common import files
 from geolib.common.arrays import pieces
-from geolib.common.errors import CorruptFileError
+from geolib.common.errors import CorruptFileError, MissingDataError
 from geolib.common.threads import one_thread
 from geolib.images import ImageSource
 from geolib.openclip.model import ClipModel
 from geolib.openclip.weights import from_folder, from_open_clip
 
 Vectors = npt.NDArray[np.float32]
-_SMALL = 30_000_000  # parameters times images: up to this a pass on a CPU takes one thread (8 postcards, no ViT-B-32)
+_SMALL = 30_000_000  # parameters times images: up to this a pass on a CPU takes one thread (4 postcards, no ViT-B-32)
 _ONE = (str, bytes, bytearray, os.PathLike, IOBase, Image.Image)  # what is not a list of images or texts
-_SHIPPED = {"postcards": "encoder", "postcards-no-names": "encoder-no-names"}  # folders of data/postcards
+_FOLDERS = {"postcards": "encoder", "postcards-no-names": "encoder-no-names"}  # of data/postcards; the first ships
 
 
 class Encoder:
@@ -47,9 +47,8 @@ class Encoder:
     weights : of downloaded weights, the repository, revision, file, bytes and sha256.
 
     >>> encoder = Encoder.load("postcards", device="cpu")
-    >>> grey, white = encoder.embed_images([np.full((60, 90, 3), value, np.uint8) for value in (128, 255)])
-    >>> grey.shape, bool(grey @ grey > grey @ white)
-    ((128,), True)
+    >>> encoder.embed_images([np.full((60, 90, 3), value, np.uint8) for value in (128, 255)]).shape
+    (2, 128)
     """
 
     def __init__(self, model: ClipModel, name: str, pretrained: str | None, device: str, precision: str) -> None:
@@ -76,10 +75,9 @@ class Encoder:
 
         Parameters
         ----------
-        name : an open_clip model; "postcards", which ships with the clone; "postcards-no-names", trained on captions
-            without place names (`python -m postcards train-encoder --no-names` makes it); or a model folder with
-            `open_clip_config.json`, `open_clip_model.safetensors` and `vocab.json`: a `Path`, or text with a slash
-            ("./mine"), so that no folder hides a model of the same name. Folders ignore `pretrained`.
+        name : an open_clip model; "postcards", which ships with the clone; "postcards-no-names" (`python -m postcards
+            train-encoder --no-names`); or a model folder with `open_clip_config.json`, `open_clip_model.safetensors`
+            and `vocab.json`: a `Path`, or text with a slash ("./mine"). Folders ignore `pretrained`.
         pretrained : open_clip's name for weights of this model. None gives random weights, always the same.
         device, precision : "auto", "cpu", "cuda" or "mps"; "auto", "fp32" or "bf16".
         revision : a commit of the weights on the Hugging Face hub. None takes the newest at the first download, and
@@ -88,7 +86,7 @@ class Encoder:
             the author: a pickle can run programs, and torch's protection (`weights_only=True`) was bypassed twice
             (CVE-2025-32434, CVE-2026-24747).
 
-        Raises `ValueError` for an unknown name or option, `MissingDataError` for weights that cannot be downloaded, and
+        Raises `ValueError` for an unknown name or option, `MissingDataError` for weights that are missing, and
         `CorruptFileError` for a damaged file.
         """
         choose_device(device, precision)  # raises before minutes of loading
@@ -99,7 +97,7 @@ class Encoder:
             torch.default_generator.manual_seed(0)
             if folder is not None and folder.is_dir():
                 # The absolute path, so that a saved model finds its encoder from any working directory.
-                label = str(name) if name in _SHIPPED else str(folder.resolve())
+                label = str(name) if name in _FOLDERS else str(folder.resolve())
                 return cls(from_folder(folder), label, None, device, precision)
             model = from_open_clip(str(name), pretrained, revision, allow_pickle)
         return cls(model, str(name), pretrained, device, precision)
@@ -188,7 +186,9 @@ def _folder_of(name: str | os.PathLike[str]) -> Path | None:
     """The folder that `Encoder.load` is asked for; None for the name of an open_clip model."""
     if isinstance(name, os.PathLike) or "/" in name or os.sep in name:
         return Path(name).expanduser()
-    return files.data_path("postcards", _SHIPPED[name]) if name in _SHIPPED else None
+    if name == "postcards-no-names" and not (files.data_path("postcards") / _FOLDERS[name]).is_dir():
+        raise MissingDataError(f"{name} does not ship: `python -m postcards train-encoder --no-names` trains it")
+    return files.data_path("postcards", _FOLDERS[name]) if name in _FOLDERS else None
 
 
 def check_list(items: Any, what: str, least: int = 1) -> None:

@@ -58,7 +58,7 @@ class Familiarity:
     def fit(cls, vectors: Vectors, calibration: Vectors | None = None, seed: int = 0) -> Familiarity:
         """Learn the measure from training photos (n, dim), and the threshold from calibration photos (m, dim).
 
-        Calibration photos are of other photographers and regions. `seed` draws 20,000 references from more photos.
+        Calibration photos are by other photographers. `seed` draws 20,000 references from more photos.
         Raises `ValueError` for vectors that are not (n, dim) and finite.
         """
         rng = np.random.default_rng(seed)

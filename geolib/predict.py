@@ -72,8 +72,8 @@ def locate(image: ImageSource, top_k: int = 5) -> Prediction:
     `image` is anything that `geolib.images.open_rgb` takes, such as a path. Raises `ImageError` for a file that is not
     an image, and `ValueError` for `top_k` < 1.
 
-    >>> locate(data_path("postcards", "samples", "postcard-00338.jpg"), top_k=3).top["probability"].round(2).tolist()
-    [0.37, 0.18, 0.05]
+    >>> locate(data_path("postcards", "samples", "postcard-00253.jpg"), top_k=3).countries.index[0]  # of London
+    'GBR'
     """
     return shared_model(Settings.from_env()).predict(image, top_k)
 
@@ -83,7 +83,7 @@ def predict_location(image_path: ImageSource, top_k: int = 5) -> pd.DataFrame:
 
     See `Prediction.to_frame`. Warns of an image that is unlike the training images. Raises as `locate` does.
 
-    >>> list(predict_location(data_path("postcards", "samples", "postcard-00338.jpg"), top_k=3))
+    >>> list(predict_location(data_path("postcards", "samples", "postcard-00253.jpg"), top_k=3))
     ['lat', 'lon', 'probability', 'cell', 'country']
     """
     found = locate(image_path, top_k)
@@ -110,7 +110,7 @@ def default_model(
     the data or geolib's training code change. `progress` is called with each epoch's row of the history.
 
     >>> default_model().tree.n_cells
-    (13, 48, 191, 753)
+    (13, 57, 239, 1010)
     """
     settings = settings or Settings.from_env()
     encoder = Encoder.load(*settings.encoder_name, device=settings.device)
@@ -279,7 +279,7 @@ class Geolocator:
         Parameters
         ----------
         vectors, lat, lon : embeddings by `encoder`, (n, dim), unit length; degrees (n,).
-        calibration : the same of other photographers and regions, for early stopping and `Prediction.familiar`.
+        calibration : the same by other photographers, for early stopping and `Prediction.familiar`.
         cells_per_level, min_photos : as `GeocellTree.fit` takes them; "auto" is `cells_for(n)`.
         partition : cells of another kind (`geolib.cells.kinds`), fitted to these photos; default: a quadtree.
         preset : a row of `PRESETS`. "default" scored best on the calibration postcards. "article" is the article's
@@ -398,9 +398,9 @@ class Prediction:
         the country of its centre.
     tree, picture : the geocells, and a small upright copy of the image, for display.
 
-    >>> prediction = locate(data_path("postcards", "samples", "postcard-00338.jpg"))
-    >>> len(prediction.to_frame()), prediction.geojson()["type"], prediction.region(0.8).size
-    (5, 'FeatureCollection', 12)
+    >>> prediction = locate(data_path("postcards", "samples", "postcard-00253.jpg"))
+    >>> len(prediction.to_frame()), prediction.geojson()["type"], prediction.region(0.8).size > 0
+    (5, 'FeatureCollection', True)
     """
 
     familiar: bool | None

@@ -6,46 +6,13 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
 
 from geolib.plots.ground import percent
 
-STYLE = """
-.geolib-demo { max-width: 1160px; padding: 4px; }
-.geolib-demo, .geolib-demo .widget-box, .geolib-demo .widget-html-content { overflow: visible; }
-.geolib-demo .widget-html, .geolib-demo .widget-html-content { height: auto; min-width: 0; line-height: 1.45; }
-.geolib-demo .widget-button, .geolib-demo .widget-upload, .geolib-demo .widget-toggle-button { margin: 4px 0; }
-.geolib-demo .widget-label { text-align: left; }
-.geolib-demo .widget-upload { width: auto; padding: 0 14px; }
-.geolib-demo .widget-dropdown select { min-width: 0; }
-.geolib-demo h4 { margin: 12px 0 6px; font-size: 15px; font-weight: 600; color: inherit; }
-.geolib-demo p, .geolib-demo figure { margin: 4px 0; }
-.geolib-demo img { display: block; max-width: 100%; height: auto; }
-.geolib-demo .geolib-note, .geolib-demo figcaption { opacity: .75; font-size: 12px; }
-.geolib-demo .geolib-box { border-left: 4px solid #d55e00; background: rgba(213, 94, 0, .1); padding: 8px 12px; }
-.geolib-demo .geolib-row { flex-flow: row wrap; align-items: center; gap: 6px; }
-.geolib-demo .geolib-thumb { width: 72px; height: 72px; padding: 0; margin: 0; background-size: cover !important; }
-.geolib-demo .geolib-on { outline: 3px solid #d55e00 !important; outline-offset: 1px !important; }
-.geolib-demo .geolib-main, .geolib-demo .geolib-left { align-items: flex-start; gap: 0 24px; }
-.geolib-demo .geolib-left { flex: 1 1 300px; }
-.geolib-demo .geolib-right { flex: 3 1 480px; min-width: 0; }
-.geolib-demo .geolib-shown { flex: 1 1 240px; max-width: 300px; }
-.geolib-demo .geolib-shown img { width: 256px; }
-.geolib-demo .geolib-shown img, .geolib-demo .geolib-thumb { border-radius: 4px; }
-.geolib-demo .geolib-settings { flex: 1 1 260px; min-width: 0; max-width: 100%; }
-.geolib-demo .geolib-hint { flex: 1 1 260px; }
-.geolib-demo .geolib-label { display: inline-block; width: 92px; }
-.geolib-demo .geolib-ticks { display: grid; flex: 1; min-width: 0; gap: 0 12px; }
-.geolib-demo .geolib-ticks { grid-template-columns: repeat(auto-fit, minmax(100px, 1fr)); }
-.geolib-levels { display: grid; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 12px 28px; }
-.geolib-levels table { border-collapse: collapse; font-size: 13px; align-self: start; }
-.geolib-levels caption { text-align: left; font-weight: 600; padding-bottom: 2px; }
-.geolib-levels th { font-weight: 400; text-align: left; padding: 3px 6px 3px 0; }
-.geolib-levels td, .geolib-levels thead th { text-align: right; padding: 3px 6px; width: 56px; }
-.geolib-levels thead th { opacity: .75; }
-.geolib-levels tbody tr { border-top: 1px solid rgba(128, 128, 128, .25); }
-"""
+STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 _BAR = "background: linear-gradient(to right, rgba(213, 94, 0, .28) {0:.1f}%, transparent {0:.1f}%)"
 
 

@@ -75,7 +75,7 @@ class PredictionDemo:
             raise ImageError(f"none of the {len(self.samples)} samples of {dataset.name} can be read")
         self._show_page()
         for button in self.thumbs:
-            button.on_click(self._clicked)
+            button.on_click(lambda clicked: self.choose(self._page_ids()[self.thumbs.index(clicked)]))
         self.more.on_click(self._turn_page)
         self.upload.observe(self._uploaded, "value")
         for control in (self.rule, *self.levels, self.top_k, self.closeup, self.truth):
@@ -222,9 +222,6 @@ class PredictionDemo:
         for photo, button in zip_longest(self._page_ids(), self.thumbs):
             chosen = photo is not None and photo == self._photo
             (button.add_class if chosen else button.remove_class)("geolib-on")
-
-    def _clicked(self, button: Any) -> None:
-        self.choose(self._page_ids()[self.thumbs.index(button)])
 
     def _thumb_class(self, place: int) -> str:
         return f"geolib-thumb-{self.thumb_style.model_id}-{place}"

@@ -158,11 +158,9 @@ def _polygon(piece: Any) -> Any:
 def _to_square(u: FloatArray) -> FloatArray:
     """S2's quadratic projection, from coordinates on a face of the cube (-1 to 1) to those of equal cells (0 to 1)."""
     root = np.sqrt(1 + 3 * np.abs(u)) / 2
-    s: FloatArray = np.where(u >= 0, root, 1 - root)
-    return s
+    return np.asarray(np.where(u >= 0, root, 1 - root))
 
 
 def _to_cube(s: FloatArray) -> FloatArray:
     """The inverse of `_to_square`."""
-    u: FloatArray = np.where(s >= 0.5, 4 * s**2 - 1, 1 - 4 * (1 - s) ** 2) / 3
-    return u
+    return np.asarray(np.where(s >= 0.5, 4 * s**2 - 1, 1 - 4 * (1 - s) ** 2) / 3)

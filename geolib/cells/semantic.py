@@ -252,8 +252,7 @@ def _map_axes(code: str) -> FloatArray:
 def _project(places: FloatArray, axes: FloatArray) -> FloatArray:
     """Places (lat, lon), (n, 2), on a stereographic map, (n, 2), in radii of the Earth at its middle."""
     east, north, up = axes @ unit_vectors(*places.T).T
-    xy: FloatArray = np.column_stack([east, north]) * (2 / np.maximum(1 + up, 1e-9))[:, None]
-    return xy
+    return np.asarray(np.column_stack([east, north]) * (2 / np.maximum(1 + up, 1e-9))[:, None])
 
 
 def _to_degrees(xy: FloatArray, axes: FloatArray, dateline: float) -> FloatArray:
@@ -318,5 +317,4 @@ def land_km2(shapes: Sequence[Any]) -> FloatArray:
     """
     dense = shapely.segmentize(np.array(shapes, dtype=object), 0.1)
     flat = shapely.transform(dense, lambda xy: np.column_stack([np.radians(xy[:, 0]), np.sin(np.radians(xy[:, 1]))]))
-    areas: FloatArray = shapely.area(flat) * EARTH_RADIUS_KM**2
-    return areas
+    return np.asarray(shapely.area(flat) * EARTH_RADIUS_KM**2)

@@ -122,8 +122,7 @@ QUADTREE_BYTES = 1_328_891
 
 
 def fetch_quadtree(
-    folder: str | os.PathLike[str] | None = None,
-    progress: Callable[[str], object] = lambda line: None,
+    folder: str | os.PathLike[str] | None = None, progress: Callable[[str], object] = lambda line: None
 ) -> tuple[Path, pd.Series[Any]]:
     """Fetch the quadtree of OSV-5M (Astruc et al., CVPR 2024, section 4) unless it is here, and check its cells.
 

@@ -51,8 +51,8 @@ the dot is its mean GeoScore minus that row's, the line the 95 % interval. *More
 means over five training seeds; the prior and the nearest neighbour train nothing, so theirs are equal.
 
 Three limits. A row of one seed is compared with the first seed of the other row, so the printed difference need not be
-that of the printed means. The intervals are over test {noun}, not over trainings: another seed moves a GeoScore by up
-to 80 points. And of 40 verdicts, about two would be wrong if nothing differed. Computed by `python -m geolib ablate`.
+that of the printed means. The intervals are over test {noun}, not over trainings, and another seed moves a GeoScore,
+too. And of 20 verdicts, about one would be wrong if nothing differed. Computed by `python -m geolib ablate`.
 """
 _ALT = (
     "Dots with 95 % intervals: GeoScore of each method minus that of the method that it changes, coloured by verdict."
@@ -249,7 +249,7 @@ def figure(table: pd.DataFrame) -> Any:
         drawn.append(f"{side}: {part['interval'].iloc[0]}")
         labels = [f"{row['method']}{_times(row)}\nagainst {row['against']}" for _, row in part.iterrows()]
         columns = ["gain_geoscore", "gain_geoscore_low", "gain_geoscore_high", "verdict"]
-        panels[f"{side}: change of GeoScore"] = (
+        panels[f"{side}:\nchange of GeoScore"] = (
             part[columns].set_axis(["gain", "low", "high", "verdict"], axis=1).set_axis(labels)
         )
     return plot_verdicts(panels, caption="\n".join(drawn))[0]

@@ -8,16 +8,6 @@ from geolib.plots.ground import COLORS, DASHES, INK, PREDICTION, QUIET, TRUTH, a
 from geolib.plots.pictures import plot_answers, plot_pictures, print_credits
 
 __all__ = [
-    "COLORS",
-    "DASHES",
-    "INK",
-    "PREDICTION",
-    "QUIET",
-    "TRUTH",
-    "alt_text",
-    "plot_answers",
-    "plot_pictures",
-    "png",
-    "print_credits",
-    "show",
-]
+    "COLORS", "DASHES", "INK", "PREDICTION", "QUIET", "TRUTH", "alt_text", "plot_answers", "plot_pictures", "png",
+    "print_credits", "show",
+]  # fmt: skip

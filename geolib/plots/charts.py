@@ -145,7 +145,8 @@ def plot_verdicts(panels: Mapping[str, pd.DataFrame], *, caption: str = "") -> t
     names = list(next(iter(panels.values()), pd.DataFrame()).index)
     if not names or any(list(table.index) != names for table in panels.values()):
         raise ValueError("the tables have different rows or none: expected the same rows in each")
-    fig, made = axes(10, 1.3 + 0.42 * len(names), len(panels), sharey=True, squeeze=False)
+    lines = caption.count("\n") + max(title.count("\n") for title in panels)
+    fig, made = axes(10, 1.3 + 0.42 * len(names) + 0.3 * lines, len(panels), sharey=True, squeeze=False)
     words = []
     for ax, (title, table) in zip(made[0], panels.items(), strict=True):
         ends = table[["low", "high"]].abs().max(axis=1)
@@ -170,7 +171,7 @@ def plot_verdicts(panels: Mapping[str, pd.DataFrame], *, caption: str = "") -> t
         ax.set_title(title, fontsize=13, loc="left")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:+,.0f}" if v else "0"))
         ax.locator_params(axis="x", nbins=4)
-        words.append(f"{title}: {'; '.join(said)}.")
+        words.append(f"{' '.join(title.split())}: {'; '.join(said)}.")
     made[0][0].set_yticks(range(len(names)), names, color=INK, fontsize=10)
     made[0][0].set_ylim(len(names) - 0.5, -0.5)
     for word, color in _VERDICTS.items():

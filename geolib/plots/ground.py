@@ -106,8 +106,7 @@ def ground_shapes(kind: str) -> Geometries:
     if kind == "land":
         return land
     cuts = shapely.multilinestrings([[(-180, -90), (-180, 90)], [(180, -90), (180, 90)], [(-180, -90), (180, -90)]])
-    coast: Geometries = shapely.difference(shapely.boundary(land), cuts)
-    return coast
+    return np.asarray(shapely.difference(shapely.boundary(land), cuts))
 
 
 @lru_cache(maxsize=3)
@@ -140,14 +139,12 @@ def clip(shapes: Any, ax: Any) -> Geometries:
     if south > -90 and north < 90:
         half = np.degrees(np.arcsin(np.sin(reach) / np.cos(np.radians(lat))))
     window = shapely.union_all([shapely.box(x - half, south, x + half, north) for x in (lon - 360, lon, lon + 360)])
-    clipped = shapely.intersection(clipped, window)
-    return clipped
+    return np.asarray(shapely.intersection(clipped, window))
 
 
 def project(lat: npt.ArrayLike, lon: npt.ArrayLike, ax: Any) -> FloatArray:
     """Return the positions (n, 2) of places on a map, in the metres of its axes."""
-    xy: FloatArray = ax.projection.transform_points(DEGREES, np.atleast_1d(lon), np.atleast_1d(lat))[:, :2]
-    return xy
+    return np.asarray(ax.projection.transform_points(DEGREES, np.atleast_1d(lon), np.atleast_1d(lat))[:, :2])
 
 
 def _paths(shapes: Geometries, crs: Any) -> list[Path]:

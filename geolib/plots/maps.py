@@ -56,12 +56,7 @@ def plot_photos(lat: npt.ArrayLike, lon: npt.ArrayLike, *, noun: str = "photos")
 
 @matplotlib.rc_context(RC)
 def plot_error_map(
-    lat: npt.ArrayLike,
-    lon: npt.ArrayLike,
-    true_lat: npt.ArrayLike,
-    true_lon: npt.ArrayLike,
-    *,
-    noun: str = "photos",
+    lat: npt.ArrayLike, lon: npt.ArrayLike, true_lat: npt.ArrayLike, true_lon: npt.ArrayLike, *, noun: str = "photos"
 ) -> tuple[Figure, Any]:
     """Draw each photo at its true place, coloured by the error in km on a logarithmic scale.
 

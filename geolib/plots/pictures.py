@@ -72,9 +72,7 @@ def plot_pictures(images: Sequence[Any], titles: Sequence[str] = (), *, columns:
 
 @matplotlib.rc_context(RC)
 def plot_answers(
-    images: Sequence[Any],
-    true: tuple[npt.ArrayLike, npt.ArrayLike],
-    predicted: tuple[npt.ArrayLike, npt.ArrayLike],
+    images: Sequence[Any], true: tuple[npt.ArrayLike, npt.ArrayLike], predicted: tuple[npt.ArrayLike, npt.ArrayLike]
 ) -> tuple[Figure, Any]:
     """Show photos around a world map: a star where each was taken, a disc at the prediction, an arc between.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
@@ -18,22 +19,7 @@ if TYPE_CHECKING:
     from geolib.predict import Prediction
 
 # Text colours are inherited and backgrounds half transparent, so that light and dark themes both work.
-_STYLE = """<style>
-.geolib-prediction { display: flex; flex-wrap: wrap; gap: 12px 24px; max-width: 940px; line-height: 1.45; }
-.geolib-prediction .geolib-picture { flex: 0 1 260px; min-width: 0; }
-.geolib-prediction .geolib-answer { flex: 1 1 420px; min-width: 0; }
-.geolib-prediction img { display: block; width: 100%; height: auto; border-radius: 6px; }
-.geolib-prediction p { margin: 0 0 10px; }
-.geolib-prediction .geolib-warning { border-left: 4px solid #d55e00; background: #d55e0026; padding: 8px 12px; }
-.geolib-prediction summary { cursor: pointer; margin: 0 0 10px; }
-.geolib-prediction table { border-collapse: collapse; table-layout: auto; width: 100%; margin: 0 0 14px; }
-.geolib-prediction table { font-size: 14px; }
-.geolib-prediction :is(th, td) { text-align: left !important; padding: 5px 10px 5px 4px; white-space: nowrap; }
-.geolib-prediction thead th { font-weight: 600; opacity: .75; }
-.geolib-prediction tbody tr { border-top: 1px solid #8885; background: none; }
-.geolib-prediction .geolib-bar { width: 34%; }
-.geolib-prediction .geolib-bar span { display: block; height: 10px; border-radius: 2px; background: #e07b2f; }
-</style>"""
+_STYLE = f"<style>\n{Path(__file__).with_suffix('.css').read_text(encoding='utf-8')}</style>"
 
 
 def prediction_map(prediction: Prediction) -> Figure:

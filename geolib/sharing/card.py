@@ -137,7 +137,8 @@ def _figures(figures: Mapping[str, Any] | None) -> str:
     for title, methods in figures.items():
         lines = []
         for method, row in methods.items():
-            shares = [_share(row, f"within_{km}_km") for km in THRESHOLDS_KM]
+            within = [f"within_{km}_km" for km in THRESHOLDS_KM]  # and the part from one place where that is large
+            shares = [_figure(row, key, 100, ".1f", " %") + one_place(row.get(f"{key}_place")) for key in within]
             median = _figure(row, "median_km", 1, ",.0f", " km")
             lines.append([_plain(method), _count(row.get("photos")), *shares, median])
         intervals = _plain("; ".join(sorted({_interval(row) for row in methods.values()})))
@@ -155,11 +156,6 @@ def _figure(row: Mapping[str, Any], key: str, factor: int, style: str, unit: str
         return "-"
     interval = f" [{factor * low:{style}}, {factor * high:{style}}]" if low is not None and high is not None else ""
     return f"{factor * value:{style}}{unit}{interval}"
-
-
-def _share(row: Mapping[str, Any], key: str) -> str:
-    """A share, and the part of it that comes from one place where this is large."""
-    return _figure(row, key, 100, ".1f", " %") + one_place(row.get(f"{key}_place"))
 
 
 def _interval(row: Mapping[str, Any]) -> str:

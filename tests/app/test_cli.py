@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import ExifTags, Image
+from shipped import SAMPLE
 from tiny import world, write_encoder
 
 import geolib
@@ -437,6 +438,5 @@ def test_info_names_versions_device_and_settings(capsys):
 
 def test_predict_works_on_a_fresh_clone_without_a_model(capsys, monkeypatch):
     monkeypatch.undo()
-    sample = sorted((ROOT / "data" / "postcards" / "samples").glob("*.jpg"))[0]
-    assert cli.main(["predict", str(sample)]) == 0
+    assert cli.main(["predict", str(SAMPLE)]) == 0
     assert "within 750 km of" in capsys.readouterr().out

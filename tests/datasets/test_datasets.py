@@ -14,6 +14,7 @@ from PIL import ExifTags, Image
 from geolib.common.errors import CorruptFileError, ImageError, MissingDataError
 from geolib.common.files import data_path
 from geolib.datasets import Dataset, folder, open_dataset
+from geolib.datasets.splits import describe_split, nearest_training_km
 from geolib.images import load_rgb
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -339,16 +340,18 @@ def test_credits_count_photos_by_author_and_licence():
 # Postcards
 
 
-def test_postcards_have_places_photographers_and_a_published_safe_split():
+def test_postcards_have_places_photographers_and_a_published_split():
+    """`test` asks for new photographers at known places, `test_places` for new regions."""
     postcards = open_dataset("postcards")
-    side = postcards.split()
-    assert {"train", "calibration", "test"} <= set(side)
-    kept = postcards.photos.assign(side=side.str.replace(r"_balanced$", "", regex=True))[side != "left_out"]
-    assert set(kept["side"]) == {"train", "calibration", "test"}
-    assert (kept.groupby("photographer")["side"].nunique() == 1).all()
-    block = np.floor(kept["lat"]) * 1000 + np.floor(kept["lon"])
-    assert (kept.groupby(block)["side"].nunique() == 1).all()
-    assert (postcards.photos[["photographer", "licence"]] != "").all(axis=None)
+    side, photos = postcards.split(), postcards.photos
+    tests = {"test", "test_places", "test_balanced"}
+    assert set(side) == {"train", "train_balanced", "development", "calibration"} | tests
+    assert (photos[["photographer", "licence"]] != "").all(axis=None)
+    assert (side.groupby(photos["photographer"]).nunique() == 1).all(), "nobody is on two sides"
+    table = describe_split(photos, side.replace({"train_balanced": "train"}))
+    assert (table.loc[["calibration", *tests], "by_training_photographers"] == 0).all()
+    assert table.loc["test", "within_25_km"] > 0.5 and table.loc["test_places", "within_25_km"] == 0
+    assert nearest_training_km(photos, side.replace({"train_balanced": "train"}), "test_places").min() >= 50
 
 
 def test_postcards_are_drawn_on_demand_and_identical_each_time(tmp_path, monkeypatch):

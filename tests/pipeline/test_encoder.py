@@ -153,6 +153,10 @@ def test_postcards_come_from_the_data_folder(tmp_path, monkeypatch):
     write_encoder(tmp_path / "postcards" / "encoder")
     loaded = Encoder.load("postcards", device="cpu")
     assert (loaded.name, loaded.pretrained) == ("postcards", None)
+    with pytest.raises(MissingDataError, match="`python -m postcards train-encoder --no-names` trains it"):
+        Encoder.load("postcards-no-names")
+    write_encoder(tmp_path / "postcards" / "encoder-no-names")
+    assert Encoder.load("postcards-no-names", device="cpu").name == "postcards-no-names"
 
 
 @pytest.mark.parametrize("revision", ["main", "0" * 39, "G" * 40])

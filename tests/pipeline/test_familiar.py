@@ -189,14 +189,16 @@ def postcards():
     dataset, encoder = open_dataset("postcards"), Encoder.load("postcards", device="cpu")
     store = dataset.embeddings(encoder)
     side = dataset.split().loc[store.ids].to_numpy()
-    made = Familiarity.fit(store.vectors[side == "train"][::3], store.vectors[side == "calibration"])
-    return made, encoder, {name: store.vectors[side == name][:600] for name in ("test", "test_balanced")}
+    made = Familiarity.fit(store.vectors[side == "train"][::4], store.vectors[side == "calibration"])
+    tests = {name: store.vectors[side == name] for name in ("test", "test_places", "test_balanced")}
+    return made, encoder, tests
 
 
-@pytest.mark.parametrize("name", ["test", "test_balanced"])
-def test_new_postcards_are_familiar(postcards, name):
+@pytest.mark.parametrize(("name", "share"), [("test", 0.97), ("test_places", 0.95), ("test_balanced", 0.95)])
+def test_new_postcards_are_familiar(postcards, name, share):
+    """About 99 % of `test`, as of the calibration side, which is like it; nearly as many where all places are new."""
     made, _, vectors = postcards
-    assert is_familiar(made, vectors[name]).mean() >= 0.97
+    assert is_familiar(made, vectors[name]).mean() >= share
 
 
 def test_noise_and_a_photograph_are_not(postcards):

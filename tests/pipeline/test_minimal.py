@@ -19,7 +19,7 @@ from geolib.heads import TrainOptions, cell_targets, predict_logits
 from geolib.sphere import unit_vectors
 
 SOURCE = Path(__file__).resolve().parents[2] / "minimal.py"
-CELLS_PER_LEVEL = (12, 48, 190, 750)
+CELLS_PER_LEVEL = (14, 58, 242, 1000)  # those of `main`
 
 
 def load_minimal():
